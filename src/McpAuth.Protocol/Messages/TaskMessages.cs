@@ -1,0 +1,60 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using McpAuth.Protocol.Audit;
+
+namespace McpAuth.Protocol.Messages;
+
+/// <summary><c>POST /tasks</c> with an instance token (DPoP): an autonomous agent's own task, or a child of <see cref="ParentTask"/>.</summary>
+/// <param name="ExpiresAt">RFC 3339; default 1 h, at most 24 h, never beyond the parent.</param>
+public sealed record CreateTaskRequest(
+    [property: JsonPropertyName("purpose")] string Purpose,
+    [property: JsonPropertyName("authorization_details")] JsonElement AuthorizationDetails,
+    [property: JsonPropertyName("expires_at")] DateTimeOffset? ExpiresAt = null,
+    [property: JsonPropertyName("parent_task")] string? ParentTask = null);
+
+/// <summary>A task as its agent sees it (<c>GET /tasks/{id}</c>, and the answer to create and to every transition).</summary>
+/// <param name="State"><c>active</c>, <c>suspended</c>, <c>completed</c>, <c>failed</c>, <c>expired</c>, <c>revoked</c>.</param>
+/// <param name="ResidualAccessMs">How long the longest-lived token of the task would still have been valid when it ended.</param>
+public sealed record TaskView(
+    [property: JsonPropertyName("id")] string Id,
+    [property: JsonPropertyName("state")] string State,
+    [property: JsonPropertyName("purpose")] string Purpose,
+    [property: JsonPropertyName("agent")] string? Agent,
+    [property: JsonPropertyName("user")] string? User,
+    [property: JsonPropertyName("parent_task")] string? ParentTask,
+    [property: JsonPropertyName("created_at")] DateTimeOffset CreatedAt,
+    [property: JsonPropertyName("expires_at")] DateTimeOffset ExpiresAt,
+    [property: JsonPropertyName("ended_at")] DateTimeOffset? EndedAt,
+    [property: JsonPropertyName("authorization_details")] JsonElement AuthorizationDetails,
+    [property: JsonPropertyName("residual_access_ms")] long? ResidualAccessMs);
+
+/// <summary>The optional body of a transition (<c>/tasks/{id}/complete|fail|suspend|resume|revoke</c>).</summary>
+public sealed record TaskTransitionRequest([property: JsonPropertyName("reason")] string? Reason = null);
+
+/// <summary><c>GET /tasks/{id}/story</c>: every event of the task and its descendants, in order.</summary>
+public sealed record TaskStory(
+    [property: JsonPropertyName("task")] TaskView Task,
+    [property: JsonPropertyName("events")] IReadOnlyList<AuditEvent> Events);
+
+/// <summary>The answer of <c>POST /agents/instances</c> (form: client_assertion_type, client_assertion; header DPoP = the instance's key).</summary>
+public sealed record InstanceResponse(
+    [property: JsonPropertyName("instance")] string Instance,
+    [property: JsonPropertyName("agent")] string Agent,
+    [property: JsonPropertyName("access_token")] string AccessToken,
+    [property: JsonPropertyName("token_type")] string TokenType,
+    [property: JsonPropertyName("expires_in")] int ExpiresIn);
+
+/// <summary>The answer of <c>/token</c> (RFC 6749 §5.1, RFC 8693 §2.2.1).</summary>
+public sealed record TokenResponse(
+    [property: JsonPropertyName("access_token")] string AccessToken,
+    [property: JsonPropertyName("token_type")] string TokenType,
+    [property: JsonPropertyName("expires_in")] int ExpiresIn,
+    [property: JsonPropertyName("scope")] string? Scope = null,
+    [property: JsonPropertyName("issued_token_type")] string? IssuedTokenType = null,
+    [property: JsonPropertyName("authorization_details")] JsonElement? AuthorizationDetails = null);
+
+/// <summary>An OAuth error body (RFC 6749 §5.2).</summary>
+public sealed record ErrorResponse(
+    [property: JsonPropertyName("error")] string Error,
+    [property: JsonPropertyName("error_description")] string? Description = null,
+    [property: JsonPropertyName(Names.Errors.ReasonMember)] string? Reason = null);

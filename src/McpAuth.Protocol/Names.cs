@@ -1,0 +1,116 @@
+namespace McpAuth.Protocol;
+
+/// <summary>Every name that appears on the wire, once, grouped by the document that defines it.</summary>
+public static class Names
+{
+    /// <summary>RFC 6749, OAuth 2.1.</summary>
+    public static class OAuth
+    {
+        public const string GrantType = "grant_type", ClientId = "client_id", ClientSecret = "client_secret", Scope = "scope",
+            ClientCredentials = "client_credentials", AccessToken = "access_token", TokenType = "token_type", Bearer = "Bearer";
+    }
+
+    /// <summary>Error codes: RFC 6749 §5.2, RFC 8693 §2.2.2, RFC 8707 §2, RFC 9396 §5, RFC 9449 §5, RFC 6750 §3.1.</summary>
+    public static class Errors
+    {
+        public const string InvalidRequest = "invalid_request", InvalidClient = "invalid_client", InvalidGrant = "invalid_grant",
+            UnauthorizedClient = "unauthorized_client", UnsupportedGrantType = "unsupported_grant_type", InvalidScope = "invalid_scope",
+            InvalidTarget = "invalid_target", InvalidAuthorizationDetails = "invalid_authorization_details",
+            InvalidDpopProof = "invalid_dpop_proof", InvalidToken = "invalid_token", InsufficientScope = "insufficient_scope",
+            TemporarilyUnavailable = "temporarily_unavailable", ServerError = "server_error", UnsupportedTokenType = "unsupported_token_type";
+        /// <summary>The member beside <c>error</c> that tells an agent why an exchange was refused.</summary>
+        public const string ReasonMember = "mcpauth_reason";
+    }
+
+    /// <summary>Values of <see cref="Errors.ReasonMember"/>; the same words are audit reasons.</summary>
+    public static class Reasons
+    {
+        public const string Expired = "expired", Revoked = "revoked", ActorUnauthorized = "actor_unauthorized", NotPresenter = "not_presenter",
+            Depth = "depth", TaskEnded = "task_ended", TaskSuspended = "task_suspended", AgentSuspended = "agent_suspended",
+            InstanceEnded = "instance_ended", UserDisabled = "user_disabled", WrongType = "wrong_type", Foreign = "foreign_issuer",
+            Malformed = "malformed", BadSignature = "bad_signature", Replay = "replay";
+    }
+
+    /// <summary>RFC 7523 and its 2026 revision: JWT client authentication.</summary>
+    public static class ClientAssertion
+    {
+        public const string Parameter = "client_assertion", TypeParameter = "client_assertion_type",
+            JwtBearer = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+        public const string PrivateKeyJwt = "private_key_jwt", SecretBasic = "client_secret_basic", SecretPost = "client_secret_post", None = "none";
+    }
+
+    /// <summary>RFC 8693: token exchange.</summary>
+    public static class Exchange
+    {
+        public const string GrantType = "urn:ietf:params:oauth:grant-type:token-exchange",
+            SubjectToken = "subject_token", SubjectTokenType = "subject_token_type", ActorToken = "actor_token",
+            ActorTokenType = "actor_token_type", RequestedTokenType = "requested_token_type", IssuedTokenType = "issued_token_type",
+            Audience = "audience", AccessTokenType = "urn:ietf:params:oauth:token-type:access_token";
+    }
+
+    /// <summary>RFC 8707 and RFC 9396.</summary>
+    public static class Resources
+    {
+        public const string Resource = "resource", AuthorizationDetails = "authorization_details", McpToolCall = "mcp_tool_call";
+    }
+
+    /// <summary>RFC 9449.</summary>
+    public static class Dpop
+    {
+        public const string Header = "DPoP", Nonce = "DPoP-Nonce", Scheme = "DPoP", UseNonce = "use_dpop_nonce";
+    }
+
+    /// <summary>The <c>typ</c> of every JWT, one per use (RFC 8725 §3.11).</summary>
+    public static class Types
+    {
+        public const string AccessToken = "at+jwt", Dpop = "dpop+jwt", ClientAuthentication = "client-authentication+jwt", Jwt = "JWT",
+            SecurityEvent = "secevent+jwt";
+    }
+
+    /// <summary>Claims: RFC 7519, 7800, 8693, 9068, 9396, 9449 and this project's own.</summary>
+    public static class Claims
+    {
+        public const string Iss = "iss", Aud = "aud", Sub = "sub", SubProfile = "sub_profile", ClientId = "client_id", Iat = "iat",
+            Exp = "exp", Nbf = "nbf", Jti = "jti", Scope = "scope", Groups = "groups", Act = "act", MayAct = "may_act", Cnf = "cnf",
+            Jkt = "jkt", AuthTime = "auth_time", Acr = "acr", AuthorizationDetails = "authorization_details", Task = "task",
+            Grant = "grant", Lineage = "lineage", AgentContext = "agent_ctx", StepUp = "step_up", Htm = "htm", Htu = "htu", Ath = "ath",
+            Nonce = "nonce", Txn = "txn", SubId = "sub_id", Events = "events";
+        public const string ProfileUser = "user", ProfileAgent = "ai_agent", ProfileClient = "client";
+    }
+
+    /// <summary>Scopes (design: authority by scope). <c>tool:NAME</c> is that tool with any arguments.</summary>
+    public static class Scopes
+    {
+        public const string ToolsRead = "tools:read", ResourcesRead = "resources:read", PromptsRead = "prompts:read", ToolPrefix = "tool:",
+            OfflineAccess = "offline_access";
+    }
+
+    /// <summary>Paths of the server, appended to the issuer.</summary>
+    public static class Paths
+    {
+        public const string OAuthMetadata = "/.well-known/oauth-authorization-server", OpenIdMetadata = "/.well-known/openid-configuration",
+            ProtectedResource = "/.well-known/oauth-protected-resource",
+            Token = "/token", Introspect = "/introspect", Revoke = "/revoke", Jwks = "/jwks", Tasks = "/tasks", Instances = "/agents/instances",
+            GuardAudience = "/guard", GuardEnroll = "/guard/enroll", GuardStreams = "/guard/streams", GuardManifest = "/guard/manifest",
+            GuardRevocations = "/guard/revocations", GuardAudit = "/guard/audit", GuardBudgets = "/guard/budgets",
+            HealthLive = "/health/live", HealthReady = "/health/ready";
+    }
+
+    /// <summary>MCP over HTTP.</summary>
+    public static class Mcp
+    {
+        public const string ProtocolVersionHeader = "MCP-Protocol-Version", MethodHeader = "Mcp-Method", NameHeader = "Mcp-Name",
+            ParamHeaderPrefix = "Mcp-Param-", SessionHeader = "Mcp-Session-Id";
+        public const string V20260728 = "2026-07-28", V20251125 = "2025-11-25", V20250618 = "2025-06-18";
+        public const string DenialMeta = "mcpauth/denial";
+        public const int HeaderMismatch = -32020, MissingCapability = -32021, UnsupportedVersion = -32022;
+    }
+
+    /// <summary>Codes of a denial that no scope can cure (<c>_meta["mcpauth/denial"].code</c>).</summary>
+    public static class Denials
+    {
+        public const string NotInTask = "not_in_task", ArgumentDenied = "argument_denied", PolicyDenied = "policy_denied",
+            ActorUnauthorized = "actor_unauthorized", BudgetSpent = "budget_spent", RateLimited = "rate_limited", ToolDrifted = "tool_drifted",
+            ApprovalRequired = "approval_required", GuardUnavailable = "guard_unavailable";
+    }
+}

@@ -1,0 +1,75 @@
+using System.Data.Common;
+using McpAuth.Protocol.Audit;
+
+namespace McpAuthServer.Storage;
+
+/// <summary>
+/// One durable act: state and its audit events together. It starts with its preconditions as conditional statements, and appends
+/// last; when a precondition changes no row it appends the refusal and nothing else.
+/// </summary>
+internal abstract class Unit<T>
+{
+    /// <summary>Synchronous, SQL only; it may be run again (after a retry), so it must keep no state between runs.</summary>
+    public abstract T Apply(WriteTx tx);
+
+    /// <summary>What the unit holds against others while it runs (PostgreSQL; the one SQLite writer holds everything).</summary>
+    public virtual StateLock Lock => StateLock.Shared;
+}
+
+/// <summary>
+/// How a unit stands to revocation. Issuance reads the states it depends on under <see cref="Shared"/>; whatever ends, suspends or changes
+/// such a state takes <see cref="Exclusive"/>, so a token is recorded either before the revocation (and is in its reach) or not at all.
+/// </summary>
+internal enum StateLock { None, Shared, Exclusive }
+
+/// <summary>One SQL text, the same for both databases, with <c>@a</c>, <c>@b</c>… parameters; made once, prepared once per connection.</summary>
+internal sealed class Sql(string text)
+{
+    public string Text { get; } = text;
+
+    /// <summary>Binds values in the order their parameters first appear. Allowed: string, long, int, bool, byte[], null.</summary>
+    public Statement With(params ReadOnlySpan<object?> values) => new(this, values.ToArray());
+}
+
+internal readonly record struct Statement(Sql Sql, object?[] Values);
+
+/// <summary>A transaction as a unit sees it.</summary>
+internal abstract class WriteTx
+{
+    /// <returns>Rows changed.</returns>
+    public abstract int Run(Statement statement);
+
+    /// <summary>The first row, or <c>default</c> when there is none.</summary>
+    public abstract TRow? First<TRow>(Statement statement, Func<DbDataReader, TRow> read);
+
+    public abstract List<TRow> All<TRow>(Statement statement, Func<DbDataReader, TRow> read);
+
+    /// <summary>Adds the event to the log, in this transaction.</summary>
+    public abstract void Append(AuditEvent e);
+}
+
+/// <summary>The one way anything is written.</summary>
+internal interface ICommitLog : IAsyncDisposable
+{
+    /// <summary>Completes when the unit is on disk. Not cancellable: once queued, a unit runs.</summary>
+    /// <exception cref="CommitLogBusyException">The queue is full; nothing was done (503).</exception>
+    /// <exception cref="CommitLogFailedException">The commit failed, or may not have reached the disk; readiness is false.</exception>
+    Task<T> Commit<T>(Unit<T> unit);
+
+    /// <summary>False after a failed commit, until one succeeds.</summary>
+    bool Ready { get; }
+}
+
+/// <summary>The commit queue is full; the caller answers 503 with Retry-After.</summary>
+public sealed class CommitLogBusyException() : Exception("The commit queue is full.");
+
+/// <summary>The transaction could not be made durable.</summary>
+public sealed class CommitLogFailedException(Exception inner) : Exception("The commit did not reach the disk.", inner);
+
+/// <summary>Reads outside of units, on pooled connections; sees what is committed.</summary>
+internal interface IReadStore
+{
+    Task<TRow?> First<TRow>(Statement statement, Func<DbDataReader, TRow> read, CancellationToken cancel);
+
+    Task<List<TRow>> All<TRow>(Statement statement, Func<DbDataReader, TRow> read, CancellationToken cancel);
+}
