@@ -9,7 +9,7 @@ create table registry (id bigint primary key check (id = 1), version bigint not 
 insert into registry (id, version) values (1, 1);
 
 create table users (
-  id text primary key, name text not null, email text, password_hash text, enabled bigint not null default 1, changed_at bigint not null);
+  id text primary key, name text not null, email text, enabled bigint not null default 1, changed_at bigint not null);
 create table groups (id text primary key, name text not null);
 create table group_members (group_id text not null references groups, user_id text not null references users, primary key (group_id, user_id));
 
@@ -49,7 +49,7 @@ create table tasks (
 create index tasks_by_parent on tasks (parent_id);
 create index tasks_by_agent on tasks (agent_id, state);
 create index tasks_by_deadline on tasks (state, expires_at);
-create unique index one_session_task on tasks (client_id) where session = 1 and state = 'active';
+create unique index one_session_task on tasks (client_id, coalesce(user_id, '')) where session = 1 and state = 'active';
 
 create table grants (
   id text primary key, parent_id text references grants, task_id text not null references tasks, agent_id text, instance_id text, user_id text,

@@ -1,0 +1,53 @@
+using McpAuth.Protocol.Jose;
+using GrantedAuthority = McpAuth.Protocol.ToolCalls.Authority;
+
+namespace McpAuthServer.Registry;
+
+/// <summary>A governed non-human identity.</summary>
+/// <param name="State"><c>active</c>, <c>suspended</c> or <c>retired</c>.</param>
+/// <param name="Ceiling">All it may ever get.</param>
+/// <param name="ClientCredentials">Whether it may get a task's token without an instance.</param>
+internal sealed record AgentRecord(
+    string Id, string Name, string Owner, string State, GrantedAuthority Ceiling, IReadOnlySet<string> HandOffTo,
+    bool RequireDpop, bool ClientCredentials, TimeSpan MaxTask)
+{
+    public bool Active => State == "active";
+}
+
+/// <summary>OAuth software; names the product. When <paramref name="AgentId"/> is set it authenticates that agent.</summary>
+/// <param name="SecretHash">base64url SHA-256 of a secret with 256 random bits.</param>
+/// <param name="LegacyAudience">Whether the token endpoint's URL is accepted as the assertion's audience.</param>
+/// <param name="Authority">What a client that is no agent may get for itself.</param>
+internal sealed record ClientRecord(
+    string Id, string Name, string? AgentId, string AuthMethod, string? SecretHash, IReadOnlyList<VerificationKey> Keys,
+    IReadOnlySet<string> GrantTypes, bool LegacyAudience, GrantedAuthority Authority, bool Active);
+
+/// <summary>A protected resource; <paramref name="Resource"/> is the audience.</summary>
+internal sealed record ToolServerRecord(
+    string Id, string Resource, string Name, bool Active, long Manifest, IReadOnlyDictionary<string, ToolRecord> Tools);
+
+/// <param name="State"><c>new</c>, <c>approved</c>, <c>drifted</c>, <c>retired</c>.</param>
+/// <param name="Sensitivity"><c>read</c>, <c>write</c>, <c>destructive</c>.</param>
+internal sealed record ToolRecord(string Name, string State, string Sensitivity, string? Class, bool ApprovalRequired, string? Digest)
+{
+    public bool Approved => State == "approved";
+}
+
+/// <summary>A tool may call tools of another server downstream.</summary>
+internal sealed record EdgeRecord(string FromServer, string FromTool, string ToServer, IReadOnlySet<string> ToTools);
+
+/// <summary>Everything registered, at one version; immutable.</summary>
+internal sealed class RegistrySnapshot(
+    long version, IReadOnlyDictionary<string, AgentRecord> agents, IReadOnlyDictionary<string, ClientRecord> clients,
+    IReadOnlyDictionary<string, ToolServerRecord> toolServers, IReadOnlyList<EdgeRecord> edges)
+{
+    private readonly Dictionary<string, ToolServerRecord> byResource = toolServers.Values.ToDictionary(s => s.Resource, StringComparer.Ordinal);
+
+    public long Version { get; } = version;
+    public IReadOnlyDictionary<string, AgentRecord> Agents { get; } = agents;
+    public IReadOnlyDictionary<string, ClientRecord> Clients { get; } = clients;
+    public IReadOnlyDictionary<string, ToolServerRecord> ToolServers { get; } = toolServers;
+    public IReadOnlyList<EdgeRecord> Edges { get; } = edges;
+
+    public ToolServerRecord? ByResource(string resource) => byResource.GetValueOrDefault(resource);
+}
