@@ -8,7 +8,7 @@ internal static class AgentFixture
 {
     public const string Resource = "https://files.example/mcp", Other = "https://mail.example/mcp";
 
-    public const string Authority = """
+    public const string Details = """
         [{"type":"mcp_tool_call","locations":["https://files.example/mcp"],"actions":["tools/call"],"tools":{"read_file":{"args":{"path":{"constraint_type":"path_under","value":"reports"}}}}},
          {"type":"mcp_tool_call","locations":["https://mail.example/mcp"],"actions":["tools/call"],"tools":{"send":{"max_calls":1}}}]
         """;
@@ -40,6 +40,6 @@ internal static class AgentFixture
 
     private static string View(string state) => $$"""
         {"id":"tsk_1","state":"{{state}}","purpose":"p","agent":"agt_1","created_at":"2026-11-22T12:00:00Z","expires_at":"2026-11-22T13:00:00Z",
-         "authorization_details":{{Authority}},"residual_access_ms":250}
+         "authorization_details":{{Details}},"residual_access_ms":250}
         """;
 }

@@ -39,7 +39,7 @@ public sealed class AgentSessionTests : IClassFixture<FakeServer>, IDisposable
     {
         await using AgentSession session = await Attest(server, clientKey);
         server.Clock.Advance(TimeSpan.FromSeconds(3571));
-        await session.BeginTask("p", Json(Authority));
+        await session.BeginTask("p", Json(Details));
         Assert.Equal(2, server.To("/agents/instances").Count());
         Assert.Single(server.To("/agents/instances").Select(r => r.Proof!.Thumbprint).Distinct());
         Assert.Equal("DPoP instance-2", server.To("/tasks").Single().Authorization);
@@ -68,11 +68,11 @@ public sealed class AgentSessionTests : IClassFixture<FakeServer>, IDisposable
     public async Task BeginTask_Body_HasPurposeAuthorityAndEnd()
     {
         await using AgentSession session = await Attest(server, clientKey);
-        await session.BeginTask("summarise", Json(Authority), server.Clock.GetUtcNow().AddMinutes(10));
+        await session.BeginTask("summarise", Json(Details), server.Clock.GetUtcNow().AddMinutes(10));
         JsonElement sent = server.To("/tasks").Single().Json;
         Assert.Equal("summarise", sent.GetProperty("purpose").GetString());
         Assert.Equal(server.Clock.GetUtcNow().AddMinutes(10), sent.GetProperty("expires_at").GetDateTimeOffset());
-        Assert.True(JsonElement.DeepEquals(Json(Authority), sent.GetProperty("authorization_details")));
+        Assert.True(JsonElement.DeepEquals(Json(Details), sent.GetProperty("authorization_details")));
         Assert.False(sent.TryGetProperty("parent_task", out _));
     }
 
@@ -80,7 +80,7 @@ public sealed class AgentSessionTests : IClassFixture<FakeServer>, IDisposable
     public async Task BeginTask_TypedAuthority_IsSentAsItsArray()
     {
         await using AgentSession session = await Attest(server, clientKey);
-        await session.BeginTask("summarise", McpAuth.Protocol.ToolCalls.Authority.ForTools(Resource, ["read_file"]));
+        await session.BeginTask("summarise", Authority.ForTools(Resource, ["read_file"]));
         JsonElement entry = server.To("/tasks").Single().Json.GetProperty("authorization_details")[0];
         Assert.Equal(Resource, entry.GetProperty("locations")[0].GetString());
         Assert.True(entry.GetProperty("tools").TryGetProperty("read_file", out _));

@@ -18,7 +18,7 @@ public sealed class AgentTaskTests : IClassFixture<FakeServer>, IAsyncLifetime
     {
         Prepare(server, clientKey);
         session = await Attest(server, clientKey);
-        task = await session.BeginTask("p", Json(Authority));
+        task = await session.BeginTask("p", Json(Details));
     }
 
     [Fact]
