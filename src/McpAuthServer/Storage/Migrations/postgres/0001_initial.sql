@@ -43,18 +43,18 @@ create table instances (
 create index instances_by_key on instances (agent_id, jkt);
 
 create table tasks (
-  id text primary key, parent_id text references tasks, user_id text, agent_id text, client_id text not null, session bigint not null, purpose text not null,
+  id text primary key, parent_id text references tasks, user_id text, agent_id text, client_id text not null, origin text not null, purpose text not null,
   authority text not null, state text not null, suspended_by bigint not null default 0,
-  created_at bigint not null, expires_at bigint not null, ended_at bigint, last_token_exp bigint not null default 0, residual_ms bigint);
+  created_at bigint not null, expires_at bigint not null, ended_at bigint, residual_ms bigint);
 create index tasks_by_parent on tasks (parent_id);
 create index tasks_by_agent on tasks (agent_id, state);
 create index tasks_by_deadline on tasks (state, expires_at);
-create unique index one_session_task on tasks (client_id, coalesce(user_id, '')) where session = 1 and state = 'active';
+create unique index one_session_task on tasks (client_id, coalesce(user_id, '')) where origin = 'session' and state = 'active';
 
 create table grants (
   id text primary key, parent_id text references grants, task_id text not null references tasks, agent_id text, instance_id text, user_id text,
   client_id text not null, tool_server text not null, authority text not null, chain text not null, lineage text not null, depth bigint not null,
-  state text not null, created_at bigint not null, expires_at bigint not null);
+  state text not null, created_at bigint not null, expires_at bigint not null, token_exp bigint not null);
 create index grants_by_parent on grants (parent_id);
 create index grants_by_task on grants (task_id);
 create index grants_by_instance on grants (instance_id);
@@ -76,9 +76,12 @@ create table guards (
   spool_seq bigint not null, spool_hash text not null);
 create table guard_streams (id text primary key, guard_id text not null references guards, created_at bigint not null);
 
+-- seq is given after the commit, by one sequencer at a time: rows commit in another order than they get their places.
 create table audit_events (
   place bigint generated always as identity primary key, seq bigint, id text not null, time bigint not null, type text not null,
   task text, jti text, grant_id text, agent text, body text not null);
+create unique index audit_by_seq on audit_events (seq) where seq is not null;
+create index audit_waiting on audit_events (place) where seq is null;
 create unique index audit_by_id on audit_events (id);
 create index audit_by_task on audit_events (task) where task is not null;
 create index audit_by_jti on audit_events (jti) where jti is not null;

@@ -43,18 +43,18 @@ create table instances (
 create index instances_by_key on instances (agent_id, jkt);
 
 create table tasks (
-  id text primary key, parent_id text references tasks, user_id text, agent_id text, client_id text not null, session integer not null, purpose text not null,
+  id text primary key, parent_id text references tasks, user_id text, agent_id text, client_id text not null, origin text not null, purpose text not null,
   authority text not null, state text not null, suspended_by integer not null default 0,
-  created_at integer not null, expires_at integer not null, ended_at integer, last_token_exp integer not null default 0, residual_ms integer);
+  created_at integer not null, expires_at integer not null, ended_at integer, residual_ms integer);
 create index tasks_by_parent on tasks (parent_id);
 create index tasks_by_agent on tasks (agent_id, state);
 create index tasks_by_deadline on tasks (state, expires_at);
-create unique index one_session_task on tasks (client_id, coalesce(user_id, '')) where session = 1 and state = 'active';
+create unique index one_session_task on tasks (client_id, coalesce(user_id, '')) where origin = 'session' and state = 'active';
 
 create table grants (
   id text primary key, parent_id text references grants, task_id text not null references tasks, agent_id text, instance_id text, user_id text,
   client_id text not null, tool_server text not null, authority text not null, chain text not null, lineage text not null, depth integer not null,
-  state text not null, created_at integer not null, expires_at integer not null);
+  state text not null, created_at integer not null, expires_at integer not null, token_exp integer not null);
 create index grants_by_parent on grants (parent_id);
 create index grants_by_task on grants (task_id);
 create index grants_by_instance on grants (instance_id);
@@ -76,8 +76,9 @@ create table guards (
   spool_seq integer not null, spool_hash text not null);
 create table guard_streams (id text primary key, guard_id text not null references guards, created_at integer not null);
 
+-- There is one writer at a time, so a row's place is its place in commit order.
 create table audit_events (
-  place integer primary key autoincrement, seq integer, id text not null, time integer not null, type text not null,
+  place integer primary key, seq integer generated always as (place) virtual, id text not null, time integer not null, type text not null,
   task text, jti text, grant_id text, agent text, body text not null);
 create unique index audit_by_id on audit_events (id);
 create index audit_by_task on audit_events (task) where task is not null;
