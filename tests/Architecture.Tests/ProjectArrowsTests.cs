@@ -9,13 +9,13 @@ public sealed partial class ProjectArrowsTests
 
     [Theory, MemberData(nameof(Judged))]
     public void ProjectFile_RefersTo_OnlyWhatItMay(string project) =>
-        Assert.Empty(ProjectArrows.Violations(project, ProjectArrows.References(Repository.Read(project))));
+        Expect.None(ProjectArrows.Violations(project, ProjectArrows.References(Repository.Read(project))));
 
     [Theory, MemberData(nameof(Judged))]
     public void CompiledProject_RefersTo_OnlyWhatItMay(string project)
     {
         using var assembly = new CompiledAssembly(Repository.AssemblyOf(project));
-        Assert.Empty(ProjectArrows.CompiledViolations(project, assembly.References));
+        Expect.None(ProjectArrows.CompiledViolations(project, assembly.References));
     }
 
     [Fact]

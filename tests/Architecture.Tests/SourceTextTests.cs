@@ -14,13 +14,13 @@ public sealed partial class SourceTextTests
         var folder = project[..(project.LastIndexOf('/') + 1)];
         var declared = RootNamespace().Match(Repository.Read(project));
         var root = declared.Success ? declared.Groups[1].Value : Path.GetFileNameWithoutExtension(project);
-        Assert.Empty(Repository.Files(folder).Where(f => f.EndsWith(".cs", StringComparison.Ordinal))
+        Expect.None(Repository.Files(folder).Where(f => f.EndsWith(".cs", StringComparison.Ordinal))
             .SelectMany(f => SourceText.NamespaceViolations(f[folder.Length..], root, Repository.Read(f))));
     }
 
     [Fact]
     public void Repository_SaysNothing_Banned() =>
-        Assert.Empty(Repository.Files().SelectMany(f => TextOf(f) is { } text ? SourceText.BannedViolations(f, text) : []));
+        Expect.None(Repository.Files().SelectMany(f => TextOf(f) is { } text ? SourceText.BannedViolations(f, text) : []));
 
     [Theory]
     [InlineData("Grants/TokenEndpoint.cs", "namespace McpAuthServer.Tokens;\ninternal sealed class TokenEndpoint;")]
@@ -55,7 +55,7 @@ public sealed partial class SourceTextTests
     {
         const string Source = "class A\n{\n    public void B() => throw new NotImplementedException();\n}";
         Assert.Equal(["src/McpAuth.Client/A.cs:3 throws NotImplementedException"], SourceText.BannedViolations("src/McpAuth.Client/A.cs", Source));
-        Assert.Empty(SourceText.BannedViolations("tests/X/A.cs", Source));
+        Expect.None(SourceText.BannedViolations("tests/X/A.cs", Source));
     }
 
     /// <summary>Null for what is no text.</summary>
