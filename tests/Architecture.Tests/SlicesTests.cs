@@ -35,6 +35,11 @@ public sealed class SlicesTests : IDisposable
         Assert.NotEmpty(Judge("McpAuthServer.Tokens.Signing.Key", "McpAuthServer.Discovery.Metadata", way));
 
     [Theory]
+    [InlineData("McpAuthServer.Http.OAuthError", "McpAuthServer.Grants.TokenEndpoint")]
+    [InlineData("McpAuthServer.Clients.Authentication", "McpAuthServer.Http.OAuthError")]
+    public void HttpForms_UsingASlice_OrUsedByTheCore_AreFound(string from, string to) => Assert.NotEmpty(Judge(from, to, "call"));
+
+    [Theory]
     [InlineData("McpAuthServer.Audit.Log", "Microsoft.AspNetCore.Http.HttpContext")]
     [InlineData("McpAuthServer.Clients.Authentication", "Microsoft.AspNetCore.Http.HttpRequest")]
     public void Core_UsingTheRequest_IsFound(string from, string to) => Assert.NotEmpty(Judge(from, to, "call"));
@@ -43,6 +48,8 @@ public sealed class SlicesTests : IDisposable
     [InlineData("McpAuthServer.Grants.TokenEndpoint", "Microsoft.AspNetCore.Http.HttpContext")]
     [InlineData("McpAuthServer.Grants.TokenEndpoint", "McpAuthServer.Tokens.Minting")]
     [InlineData("McpAuthServer.Tokens.Minting", "McpAuthServer.Keys.SigningKey")]
+    [InlineData("McpAuthServer.Grants.TokenEndpoint", "McpAuthServer.Http.OAuthError")]
+    [InlineData("McpAuthServer.Http.OAuthError", "McpAuthServer.Delegation.Refusal")]
     [InlineData("McpAuthServer.Grants.TokenEndpoint", "McpAuthServer.Grants.Parts.Exchange")]
     [InlineData("McpAuthServer.Endpoints", "McpAuthServer.Grants.TokenEndpoint")]
     [InlineData("McpAuthServer.Grants.TokenEndpoint", "McpAuthServer.ServerOptions")]

@@ -3,15 +3,19 @@ using System.Text.RegularExpressions;
 namespace Architecture.Tests.Code;
 
 /// <summary>
-/// The server's inner order: a folder is core or a slice. A slice uses the core, never another slice; the core uses no slice and
-/// nothing of a request; what stands in the root namespace puts the parts together and may use all.
+/// The server's inner order: a folder is core, the HTTP forms that slices share, or a slice. A slice uses the core and the forms,
+/// never another slice; the forms use the core; the core uses neither, and nothing of a request. What stands in the root namespace
+/// puts the parts together and may use all.
 /// </summary>
 internal static partial class Slices
 {
     private const string Root = "McpAuthServer.";
 
     private static readonly HashSet<string> Core =
-        ["Authority", "Registry", "Clients", "Tokens", "Keys", "Policies", "Audit", "Storage"];
+        ["Delegation", "Registry", "Clients", "Tokens", "Keys", "Policies", "Audit", "Storage"];
+
+    /// <summary>The one error writer and the one strict reader of bodies.</summary>
+    private const string Forms = "Http";
 
     /// <summary>The request itself, also by its parts.</summary>
     private static readonly HashSet<string> Request =
@@ -46,15 +50,16 @@ internal static partial class Slices
             var other = directive.Groups["folder"].Value;
             var everywhere = directive.Groups["global"].Success;
             if (everywhere && !Core.Contains(other))
-                yield return $"{file} brings the slice {other} into every file";
+                yield return $"{file} brings {Describe(other)} into every file";
             else if (folder is not null && !MayUse(folder, other))
                 yield return $"{file} names {other}: {Describe(folder)} may not use {Describe(other)}";
         }
     }
 
-    private static bool MayUse(string folder, string other) => folder == other || Core.Contains(other);
+    private static bool MayUse(string folder, string other) =>
+        folder == other || Core.Contains(other) || (other == Forms && !Core.Contains(folder));
 
-    private static string Describe(string folder) => $"{(Core.Contains(folder) ? "core" : "slice")} {folder}";
+    private static string Describe(string folder) => folder == Forms ? folder : $"{(Core.Contains(folder) ? "core" : "slice")} {folder}";
 
     /// <summary>The first part of the namespace below the root's; null in the root itself and outside the server.</summary>
     private static string? FolderOf(string type)
