@@ -6,7 +6,6 @@ using McpAuthServer.Clients;
 using McpAuthServer.Delegation;
 using McpAuthServer.Http;
 using McpAuthServer.Registry;
-using McpAuthServer.Storage;
 
 namespace McpAuthServer.Grants;
 
