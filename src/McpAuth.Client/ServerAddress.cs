@@ -1,0 +1,26 @@
+using System.Net;
+
+namespace McpAuth.Client;
+
+/// <summary>Which addresses credentials may be sent to.</summary>
+internal static class ServerAddress
+{
+    /// <summary>An issuer: https (or http on loopback), without query, fragment or user information (RFC 8414 §2).</summary>
+    /// <exception cref="ArgumentException">It is not.</exception>
+    public static Uri Issuer(string issuer)
+    {
+        if (!Uri.TryCreate(issuer, UriKind.Absolute, out Uri? uri) || uri.Query.Length > 0 || uri.Fragment.Length > 0
+            || issuer.Contains('?') || issuer.Contains('#') || uri.UserInfo.Length > 0 || !MayCarryCredentials(uri))
+            throw new ArgumentException("The issuer must be an https address (http only on loopback) without query and fragment.", nameof(issuer));
+        return uri;
+    }
+
+    /// <summary>https anywhere; http only to this machine (RFC 6749 §3.2, OAuth 2.1 §1.5).</summary>
+    public static bool MayCarryCredentials(Uri uri) =>
+        uri.Scheme == Uri.UriSchemeHttps || (uri.Scheme == Uri.UriSchemeHttp && IsLoopback(uri));
+
+    public static bool IsLoopback(Uri uri) =>
+        uri.IdnHost == "localhost" || (IPAddress.TryParse(uri.IdnHost, out IPAddress? address) && IPAddress.IsLoopback(address));
+
+    public static bool SameOrigin(Uri a, Uri b) => a.Scheme == b.Scheme && a.IdnHost == b.IdnHost && a.Port == b.Port;
+}
