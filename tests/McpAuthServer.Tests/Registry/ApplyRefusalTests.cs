@@ -44,8 +44,8 @@ public sealed class ApplyRefusalTests : IAsyncLifetime
     [InlineData("edges[0].to", null, "missing_member", "$.edges[0].to")]
     [InlineData("edges[0].to.tools", null, "missing_member", "$.edges[0].to.tools")]
     // Wrong types.
-    [InlineData("users", "{}", "wrong_type", "$.users")]
-    [InlineData("users[0]", "\"usr_ada\"", "wrong_type", "$.users[0]")]
+    [InlineData("edges", "{}", "wrong_type", "$.edges")]
+    [InlineData("groups[1]", "\"grp_all\"", "wrong_type", "$.groups[1]")]
     [InlineData("users[0].enabled", "\"true\"", "wrong_type", "$.users[0].enabled")]
     [InlineData("users[0].email", "null", "wrong_type", "$.users[0].email")]
     [InlineData("users[0].groups[0]", "1", "wrong_type", "$.users[0].groups[0]")]
@@ -62,7 +62,9 @@ public sealed class ApplyRefusalTests : IAsyncLifetime
     [InlineData("agents[1].owner", "\"agt_refunds\"", "invalid_value", "$.agents[1].owner")]
     [InlineData("agents[1].hand_off_to", "[\"usr_ada\"]", "invalid_value", "$.agents[1].hand_off_to[0]")]
     [InlineData("clients[3].id", "\"has space\"", "invalid_value", "$.clients[3].id")]
-    [InlineData("clients[3].id", "\"usr_ada\"", "invalid_value", "$.clients[3].id")]
+    [InlineData("clients[3].id", "\"usr_carol\"", "invalid_value", "$.clients[3].id")]
+    [InlineData("clients[3].id", "\"agt_carol\"", "invalid_value", "$.clients[3].id")]
+    [InlineData("clients[3].id", "\"grd_carol\"", "invalid_value", "$.clients[3].id")]
     [InlineData("clients[3].id", "\"\"", "invalid_value", "$.clients[3].id")]
     [InlineData("clients[3].agent", "\"refunds\"", "invalid_value", "$.clients[3].agent")]
     [InlineData("edges[0].to.server", "\"files\"", "invalid_value", "$.edges[0].to.server")]
@@ -188,23 +190,32 @@ public sealed class ApplyRefusalTests : IAsyncLifetime
     }
 
     [Theory]
-    [InlineData("", "invalid_json")]
-    [InlineData("{", "invalid_json")]
-    [InlineData("{} {}", "invalid_json")]
-    [InlineData("{\"users\":[],}", "invalid_json")]
-    [InlineData("{\"users\":[],\"users\":[]}", "duplicate_member")]
-    [InlineData("{\"agents\":[{\"id\":\"agt_1\",\"ceiling\":[],\"Ceiling\":[]}]}", "duplicate_member")]
-    [InlineData("{\"agents\":[{\"max_task_seconds\":9007199254740993}]}", "inexact_number")]
-    [InlineData("[]", "wrong_type")]
-    [InlineData("null", "wrong_type")]
-    public async Task Apply_NotStrictJson_IsRefused(string text, string code)
+    [InlineData("", "invalid_json", "$")]
+    [InlineData("{", "invalid_json", "$")]
+    [InlineData("{} {}", "invalid_json", "$")]
+    [InlineData("{\"users\":[],}", "invalid_json", "$")]
+    [InlineData("{\"users\":[],\"users\":[]}", "duplicate_member", "$.users")]
+    [InlineData("{\"users\":[],\"users\":[]", "duplicate_member", "$")]
+    [InlineData("{\"users\":[],\"users\":[],\"\\ud800\":1}", "duplicate_member", "$")]
+    [InlineData("{\"agents\":[{\"id\":\"agt_1\",\"ceiling\":[],\"Ceiling\":[]}]}", "duplicate_member", "$.agents[0].Ceiling")]
+    [InlineData("{\"agents\":[{\"max_task_seconds\":9007199254740993}]}", "inexact_number", "$.agents[0].max_task_seconds")]
+    [InlineData("[]", "wrong_type", "$")]
+    [InlineData("null", "wrong_type", "$")]
+    public async Task Apply_NotStrictJson_IsRefused(string text, string code, string path)
     {
         var outcome = await registry.File(text);
 
         var fault = Assert.Single(outcome.Faults);
-        Assert.Equal(code, fault.Code);
-        Assert.StartsWith("$", fault.Path, StringComparison.Ordinal);
+        Assert.Equal((code, path), (fault.Code, fault.Path));
         Assert.Equal("refused", Assert.Single(await registry.Events()).Outcome);
+    }
+
+    [Fact]
+    public async Task Apply_SeveralRepeatedMembers_AreAllReported()
+    {
+        var outcome = await registry.File("""{"users":[{"id":"usr_1","Id":"usr_2"},{"name":"a","name":"b"}],"USERS":[]}""");
+
+        Assert.Equal(["$.users[0].Id", "$.users[1].name", "$.USERS"], outcome.Faults.Select(f => f.Path));
     }
 
     [Fact]
