@@ -24,6 +24,16 @@ public sealed class AspNetFreeTests
         Assert.Single(AspNetFree.Violations(["Microsoft.AspNetCore.Http.Abstractions", "Microsoft.IdentityModel.Tokens"], []));
     }
 
+    [Theory]
+    [InlineData(typeof(System.Text.Json.JsonSerializer))]
+    [InlineData(typeof(Enumerable))]
+    [InlineData(typeof(Microsoft.AspNetCore.Server.Kestrel.Core.KestrelServer))]
+    public void Reader_OnLargeAssemblies_LosesNoStep(Type type)
+    {
+        using var assembly = new CompiledAssembly(type.Assembly.Location);
+        Assert.True(assembly.Uses().Count > 100);
+    }
+
     [Fact]
     public void Guard_WhichIsAspNetCore_WouldBeFound()
     {

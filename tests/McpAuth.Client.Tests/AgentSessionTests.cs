@@ -56,6 +56,25 @@ public sealed class AgentSessionTests : IClassFixture<FakeServer>, IDisposable
     }
 
     [Fact]
+    public async Task BeginTask_AfterTheEnd_DoesNotAttestAgain()
+    {
+        AgentSession session = await Attest(server, clientKey);
+        await session.EndAsync();
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => session.BeginTask("p", Json(Details)));
+        Assert.Single(server.To("/agents/instances"));
+    }
+
+    [Fact]
+    public async Task BeginTask_InstanceEndedBySomeoneElse_DoesNotAttestAgain()
+    {
+        AgentSession session = await Attest(server, clientKey);
+        server.Answers["/tasks"] = _ => Answer.Error(401, "invalid_token", reason: "instance_ended");
+        OAuthErrorException e = await Assert.ThrowsAsync<OAuthErrorException>(() => session.BeginTask("p", Json(Details)));
+        Assert.Equal("instance_ended", e.Reason);
+        Assert.Single(server.To("/agents/instances"));
+    }
+
+    [Fact]
     public async Task Dispose_ServerRefuses_DoesNotThrow()
     {
         server.Answers["/agents/instances/ins_1"] = _ => Answer.Error(400, "invalid_request", reason: "instance_ended");

@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Globalization;
 using System.Runtime.InteropServices;
@@ -13,25 +12,38 @@ namespace McpAuth.Testing;
 public sealed class PostgresCluster : IAsyncDisposable
 {
     private const string Account = "postgres";
-    private const int Sigint = 2, Sigkill = 9;
+    private const int Sigkill = 9;
+
+    /// <summary>
+    /// Waits for the end of its input, which comes when the test process ends, however it does; then stops the server by its id, if that id is
+    /// still the server's, and removes its directory.
+    /// </summary>
+    private const string Burial =
+        """
+        read -r line
+        pid=$(head -n 1 "$1/data/postmaster.pid" 2>/dev/null)
+        if [ -n "$pid" ] && tr '\0' ' ' < "/proc/$pid/cmdline" 2>/dev/null | grep -qF "$1/data"; then
+          kill -QUIT "$pid"
+          for i in 1 2 3 4 5 6 7 8 9 10; do [ -d "/proc/$pid" ] || break; sleep 0.2; done
+        fi
+        rm -rf "$1"
+        """;
 
     private static readonly Lazy<Task<PostgresCluster>> SharedStart = new(() => StartAsync());
-    private static readonly ConcurrentDictionary<PostgresCluster, byte> Running = new();
 
     private readonly string directory;
     private readonly bool durable;
     private readonly SemaphoreSlim gate = new(1);
     private readonly HashSet<string> templates = [];
+    private readonly Process undertaker;
     private ChildProcess? server;
     private int databases;
 
-    static PostgresCluster() => AppDomain.CurrentDomain.ProcessExit += (_, _) =>
+    private PostgresCluster(string directory, int port, bool durable)
     {
-        foreach (var cluster in Running.Keys)
-            cluster.Remove();
-    };
-
-    private PostgresCluster(string directory, int port, bool durable) => (this.directory, Port, this.durable) = (directory, port, durable);
+        (this.directory, Port, this.durable) = (directory, port, durable);
+        undertaker = Process.Start(new ProcessStartInfo("/bin/sh", ["-c", Burial, "sh", directory]) { RedirectStandardInput = true })!;
+    }
 
     public int Port { get; }
 
@@ -46,7 +58,6 @@ public sealed class PostgresCluster : IAsyncDisposable
         // Made by the account that will own it: the server refuses any other's directory, and refuses root.
         var directory = (await RunAsync("mktemp", "-d", "-t", "mcpauth-pg-XXXXXXXX")).Trim();
         var cluster = new PostgresCluster(directory, FreePort.Next(), durable);
-        Running.TryAdd(cluster, 0);
         await RunAsync(initdb, "-D", cluster.Data, "-U", Account, "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions");
         await cluster.LaunchAsync();
         return cluster;
@@ -104,6 +115,7 @@ public sealed class PostgresCluster : IAsyncDisposable
         var (program, arguments) = As(
             PostgresBinaries.Program("postgres"), "-D", Data, "-p", Port.ToString(CultureInfo.InvariantCulture), "-c", "listen_addresses=127.0.0.1",
             "-c", "unix_socket_directories=", "-c", $"fsync={flush}", "-c", $"full_page_writes={flush}", "-c", "max_connections=200",
+            "-c", "max_wal_size=64MB", "-c", "min_wal_size=32MB",
             "-c", "shared_buffers=64MB", "-c", "log_min_messages=fatal");
         server = ChildProcess.Start(program, arguments, directory: "/");
         var watch = Stopwatch.StartNew();
@@ -125,7 +137,9 @@ public sealed class PostgresCluster : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        Remove();
+        undertaker.StandardInput.Close();
+        await undertaker.WaitForExitAsync();
+        undertaker.Dispose();
         if (server is not null) await server.DisposeAsync();
         gate.Dispose();
     }
@@ -154,27 +168,6 @@ public sealed class PostgresCluster : IAsyncDisposable
         await connection.OpenAsync();
         await using var command = new NpgsqlCommand(sql, connection);
         await command.ExecuteNonQueryAsync();
-    }
-
-    private void Remove()
-    {
-        if (!Running.TryRemove(this, out _)) return;
-        if (Postmaster() is { } pid)
-        {
-            _ = SendSignal(pid, Sigint);
-            var watch = Stopwatch.StartNew();
-            while (Directory.Exists($"/proc/{pid}") && watch.Elapsed < TimeSpan.FromSeconds(5))
-                Thread.Sleep(10);
-            Crash();
-        }
-        try
-        {
-            Directory.Delete(directory, recursive: true);
-        }
-        catch (IOException)
-        {
-            // It is in the temporary folder; a file that vanished under the deletion is no reason to fail a test.
-        }
     }
 
     /// <summary>The server's own process: what was started may only be a <c>runuser</c> that waits for it.</summary>

@@ -23,22 +23,23 @@ public sealed class SuiteFactDiscoverer(IMessageSink diagnostics) : FactDiscover
         ITestFrameworkDiscoveryOptions discoveryOptions, ITestMethod testMethod, IAttributeInfo factAttribute) =>
         new SuiteTestCase(
             DiagnosticMessageSink, discoveryOptions.MethodDisplayOrDefault(), discoveryOptions.MethodDisplayOptionsOrDefault(), testMethod);
+}
 
-    private sealed class SuiteTestCase : XunitTestCase
+/// <summary>Public because xunit makes it again by its name.</summary>
+public sealed class SuiteTestCase : XunitTestCase
+{
+    [Obsolete("Called when a test case crosses a process boundary.", error: true)]
+    public SuiteTestCase()
     {
-        [Obsolete("Called when a test case crosses a process boundary.", error: true)]
-        public SuiteTestCase()
-        {
-        }
-
-        public SuiteTestCase(IMessageSink diagnostics, TestMethodDisplay display, TestMethodDisplayOptions options, ITestMethod method)
-            : base(diagnostics, display, options, method)
-        {
-        }
-
-        protected override string? GetSkipReason(IAttributeInfo factAttribute) =>
-            TestMethod.TestClass.Class.GetCustomAttributes(typeof(NeedsPostgresAttribute)).Any()
-                ? PostgresBinaries.Requirement.Skip
-                : base.GetSkipReason(factAttribute);
     }
+
+    public SuiteTestCase(IMessageSink diagnostics, TestMethodDisplay display, TestMethodDisplayOptions options, ITestMethod method)
+        : base(diagnostics, display, options, method)
+    {
+    }
+
+    protected override string? GetSkipReason(IAttributeInfo factAttribute) =>
+        TestMethod.TestClass.Class.GetCustomAttributes(typeof(NeedsPostgresAttribute)).Any()
+            ? PostgresBinaries.Requirement.Skip
+            : base.GetSkipReason(factAttribute);
 }

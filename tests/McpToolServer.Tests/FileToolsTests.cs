@@ -117,20 +117,26 @@ public sealed class FileToolsTests : IDisposable
             }
         });
         int harmless = 0, refused = 0;
-        for (int i = 0; i < 5000; i++)
+        try
         {
-            try
+            for (int i = 0; i < 5000; i++)
             {
-                Assert.Equal("harmless", tools.ReadFile("swap/secret.txt"));
-                harmless++;
-            }
-            catch (McpException)
-            {
-                refused++;
+                try
+                {
+                    Assert.Equal("harmless", tools.ReadFile("swap/secret.txt"));
+                    harmless++;
+                }
+                catch (McpException)
+                {
+                    refused++;
+                }
             }
         }
-        await stop.CancelAsync();
-        await swapping;
+        finally
+        {
+            await stop.CancelAsync();
+            await swapping;
+        }
         Assert.True(harmless > 0 && refused > 0, $"{harmless} read, {refused} refused: the swapping met nothing");
     }
 

@@ -22,8 +22,8 @@ internal static class InstancesEndpoint
 
     public static void MapInstancesEndpoint(this IEndpointRouteBuilder routes)
     {
-        routes.MapPost(Names.Paths.Instances, AttestAsync).WithName("instances.attest");
-        routes.MapDelete(Names.Paths.Instances + "/{id}", EndAsync).WithName("instances.end");
+        routes.MapPost(Names.Paths.Instances, AttestAsync);
+        routes.MapDelete(Names.Paths.Instances + "/{id}", EndAsync);
     }
 
     private static async Task<IResult> AttestAsync(

@@ -17,11 +17,11 @@ internal static class TasksEndpoint
 
     public static void MapTasksEndpoint(this IEndpointRouteBuilder routes)
     {
-        routes.MapPost(Names.Paths.Tasks, CreateAsync).WithName("tasks.create");
-        routes.MapGet(Names.Paths.Tasks + "/{id}", ShowAsync).WithName("tasks.show");
-        routes.MapGet(Names.Paths.Tasks + "/{id}/story", StoryAsync).WithName("tasks.story");
+        routes.MapPost(Names.Paths.Tasks, CreateAsync);
+        routes.MapGet(Names.Paths.Tasks + "/{id}", ShowAsync);
+        routes.MapGet(Names.Paths.Tasks + "/{id}/story", StoryAsync);
         foreach (var verb in TaskDesk.Verbs)
-            routes.MapPost($"{Names.Paths.Tasks}/{{id}}/{verb}", (string id, HttpContext context, TaskDesk desk) => desk.MoveAsync(id, verb, context)).WithName("tasks." + verb);
+            routes.MapPost($"{Names.Paths.Tasks}/{{id}}/{verb}", (string id, HttpContext context, TaskDesk desk) => desk.MoveAsync(id, verb, context));
     }
 
     private static async Task<IResult> CreateAsync(

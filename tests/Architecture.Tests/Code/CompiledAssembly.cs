@@ -97,7 +97,8 @@ internal sealed class CompiledAssembly : ISignatureTypeProvider<bool, object?>, 
                     Add((EntityHandle)MetadataTokens.Handle(il.ReadInt32()));
                     break;
                 case OperandType.InlineSwitch:
-                    il.Offset += il.ReadInt32() * 4;
+                    var targets = il.ReadInt32(); // on its own: += would read the offset before
+                    il.Offset += targets * 4;
                     break;
                 case OperandType.InlineNone:
                     break;

@@ -51,7 +51,7 @@ internal static class Oracle
             (string)entry!["locations"]![0]! == location && Has(entry["actions"], "tools/call") && entry["tools"]?[tool] is { } granted
             && AdmitsArguments(granted, arguments)
             && (granted["def_digest"] is not { } bound || (string)bound! == digest)
-            && (granted["max_calls"] is not { } limit || nth <= (long)limit)
+            && (granted["max_calls"] is not { } limit || nth <= long.Parse(limit.ToJsonString()))
             && (approved || (string?)granted["approval"] != "required"));
 
     public static bool AdmitsResource(JsonNode details, string location, string uri) =>

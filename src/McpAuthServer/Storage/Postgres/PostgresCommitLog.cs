@@ -38,13 +38,17 @@ internal sealed partial class PostgresCommitLog : ICommitLog
     {
         queue.Close();
         await stopped.Task;
-        queue.Dispose();
     }
 
     private void Work()
     {
         PostgresSession? session = null;
-        while (queue.Take(out var unit)) Write(unit, ref session);
+        var taken = new List<PendingUnit>(1);
+        while (queue.Take(taken, 1))
+        {
+            Write(taken[0], ref session);
+            taken.Clear();
+        }
         session?.Dispose();
         if (Interlocked.Decrement(ref working) == 0) stopped.SetResult();
     }

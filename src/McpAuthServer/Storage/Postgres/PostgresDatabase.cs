@@ -92,6 +92,14 @@ internal sealed class PostgresDatabase : IAsyncDisposable
         _ => false,
     };
 
+    /// <summary>Whether the connection ended, as all do when the server restarts.</summary>
+    public static bool IsConnectionLoss(NpgsqlException e) =>
+        e is not PostgresException p
+        || p.SqlState is PostgresErrorCodes.AdminShutdown or PostgresErrorCodes.CrashShutdown or PostgresErrorCodes.CannotConnectNow;
+
+    /// <summary>Idle connections are closed; those in use are not returned to the pool.</summary>
+    public void ForgetConnections() => connections.Clear();
+
     public ValueTask DisposeAsync() => connections.DisposeAsync();
 
     private static NpgsqlDbType[] Infer(Sql sql, NpgsqlConnection connection)

@@ -23,15 +23,16 @@ internal sealed class PostgresReadStore(PostgresDatabase database) : IReadStore
             },
             cancel);
 
-    /// <summary>Once more on another connection when the pooled one had died: a read changes nothing.</summary>
+    /// <summary>Once more on a new connection when the pooled one had died, and the others like it: a read changes nothing.</summary>
     private async Task<T> Read<T>(Statement statement, Func<NpgsqlDataReader, Task<T>> rows, CancellationToken cancel)
     {
         try
         {
             return await Attempt(statement, rows, cancel);
         }
-        catch (NpgsqlException e) when (e.IsTransient && PostgresDatabase.IsStoreFailure(e))
+        catch (NpgsqlException e) when (PostgresDatabase.IsConnectionLoss(e) && !cancel.IsCancellationRequested)
         {
+            database.ForgetConnections();
             return await Attempt(statement, rows, cancel);
         }
     }
