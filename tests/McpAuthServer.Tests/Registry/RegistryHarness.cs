@@ -150,7 +150,7 @@ internal static class ApplyFile
              "legacy_audience": true, "state": "active"},
             {"id": "https://batch.example/job", "name": "Batch", "auth_method": "client_secret_basic", "secret": "{{{{ClientSecret}}}}",
              "grant_types": ["client_credentials"],
-             "authority": [{"type": "mcp_tool_call", "locations": ["https://files.example/mcp"], "tools": {"read_order": {}}}]},
+             "authority": [{"type": "mcp_tool_call", "locations": ["https://files.example/mcp"], "actions": ["tools/call"], "tools": {"read_order": {}}}]},
             {"id": "hashed", "name": "Hashed", "auth_method": "client_secret_post",
              "secret_hash": "3q2-7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "grant_types": []},
             {"id": "public", "name": "Public", "auth_method": "none", "grant_types": ["urn:ietf:params:oauth:grant-type:token-exchange"]}],
