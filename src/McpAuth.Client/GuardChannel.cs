@@ -30,7 +30,7 @@ public sealed class GuardChannel : IDisposable
             new(Names.OAuth.GrantType, Names.OAuth.ClientCredentials),
             new(Names.Resources.Resource, server.At(Names.Paths.GuardAudience).OriginalString), // RFC 8707 §2
         ];
-        tokens = new TokenCache(server.Time, (_, ct) => server.RequestToken(form, client, key, ct));
+        tokens = new TokenCache(server.Time, async (_, ct) => (await server.RequestToken(form, client, key, ct)).Token);
     }
 
     public string GuardId { get; }

@@ -75,14 +75,14 @@ internal sealed class ServerConnection : IDisposable
     }
 
     /// <summary>Asks the token endpoint for a token bound to <paramref name="key"/>.</summary>
-    public async Task<AccessToken> RequestToken(
+    public async Task<(AccessToken Token, TokenResponse Answer)> RequestToken(
         IReadOnlyList<KeyValuePair<string, string>> form, ClientAuthentication client, SigningKey key, CancellationToken cancellationToken)
     {
         Uri endpoint = (await Metadata(cancellationToken)).TokenEndpoint;
         DateTimeOffset asked = Time.GetUtcNow();
         TokenResponse answer = await Send(
             new ServerRequest(HttpMethod.Post, endpoint) { Form = form, Client = client, Key = key }, ProtocolJson.Default.TokenResponse, cancellationToken);
-        return Bound(answer.AccessToken, answer.TokenType, answer.ExpiresIn, answer.Scope, asked);
+        return (Bound(answer.AccessToken, answer.TokenType, answer.ExpiresIn, answer.Scope, asked), answer);
     }
 
     public static AccessToken Bound(string token, string type, int expiresIn, string? scope, DateTimeOffset asked)
@@ -193,7 +193,7 @@ internal sealed class ServerConnection : IDisposable
         return wait > options.Timeout ? options.Timeout : wait;
     }
 
-    private static HttpRequestException Senseless(string what) => new(HttpRequestError.InvalidResponse, $"The authorization server's answer cannot be used: {what}.");
+    public static HttpRequestException Senseless(string what) => new(HttpRequestError.InvalidResponse, $"The authorization server's answer cannot be used: {what}.");
 
     public void Dispose() => http.Dispose();
 

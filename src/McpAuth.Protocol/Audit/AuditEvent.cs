@@ -50,5 +50,6 @@ public static class AuditTypes
         CallDecided = "call.decided", CallFinished = "call.finished", ReplayDetected = "replay.detected",
         ClientRefused = "client.refused", GuardEnrolled = "guard.enrolled", GuardRefused = "guard.refused", GuardGap = "guard.gap", ManifestReported = "tool.reported",
         AdminApplied = "admin.applied", AdminChanged = "admin.changed", AgentSuspended = "admin.agent_suspended", AgentResumed = "admin.agent_resumed",
-        AgentRetired = "admin.agent_retired", KeyCreated = "key.created";
+        AgentRetired = "admin.agent_retired", ClientSuspended = "admin.client_suspended", ClientResumed = "admin.client_resumed",
+        ClientRetired = "admin.client_retired", UserDisabled = "admin.user_disabled", UserEnabled = "admin.user_enabled", KeyCreated = "key.created";
 }

@@ -22,17 +22,6 @@ internal abstract class Unit<T>
 /// </summary>
 internal enum StateLock { None, Shared, Exclusive }
 
-/// <summary>One SQL text, the same for both databases, with <c>@a</c>, <c>@b</c>… parameters; made once, prepared once per connection.</summary>
-internal sealed class Sql(string text)
-{
-    public string Text { get; } = text;
-
-    /// <summary>Binds values in the order their parameters first appear. Allowed: string, long, int, bool, byte[], null.</summary>
-    public Statement With(params ReadOnlySpan<object?> values) => new(this, values.ToArray());
-}
-
-internal readonly record struct Statement(Sql Sql, object?[] Values);
-
 /// <summary>A transaction as a unit sees it.</summary>
 internal abstract class WriteTx
 {
@@ -44,7 +33,7 @@ internal abstract class WriteTx
 
     public abstract List<TRow> All<TRow>(Statement statement, Func<DbDataReader, TRow> read);
 
-    /// <summary>Adds the event to the log, in this transaction.</summary>
+    /// <summary>Adds the event to the log, in this transaction; <see cref="AuditEvent.Seq"/> is ignored, the store assigns it.</summary>
     public abstract void Append(AuditEvent e);
 }
 
@@ -54,6 +43,7 @@ internal interface ICommitLog : IAsyncDisposable
     /// <summary>Completes when the unit is on disk. Not cancellable: once queued, a unit runs.</summary>
     /// <exception cref="CommitLogBusyException">The queue is full; nothing was done (503).</exception>
     /// <exception cref="CommitLogFailedException">The commit failed, or may not have reached the disk; readiness is false.</exception>
+    /// <remarks>Whatever the unit itself throws reaches its caller alone; nothing of that unit stays.</remarks>
     Task<T> Commit<T>(Unit<T> unit);
 
     /// <summary>False after a failed commit, until one succeeds.</summary>
@@ -72,4 +62,11 @@ internal interface IReadStore
     Task<TRow?> First<TRow>(Statement statement, Func<DbDataReader, TRow> read, CancellationToken cancel);
 
     Task<List<TRow>> All<TRow>(Statement statement, Func<DbDataReader, TRow> read, CancellationToken cancel);
+}
+
+/// <summary>Gives every committed audit event its <c>seq</c>: dense, from 1, a cause before its effect, the same for every reader.</summary>
+internal interface IEventSequence
+{
+    /// <summary>When it completes, every event committed before the call has its <c>seq</c>.</summary>
+    Task SequenceNow(CancellationToken cancel);
 }

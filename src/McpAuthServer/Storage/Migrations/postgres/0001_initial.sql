@@ -76,9 +76,12 @@ create table guards (
   spool_seq bigint not null, spool_hash text not null);
 create table guard_streams (id text primary key, guard_id text not null references guards, created_at bigint not null);
 
+-- seq is given after the commit, by one sequencer at a time: rows commit in another order than they get their places.
 create table audit_events (
   place bigint generated always as identity primary key, seq bigint, id text not null, time bigint not null, type text not null,
   task text, jti text, grant_id text, agent text, body text not null);
+create unique index audit_by_seq on audit_events (seq) where seq is not null;
+create index audit_waiting on audit_events (place) where seq is null;
 create unique index audit_by_id on audit_events (id);
 create index audit_by_task on audit_events (task) where task is not null;
 create index audit_by_jti on audit_events (jti) where jti is not null;

@@ -76,8 +76,9 @@ create table guards (
   spool_seq integer not null, spool_hash text not null);
 create table guard_streams (id text primary key, guard_id text not null references guards, created_at integer not null);
 
+-- There is one writer at a time, so a row's place is its place in commit order.
 create table audit_events (
-  place integer primary key autoincrement, seq integer, id text not null, time integer not null, type text not null,
+  place integer primary key, seq integer generated always as (place) virtual, id text not null, time integer not null, type text not null,
   task text, jti text, grant_id text, agent text, body text not null);
 create unique index audit_by_id on audit_events (id);
 create index audit_by_task on audit_events (task) where task is not null;

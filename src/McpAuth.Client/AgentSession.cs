@@ -1,0 +1,182 @@
+using System.Text.Json;
+using McpAuth.Protocol;
+using McpAuth.Protocol.Jose;
+using McpAuth.Protocol.Messages;
+using McpAuth.Protocol.ToolCalls;
+
+namespace McpAuth.Client;
+
+/// <summary>
+/// One running copy of an agent: attested, bound to a key, renewed while it is used, ended when disposed. Thread-safe. Every method
+/// throws <see cref="OAuthErrorException"/> when the server refuses and <see cref="HttpRequestException"/> when it cannot be asked.
+/// </summary>
+public sealed class AgentSession : IAsyncDisposable
+{
+    private readonly ServerConnection server;
+    private readonly ClientAuthentication client;
+    private readonly bool ownsKey;
+    private readonly TokenCache tokens;
+    private InstanceResponse? instance;
+    private bool ended;
+
+    private AgentSession(ServerConnection server, ClientAuthentication client, SigningKey? key)
+    {
+        (this.server, this.client, ownsKey, Key) = (server, client, key is null, key ?? SigningKey.Create());
+        tokens = new TokenCache(server.Time, (_, ct) => Attest(ct));
+    }
+
+    /// <summary>The key every token of this session is bound to.</summary>
+    public SigningKey Key { get; }
+    public string Issuer => server.Issuer;
+
+    /// <summary>The instance's id, <c>ins_…</c>.</summary>
+    public string Instance => instance!.Instance;
+
+    /// <summary>The governed agent this is a copy of, <c>agt_…</c>.</summary>
+    public string Agent => instance!.Agent;
+
+    internal ServerConnection Server => server;
+
+    /// <summary>Attests this process as the agent that <paramref name="client"/> authenticates.</summary>
+    /// <param name="key">The instance's key; null = a new one that never leaves this process.</param>
+    public static async Task<AgentSession> AttestAsync(
+        string issuer, ClientAuthentication client, SigningKey? key = null, ConnectionOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        var session = new AgentSession(new ServerConnection(issuer, options ?? new ConnectionOptions()), client, key);
+        try
+        {
+            await session.tokens.Get(cancellationToken);
+            return session;
+        }
+        catch
+        {
+            session.Release();
+            throw;
+        }
+    }
+
+    /// <summary>Begins a task of this agent's own; it ends when it is completed or disposed.</summary>
+    /// <param name="purpose">For people: shown and recorded, never read for authority.</param>
+    /// <param name="authority">The tools and arguments the task needs, within the agent's ceiling.</param>
+    /// <param name="expiresAt">Null = one hour; at most 24.</param>
+    public Task<AgentTask> BeginTask(
+        string purpose, Authority authority, DateTimeOffset? expiresAt = null, CancellationToken cancellationToken = default)
+    {
+        using var details = JsonDocument.Parse(authority.ToJson());
+        return BeginTask(purpose, details.RootElement.Clone(), expiresAt, cancellationToken);
+    }
+
+    /// <summary>As the other, with the <c>mcp_tool_call</c> array as JSON (RFC 9396 §2).</summary>
+    public Task<AgentTask> BeginTask(
+        string purpose, JsonElement authorizationDetails, DateTimeOffset? expiresAt = null, CancellationToken cancellationToken = default) =>
+        Begin(new CreateTaskRequest(purpose, authorizationDetails, expiresAt), cancellationToken);
+
+    /// <summary>Takes up a task of this agent that is already running.</summary>
+    public async Task<AgentTask> OpenTask(string id, CancellationToken cancellationToken = default) =>
+        new(this, await server.Send(tokens, own => Get(TaskAddress(id), own), ProtocolJson.Default.TaskView, cancellationToken), handedOff: null);
+
+    /// <summary>
+    /// Takes over work from another agent (RFC 8693): this agent becomes the actor, the other stays in the chain, the user is the
+    /// same, and authority only narrows. The tokens that follow continue the one received here.
+    /// </summary>
+    /// <param name="subjectToken">The other agent's access token, as it handed it over.</param>
+    /// <param name="authorizationDetails">What is needed; a <c>task</c> member with <c>purpose</c> and <c>expires_at</c> describes the child task.</param>
+    public async Task<AgentTask> AcceptHandOff(
+        string subjectToken, string resource, JsonElement authorizationDetails, CancellationToken cancellationToken = default)
+    {
+        AccessToken own = await tokens.Get(cancellationToken);
+        (AccessToken token, TokenResponse answer) = await Exchange(subjectToken, own, resource, authorizationDetails.GetRawText(), cancellationToken);
+        if (RunningTask.IdIn(answer.AuthorizationDetails) is not { } id) throw ServerConnection.Senseless("the token names no task");
+        TaskView view = await server.Send(tokens, current => Get(TaskAddress(id), current), ProtocolJson.Default.TaskView, cancellationToken);
+        return new AgentTask(this, view, (resource, token));
+    }
+
+    /// <summary>Ends the instance: its tokens, and every token below it, are dead when this returns.</summary>
+    public async Task EndAsync(CancellationToken cancellationToken = default)
+    {
+        AccessToken own = await tokens.Get(cancellationToken);
+        await server.Send(new ServerRequest(HttpMethod.Delete, server.At($"{Names.Paths.Instances}/{Uri.EscapeDataString(Instance)}"))
+        {
+            Key = Key, AccessToken = own.Value, NoAnswer = true,
+        }, cancellationToken);
+        ended = true;
+    }
+
+    /// <summary>Ends the instance; if the server cannot be told, the instance ends when it expires.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        try
+        {
+            if (!ended) await EndAsync();
+        }
+        catch (Exception e) when (e is HttpRequestException or OAuthErrorException)
+        {
+        }
+        Release();
+    }
+
+    internal async Task<AgentTask> Begin(CreateTaskRequest request, CancellationToken cancellationToken)
+    {
+        byte[] body = ServerRequest.Body(request, ProtocolJson.Default.CreateTaskRequest);
+        Uri uri = server.At(Names.Paths.Tasks);
+        TaskView view = await server.Send(
+            tokens, own => new ServerRequest(HttpMethod.Post, uri) { Json = body, Key = Key, AccessToken = own.Value }, ProtocolJson.Default.TaskView, cancellationToken);
+        return new AgentTask(this, view, handedOff: null);
+    }
+
+    internal Task<TaskView> Transition(string id, string verb, string? reason, CancellationToken cancellationToken)
+    {
+        byte[] body = ServerRequest.Body(new TaskTransitionRequest(reason), ProtocolJson.Default.TaskTransitionRequest);
+        Uri uri = TaskAddress(id, verb);
+        return server.Send(
+            tokens, own => new ServerRequest(HttpMethod.Post, uri) { Json = body, Key = Key, AccessToken = own.Value }, ProtocolJson.Default.TaskView, cancellationToken);
+    }
+
+    internal Task<TaskStory> Story(string id, CancellationToken cancellationToken) =>
+        server.Send(tokens, own => Get(TaskAddress(id, "story"), own), ProtocolJson.Default.TaskStory, cancellationToken);
+
+    /// <summary>The instance token, renewed when it has to be.</summary>
+    internal ValueTask<AccessToken> Token(CancellationToken cancellationToken) => tokens.Get(cancellationToken);
+
+    /// <summary>RFC 8693 §2.1. With <paramref name="actor"/>, that agent takes over; without, the presenter continues its own token.</summary>
+    internal Task<(AccessToken Token, TokenResponse Answer)> Exchange(
+        string subjectToken, AccessToken? actor, string resource, string authorizationDetails, CancellationToken cancellationToken)
+    {
+        List<KeyValuePair<string, string>> form =
+        [
+            new(Names.OAuth.GrantType, Names.Exchange.GrantType),
+            new(Names.Exchange.SubjectToken, subjectToken),
+            new(Names.Exchange.SubjectTokenType, Names.Exchange.AccessTokenType),
+            new(Names.Resources.Resource, resource),
+            new(Names.Resources.AuthorizationDetails, authorizationDetails),
+        ];
+        if (actor is not null)
+        {
+            form.Add(new(Names.Exchange.ActorToken, actor.Value));
+            form.Add(new(Names.Exchange.ActorTokenType, Names.Exchange.AccessTokenType));
+        }
+        return server.RequestToken(form, client, Key, cancellationToken);
+    }
+
+    private async Task<AccessToken> Attest(CancellationToken cancellationToken)
+    {
+        DateTimeOffset asked = server.Time.GetUtcNow();
+        InstanceResponse answer = await server.Send(
+            new ServerRequest(HttpMethod.Post, server.At(Names.Paths.Instances)) { Client = client, Key = Key }, ProtocolJson.Default.InstanceResponse, cancellationToken);
+        AccessToken token = ServerConnection.Bound(answer.AccessToken, answer.TokenType, answer.ExpiresIn, scope: null, asked);
+        instance = answer;
+        return token;
+    }
+
+    private ServerRequest Get(Uri uri, AccessToken own) => new(HttpMethod.Get, uri) { Key = Key, AccessToken = own.Value };
+
+    private Uri TaskAddress(string id, string? last = null) =>
+        server.At($"{Names.Paths.Tasks}/{Uri.EscapeDataString(id)}{(last is null ? "" : "/" + last)}");
+
+    private void Release()
+    {
+        tokens.Dispose();
+        server.Dispose();
+        if (ownsKey) Key.Dispose();
+    }
+}

@@ -1,0 +1,50 @@
+using GrantedAuthority = McpAuth.Protocol.ToolCalls.Authority;
+
+namespace McpAuthServer.Registry.Apply;
+
+/// <summary>A value and where in the file it stands, e.g. <c>$.agents[0].owner</c>.</summary>
+internal readonly record struct At<T>(T Value, string Path);
+
+/// <summary>An authority, and the tool servers and tools it refers to as they stand in the file.</summary>
+internal sealed record AppliedAuthority(
+    GrantedAuthority Value, IReadOnlyList<At<string>> Locations, IReadOnlyList<(string Location, At<string> Tool)> Tools)
+{
+    public static readonly AppliedAuthority None = new(GrantedAuthority.None, [], []);
+}
+
+/// <summary>What one file declares. An entry is complete: a member it leaves out has its default, except where said.</summary>
+internal sealed record ApplyDocument(
+    IReadOnlyList<AppliedUser> Users, IReadOnlyList<AppliedGroup> Groups, IReadOnlyList<AppliedAgent> Agents,
+    IReadOnlyList<AppliedClient> Clients, IReadOnlyList<AppliedToolServer> ToolServers, IReadOnlyList<AppliedEdge> Edges)
+{
+    public static readonly ApplyDocument Empty = new([], [], [], [], [], []);
+}
+
+/// <param name="Enabled">Null keeps what is; a new user is enabled.</param>
+internal sealed record AppliedUser(string Id, string Name, string? Email, IReadOnlyList<At<string>> Groups, bool? Enabled);
+
+internal sealed record AppliedGroup(string Id, string Name);
+
+/// <param name="State">Null keeps what is, so that a restart with the same file lifts nobody's suspension; a new agent is active.</param>
+internal sealed record AppliedAgent(
+    string Id, string Name, At<string> Owner, string Purpose, string? ToolClass, string? State, AppliedAuthority Ceiling,
+    IReadOnlyList<At<string>> HandOffTo, bool RequireDpop, bool ClientCredentials, long MaxTaskSeconds, long? ReviewAt);
+
+/// <param name="Jwks">The public members only.</param>
+/// <param name="State">Null keeps what is.</param>
+internal sealed record AppliedClient(
+    string Id, string Name, At<string>? Agent, string AuthMethod, string? SecretHash, string? Jwks, IReadOnlyList<string> GrantTypes,
+    bool LegacyAudience, AppliedAuthority Authority, string? State);
+
+/// <param name="State">Null keeps what is.</param>
+/// <param name="EnrolmentSecretHashes">Added to those there are; a used one is never armed again.</param>
+internal sealed record AppliedToolServer(
+    string Id, At<string> Resource, string Name, At<string> Owner, string? State, IReadOnlyList<At<string>> EnrolmentSecretHashes,
+    IReadOnlyList<AppliedTool> Tools);
+
+/// <param name="State">Null approves a tool that is new and keeps a retired one retired.</param>
+/// <param name="Digest">The definition that is approved; null keeps the pinned one, or leaves it to the next report.</param>
+internal sealed record AppliedTool(string Name, string Sensitivity, string? Class, string Approval, string? State, string? Digest);
+
+/// <param name="ToTools">Replaces the edge's tools; empty closes it.</param>
+internal sealed record AppliedEdge(At<string> FromServer, At<string> FromTool, At<string> ToServer, IReadOnlyList<At<string>> ToTools);

@@ -1,0 +1,110 @@
+using System.Net;
+using System.Text;
+using McpAuth.Protocol;
+
+namespace McpAuthServer.Registry.Apply;
+
+/// <summary>The words of an apply file; <c>apply.schema.json</c> says the same, and a test holds the two together.</summary>
+internal static class ApplyGrammar
+{
+    public const int FileBytes = 16 * 1024 * 1024, NameLength = 200, PurposeLength = 1000, EmailLength = 254, SecretMinimum = 32, SecretMaximum = 512,
+        ResourceLength = 2000;
+
+    public const string Group = "grp_";
+
+    public static readonly string[]
+        Root = ["$schema", "users", "groups", "agents", "clients", "tool_servers", "edges"],
+        UserMembers = ["id", "name", "email", "groups", "enabled"],
+        GroupMembers = ["id", "name"],
+        AgentMembers = ["id", "name", "owner", "purpose", "tool_class", "state", "ceiling", "hand_off_to", "require_dpop", "client_credentials",
+            "max_task_seconds", "review_at"],
+        ClientMembers = ["id", "name", "agent", "auth_method", "secret", "secret_hash", "jwks", "grant_types", "legacy_audience", "authority", "state"],
+        JwksMembers = ["keys"],
+        JwkMembers = ["kty", "crv", "x", "y", "n", "e", "kid", "use", "alg", "key_ops", "ext"],
+        ToolServerMembers = ["id", "resource", "name", "owner", "state", "enrolment_secrets", "enrolment_secret_hashes", "tools"],
+        ToolMembers = ["name", "sensitivity", "class", "approval", "state", "digest"],
+        EdgeMembers = ["from", "to"],
+        EdgeFromMembers = ["server", "tool"],
+        EdgeToMembers = ["server", "tools"];
+
+    public static readonly string[]
+        States = [RegistryState.Active, RegistryState.Suspended, RegistryState.Retired],
+        ToolStates = [RegistryState.Approved, RegistryState.Retired],
+        Sensitivities = ["read", "write", "destructive"],
+        Approvals = ["none", "required"],
+        AuthMethods = [Names.ClientAssertion.None, Names.ClientAssertion.PrivateKeyJwt, Names.ClientAssertion.SecretBasic, Names.ClientAssertion.SecretPost],
+        GrantTypes = [Names.OAuth.ClientCredentials, Names.Exchange.GrantType];
+
+    public static bool IsId(string text, string prefix) =>
+        text.StartsWith(prefix, StringComparison.Ordinal) && Within(text.AsSpan(prefix.Length), 64, "_-");
+
+    public static bool IsClientId(string text) => Within(text, 200, "._~:/-");
+
+    public static bool IsClass(string text) => Within(text, 64, "_.-");
+
+    public static bool IsToolName(string text) => Within(text, 128, "_./-");
+
+    /// <summary>Visible ASCII (RFC 6749 App. A.2), long enough to be kept as one SHA-256.</summary>
+    public static bool IsSecret(string text) => text.Length is >= SecretMinimum and <= SecretMaximum && text.All(c => c is > ' ' and < '\x7f');
+
+    /// <summary>base64url of 32 bytes, in its only spelling: the last character carries two zero bits.</summary>
+    public static bool IsHash(string text) => text.Length == 43 && Within(text, 43, "_-") && "AEIMQUYcgkosw048".Contains(text[^1], StringComparison.Ordinal);
+
+    public static bool IsDigest(string text) => text.StartsWith("sha-256:", StringComparison.Ordinal) && IsHash(text["sha-256:".Length..]);
+
+    public static bool IsEmail(string text) =>
+        text.Length <= EmailLength && text.IndexOf('@') is > 0 and var at && at < text.Length - 1 && text.LastIndexOf('@') == at &&
+        !text.Any(c => char.IsWhiteSpace(c) || char.IsControl(c));
+
+    /// <summary>One line of text; its length counts code points, as JSON Schema does.</summary>
+    public static bool IsLine(string text, int most)
+    {
+        var length = 0;
+        foreach (var rune in text.EnumerateRunes())
+        {
+            if (Rune.IsControl(rune))
+                return false;
+            length++;
+        }
+        return length >= 1 && length <= most;
+    }
+
+    /// <summary>
+    /// An audience: an absolute URI without a fragment (RFC 8707 §2), https except on this machine, without credentials.
+    /// It is compared character by character, so no escaping or case folding is done here.
+    /// </summary>
+    public static bool IsResource(string text)
+    {
+        if (text.Length > ResourceLength || text.Any(c => c is <= ' ' or >= '\x7f' or '#' or '\\' or '"' or '<' or '>' or '^' or '`' or '{' or '|' or '}'))
+            return false;
+        if (!Uri.TryCreate(text, UriKind.Absolute, out var uri) || uri.Host.Length == 0 || AuthorityOf(text).Contains('@'))
+            return false;
+        return text.StartsWith("https://", StringComparison.Ordinal) || (text.StartsWith("http://", StringComparison.Ordinal) && IsLoopback(uri));
+    }
+
+    private static ReadOnlySpan<char> AuthorityOf(string text)
+    {
+        var rest = text.AsSpan(text.IndexOf("//", StringComparison.Ordinal) + 2);
+        var end = rest.IndexOfAny('/', '?');
+        return end < 0 ? rest : rest[..end];
+    }
+
+    private static bool IsLoopback(Uri uri) => uri.HostNameType switch
+    {
+        UriHostNameType.Dns => uri.Host == "localhost",
+        UriHostNameType.IPv4 or UriHostNameType.IPv6 => IPAddress.IsLoopback(IPAddress.Parse(uri.DnsSafeHost)),
+        _ => false,
+    };
+
+    private static bool Within(ReadOnlySpan<char> text, int most, ReadOnlySpan<char> others)
+    {
+        if (text.Length < 1 || text.Length > most)
+            return false;
+        foreach (var c in text)
+        {
+            if (!char.IsAsciiLetterOrDigit(c) && !others.Contains(c))
+                return false;
+        }
+        return true;
+    }
+}

@@ -1,0 +1,263 @@
+using System.Globalization;
+using System.Text.Json;
+using McpAuth.Protocol;
+using McpAuth.Protocol.Jose;
+using McpAuth.Protocol.Json;
+using GrantedAuthority = McpAuth.Protocol.ToolCalls.Authority;
+
+namespace McpAuthServer.Registry.Apply;
+
+/// <summary>Reads an apply file strictly and reports every fault of it, each with its JSON path.</summary>
+internal sealed class ApplyParser
+{
+    private readonly List<Fault> faults = [];
+    private readonly HashSet<string> ids = new(StringComparer.Ordinal), resources = new(StringComparer.Ordinal), secrets = new(StringComparer.Ordinal);
+
+    private ApplyParser() { }
+
+    /// <summary>
+    /// What could be read, and the faults; with any fault nothing of it may be applied. Codes: those of <see cref="StrictJson"/>,
+    /// <c>unknown_member</c>, <c>missing_member</c>, <c>wrong_type</c>, <c>invalid_value</c>, <c>duplicate</c>, <c>conflict</c>,
+    /// <c>invalid_key</c>, <c>invalid_authorization_details</c>.
+    /// </summary>
+    public static (ApplyDocument Document, IReadOnlyList<Fault> Faults) Parse(ReadOnlyMemory<byte> file)
+    {
+        // Two members of one name, also but for case, are refused here: nobody should wonder which of two ceilings holds.
+        if (!StrictJson.Parse(file, new JsonLimits(ApplyGrammar.FileBytes)).TryGet(out var json, out var fault))
+            return (ApplyDocument.Empty, [fault with { Path = fault.Path ?? "$" }]);
+        var parser = new ApplyParser();
+        var document = ObjectReader.Open(json, "$", ApplyGrammar.Root, parser.faults) is { } root ? parser.Document(root) : ApplyDocument.Empty;
+        return (document, parser.faults);
+    }
+
+    private ApplyDocument Document(ObjectReader root)
+    {
+        root.Text("$schema", _ => true, "a string", required: false);
+        return new ApplyDocument(
+            Entries(root, "users", ApplyGrammar.UserMembers, User),
+            Entries(root, "groups", ApplyGrammar.GroupMembers, Group),
+            Entries(root, "agents", ApplyGrammar.AgentMembers, Agent),
+            Entries(root, "clients", ApplyGrammar.ClientMembers, Client),
+            Entries(root, "tool_servers", ApplyGrammar.ToolServerMembers, ToolServer),
+            Edges(root));
+    }
+
+    private List<T> Entries<T>(ObjectReader parent, string member, string[] members, Func<ObjectReader, T?> read) where T : class =>
+        parent.Items(member).Select(item => ObjectReader.Open(item.Value, item.Path, members, faults) is { } entry ? read(entry) : null)
+            .OfType<T>().ToList();
+
+    private AppliedUser? User(ObjectReader entry)
+    {
+        var id = NewId(entry, Id.User);
+        var name = entry.Line("name", ApplyGrammar.NameLength);
+        var email = entry.Text("email", ApplyGrammar.IsEmail, "an e-mail address", required: false);
+        var groups = entry.Texts("groups", IsId(ApplyGrammar.Group), IdOf(ApplyGrammar.Group));
+        var enabled = entry.Flag("enabled");
+        return id is null ? null : new AppliedUser(id, name ?? "", email, groups, enabled);
+    }
+
+    private AppliedGroup? Group(ObjectReader entry)
+    {
+        var id = NewId(entry, ApplyGrammar.Group);
+        var name = entry.Line("name", ApplyGrammar.NameLength);
+        return id is null ? null : new AppliedGroup(id, name ?? "");
+    }
+
+    private AppliedAgent? Agent(ObjectReader entry)
+    {
+        var id = NewId(entry, Id.Agent);
+        var agent = new AppliedAgent(
+            id ?? "",
+            entry.Line("name", ApplyGrammar.NameLength) ?? "",
+            Owner(entry),
+            entry.Line("purpose", ApplyGrammar.PurposeLength) ?? "",
+            entry.Text("tool_class", ApplyGrammar.IsClass, "1 to 64 of A-Z a-z 0-9 _ . -", required: false),
+            entry.OneOf("state", ApplyGrammar.States, required: false),
+            Authority(entry, "ceiling", required: true),
+            entry.Texts("hand_off_to", IsId(Id.Agent), IdOf(Id.Agent)),
+            entry.Flag("require_dpop") ?? false,
+            entry.Flag("client_credentials") ?? false,
+            entry.Integer("max_task_seconds", 1, (long)Limits.TaskMaximum.TotalSeconds) ?? (long)Limits.TaskMaximum.TotalSeconds,
+            Instant(entry, "review_at"));
+        return id is null ? null : agent;
+    }
+
+    private AppliedClient? Client(ObjectReader entry)
+    {
+        var id = New(ids, entry, "id", entry.Text("id", ApplyGrammar.IsClientId, "1 to 200 of A-Z a-z 0-9 . _ ~ : / -"));
+        var agent = entry.Reference("agent", IsId(Id.Agent), IdOf(Id.Agent), required: false);
+        var method = entry.OneOf("auth_method", ApplyGrammar.AuthMethods);
+        var secret = Secret(entry);
+        var jwks = entry.Get("jwks", required: false) is { } set ? Jwks(set, entry.At("jwks")) : null;
+        if (method is not null)
+            Credential(entry, method);
+        var grantTypes = entry.Texts("grant_types", t => ApplyGrammar.GrantTypes.Contains(t, StringComparer.Ordinal),
+            $"one of {string.Join(", ", ApplyGrammar.GrantTypes)}", required: true);
+        // RFC 6749 §4.4: the client credentials grant MUST only be used by confidential clients.
+        if (method == Names.ClientAssertion.None && grantTypes.Find(t => t.Value == Names.OAuth.ClientCredentials) is { Path: not null } publicGrant)
+            faults.Add(new Fault("conflict", "A client without authentication cannot use client_credentials.", publicGrant.Path));
+        // An agent's authority is its ceiling; a second one beside it could only be ignored.
+        if (entry.Has("agent") && entry.Has("authority"))
+            entry.Refuse("conflict", "A client that authenticates an agent has no authority of its own.", "authority");
+        var client = new AppliedClient(
+            id ?? "", entry.Line("name", ApplyGrammar.NameLength) ?? "", agent, method ?? "", secret, jwks, [.. grantTypes.Select(t => t.Value)],
+            entry.Flag("legacy_audience") ?? false, Authority(entry, "authority", required: false),
+            entry.OneOf("state", ApplyGrammar.States, required: false));
+        return id is null ? null : client;
+    }
+
+    private string? Secret(ObjectReader entry)
+    {
+        if (entry.Has("secret") && entry.Has("secret_hash"))
+            entry.Refuse("conflict", "Give the secret or its hash, not both.", "secret_hash");
+        var plain = entry.Text("secret", ApplyGrammar.IsSecret, "32 to 512 visible ASCII characters", required: false);
+        var hash = entry.Text("secret_hash", ApplyGrammar.IsHash, "the base64url SHA-256 of the secret", required: false);
+        return plain is not null ? New(secrets, entry, "secret", Base64Url.Sha256(plain)) : New(secrets, entry, "secret_hash", hash);
+    }
+
+    /// <summary>One method per client, with exactly what it needs.</summary>
+    private static void Credential(ObjectReader entry, string method)
+    {
+        var needs = method switch
+        {
+            Names.ClientAssertion.None => null,
+            Names.ClientAssertion.PrivateKeyJwt => "jwks",
+            _ => "secret",
+        };
+        if (needs is not null && !entry.Has(needs) && !(needs == "secret" && entry.Has("secret_hash")))
+            entry.Refuse("missing_member", $"{method} needs it.", needs);
+        foreach (var member in new[] { "secret", "secret_hash", "jwks" })
+        {
+            if (entry.Has(member) && (needs is null || !member.StartsWith(needs, StringComparison.Ordinal)))
+                entry.Refuse("conflict", $"{method} does not use it.", member);
+        }
+    }
+
+    private string? Jwks(JsonElement json, string path)
+    {
+        if (ObjectReader.Open(json, path, ApplyGrammar.JwksMembers, faults) is not { } set)
+            return null;
+        var keys = new List<VerificationKey>();
+        var kids = new HashSet<string>(StringComparer.Ordinal);
+        var any = false;
+        foreach (var item in set.Items("keys", required: true))
+        {
+            any = true;
+            // A private member is an unknown one here, so no private key can ever be stored by mistake.
+            var before = faults.Count;
+            if (ObjectReader.Open(item.Value, item.Path, ApplyGrammar.JwkMembers, faults) is not { } key || faults.Count > before)
+                continue;
+            if (!VerificationKey.FromJwk(item.Value).TryGet(out var verification, out var fault))
+                faults.Add(fault with { Path = item.Path });
+            else if (verification.KeyId is { } kid && !kids.Add(kid))
+                key.Refuse("duplicate", "Two keys have this kid.", "kid");
+            else
+                keys.Add(verification);
+        }
+        if (!any && set.Has("keys") && json.GetProperty("keys").ValueKind == JsonValueKind.Array)
+            set.Refuse("invalid_value", "There must be a key.", "keys");
+        return $"{{\"keys\":[{string.Join(',', keys.Select(k => k.Jwk.GetRawText()))}]}}";
+    }
+
+    private AppliedToolServer? ToolServer(ObjectReader entry)
+    {
+        var id = NewId(entry, Id.ToolServer);
+        var resource = New(resources, entry, "resource",
+            entry.Text("resource", ApplyGrammar.IsResource, "an https URI (http on loopback) without user information and fragment"));
+        var name = entry.Line("name", ApplyGrammar.NameLength);
+        var owner = Owner(entry);
+        var state = entry.OneOf("state", ApplyGrammar.States, required: false);
+        var plain = entry.Texts("enrolment_secrets", ApplyGrammar.IsSecret, "32 to 512 visible ASCII characters")
+            .Select(s => new At<string>(Base64Url.Sha256(s.Value), s.Path));
+        var hashed = entry.Texts("enrolment_secret_hashes", ApplyGrammar.IsHash, "the base64url SHA-256 of a secret");
+        var enrolment = plain.Concat(hashed).ToList();
+        foreach (var secret in enrolment.Where(s => !secrets.Add(s.Value)))
+            faults.Add(new Fault("duplicate", "The file gives this secret twice.", secret.Path));
+        var names = new HashSet<string>(StringComparer.Ordinal);
+        var tools = Entries(entry, "tools", ApplyGrammar.ToolMembers, tool => Tool(tool, names));
+        return id is null ? null : new AppliedToolServer(id, new(resource ?? "", entry.At("resource")), name ?? "", owner, state, enrolment, tools);
+    }
+
+    private static AppliedTool? Tool(ObjectReader entry, HashSet<string> names)
+    {
+        var name = New(names, entry, "name", entry.Text("name", ApplyGrammar.IsToolName, "1 to 128 of A-Z a-z 0-9 _ . / -"));
+        var tool = new AppliedTool(
+            name ?? "",
+            entry.OneOf("sensitivity", ApplyGrammar.Sensitivities) ?? "",
+            entry.Text("class", ApplyGrammar.IsClass, "1 to 64 of A-Z a-z 0-9 _ . -", required: false),
+            entry.OneOf("approval", ApplyGrammar.Approvals, required: false) ?? ApplyGrammar.Approvals[0],
+            entry.OneOf("state", ApplyGrammar.ToolStates, required: false),
+            entry.Text("digest", ApplyGrammar.IsDigest, "sha-256: and the base64url SHA-256 of the definition", required: false));
+        return name is null ? null : tool;
+    }
+
+    private List<AppliedEdge> Edges(ObjectReader root)
+    {
+        var edges = new HashSet<(string, string, string)>();
+        return Entries(root, "edges", ApplyGrammar.EdgeMembers, entry =>
+        {
+            var from = entry.Get("from", required: true) is { } f ? ObjectReader.Open(f, entry.At("from"), ApplyGrammar.EdgeFromMembers, faults) : null;
+            var to = entry.Get("to", required: true) is { } t ? ObjectReader.Open(t, entry.At("to"), ApplyGrammar.EdgeToMembers, faults) : null;
+            var fromServer = from?.Reference("server", IsId(Id.ToolServer), IdOf(Id.ToolServer));
+            var fromTool = from?.Reference("tool", ApplyGrammar.IsToolName, "a tool's name");
+            var toServer = to?.Reference("server", IsId(Id.ToolServer), IdOf(Id.ToolServer));
+            var toTools = to?.Texts("tools", ApplyGrammar.IsToolName, "a tool's name", required: true);
+            if (fromServer is not { } server || fromTool is not { } tool || toServer is not { } target || toTools is null)
+                return null;
+            if (edges.Add((server.Value, tool.Value, target.Value)))
+                return new AppliedEdge(server, tool, target, toTools);
+            entry.Refuse("duplicate", "The file has this edge twice.");
+            return null;
+        });
+    }
+
+    private static At<string> Owner(ObjectReader entry) => entry.Reference("owner", IsId(Id.User), IdOf(Id.User)) ?? new("", entry.At("owner"));
+
+    private AppliedAuthority Authority(ObjectReader entry, string member, bool required)
+    {
+        var path = entry.At(member);
+        if (entry.Get(member, required) is not { } json)
+            return AppliedAuthority.None;
+        if (!GrantedAuthority.Parse(json).TryGet(out var authority, out var fault))
+        {
+            faults.Add(fault with { Path = path + (fault.Path is ['$', .. var rest] ? rest : "") });
+            return AppliedAuthority.None;
+        }
+        // The grammar was checked: every element is an object with one location.
+        var locations = new List<At<string>>();
+        var tools = new List<(string, At<string>)>();
+        foreach (var (item, i) in json.EnumerateArray().Select((item, i) => (item, i)))
+        {
+            var at = ObjectReader.Child(path, i);
+            var location = item.GetProperty("locations")[0].GetString()!;
+            locations.Add(new(location, ObjectReader.Child(ObjectReader.Child(at, "locations"), 0)));
+            if (item.TryGetProperty("tools", out var named))
+                tools.AddRange(named.EnumerateObject().Select(t => (location, new At<string>(t.Name, ObjectReader.Child(ObjectReader.Child(at, "tools"), t.Name)))));
+        }
+        return new AppliedAuthority(authority, locations, tools);
+    }
+
+    private static long? Instant(ObjectReader entry, string member)
+    {
+        // RFC 3339 §5.6, with the offset: a time without one would mean another moment on another machine.
+        string[] formats = ["yyyy-MM-dd'T'HH:mm:ssK", "yyyy-MM-dd'T'HH:mm:ss.FFFFFFFK"];
+        DateTimeOffset instant = default;
+        var text = entry.Text(member, t => (t.EndsWith('Z') || (t.Length > 6 && t[^6] is '+' or '-')) &&
+            DateTimeOffset.TryParseExact(t, formats, CultureInfo.InvariantCulture, DateTimeStyles.None, out instant),
+            "an RFC 3339 time with its offset, e.g. 2027-01-01T00:00:00Z", required: false);
+        return text is null ? null : instant.ToUnixTimeMilliseconds();
+    }
+
+    private string? NewId(ObjectReader entry, string prefix) => New(ids, entry, "id", entry.Text("id", IsId(prefix), IdOf(prefix)));
+
+    private static string? New(HashSet<string> seen, ObjectReader entry, string member, string? value)
+    {
+        if (value is not null && !seen.Add(value))
+            entry.Refuse("duplicate", "The file has it twice.", member);
+        return value;
+    }
+
+    private static Func<string, bool> IsId(string prefix) => text => ApplyGrammar.IsId(text, prefix);
+
+    private static string IdOf(string prefix) => $"{prefix} and 1 to 64 of A-Z a-z 0-9 _ -";
+}

@@ -1,0 +1,93 @@
+using System.Text.Json.Nodes;
+using McpAuth.Protocol;
+using McpAuth.Protocol.Audit;
+using McpAuthServer.Delegation;
+using McpAuthServer.Keys;
+using McpAuthServer.Storage;
+
+namespace McpAuthServer.Registry.Apply;
+
+/// <param name="Faults">Every fault of the file; when there is any, nothing was applied.</param>
+/// <param name="Changed">How many objects were created or changed.</param>
+internal sealed record ApplyOutcome(IReadOnlyList<Fault> Faults, int Changed)
+{
+    public bool Applied => Faults.Count == 0;
+}
+
+/// <summary>One file as one transaction: its references, its rows, what it suspends in the revocation feed, and its audit events.</summary>
+internal sealed class ApplyUnit(ApplyDocument document, IReadOnlyList<Fault> faults, string digest, KeyEncryption keys, TimeProvider time) : Unit<ApplyOutcome>
+{
+    public override StateLock Lock => StateLock.Exclusive;
+
+    public override ApplyOutcome Apply(WriteTx tx)
+    {
+        var now = time.GetUtcNow();
+        IReadOnlyList<Fault> all = [.. faults, .. ApplyReferences.Check(tx, document)];
+        if (all.Count > 0)
+        {
+            tx.Append(Applied(now, "refused", new() { ["file_digest"] = digest, ["faults"] = all.Count }) with { Reason = all[0].Code });
+            return new ApplyOutcome(all, 0);
+        }
+
+        var changes = new ApplyChanges(tx, now);
+        // Referenced before referring: groups, users, agents, clients; tool servers, edges.
+        foreach (var group in document.Groups)
+            ApplyRows.Group(changes, group);
+        foreach (var user in document.Users)
+            ApplyRows.User(changes, user);
+        foreach (var agent in document.Agents)
+            ApplyRows.Agent(changes, agent);
+        foreach (var client in document.Clients)
+            ApplyRows.Client(changes, client);
+        foreach (var server in document.ToolServers)
+            ApplyToolServers.Write(changes, server, keys);
+        foreach (var edge in document.Edges)
+            ApplyRows.Edge(changes, edge);
+
+        if (changes.Count > 0)
+            RegistryVersion.Raise(tx);
+        foreach (var e in changes.Events)
+            tx.Append(e);
+        tx.Append(Applied(now, "success", new() { ["file_digest"] = digest, ["changed"] = changes.Count }));
+        return new ApplyOutcome([], changes.Count);
+    }
+
+    private static AuditEvent Applied(DateTimeOffset now, string outcome, JsonObject data) => new()
+    {
+        Id = Id.New(Id.Event, now), Time = now.ToUnixTimeMilliseconds(), Type = AuditTypes.AdminApplied, Outcome = outcome, Data = data,
+    };
+}
+
+/// <summary>What one run of the unit changed so far; its events are appended last.</summary>
+internal sealed class ApplyChanges(WriteTx tx, DateTimeOffset now)
+{
+    private readonly List<AuditEvent> events = [];
+
+    public WriteTx Tx => tx;
+    public long Now { get; } = now.ToUnixTimeMilliseconds();
+    public int Count { get; private set; }
+    public IReadOnlyList<AuditEvent> Events => events;
+
+    /// <summary>Notes a created or changed object; <paramref name="members"/> are names only, never values.</summary>
+    public void Note(string kind, string id, bool created, IEnumerable<string> members)
+    {
+        var names = members.Select(m => (JsonNode?)m).ToArray();
+        if (!created && names.Length == 0)
+            return;
+        Count++;
+        var data = new JsonObject { ["kind"] = kind, ["id"] = id, ["members"] = new JsonArray(names) };
+        if (created)
+            data["created"] = true;
+        events.Add(Event(AuditTypes.AdminChanged, kind, id) with { Data = data });
+    }
+
+    /// <summary>An agent, client or user stopped or went on.</summary>
+    public void NoteState(string type, string kind, string id) =>
+        events.Add(Event(type, kind, id) with { Data = new JsonObject { ["kind"] = kind, ["id"] = id } });
+
+    private AuditEvent Event(string type, string kind, string id) => new()
+    {
+        Id = Id.New(Id.Event, now), Time = Now, Type = type, Outcome = "success",
+        Agent = kind == SubjectKind.Agent ? id : null, Client = kind == SubjectKind.Client ? id : null,
+    };
+}

@@ -1,0 +1,104 @@
+using System.Data.Common;
+using System.Text;
+using System.Text.Json;
+using McpAuth.Protocol;
+using McpAuth.Protocol.Jose;
+using McpAuth.Protocol.Json;
+using McpAuthServer.Storage;
+using GrantedAuthority = McpAuth.Protocol.ToolCalls.Authority;
+
+namespace McpAuthServer.Registry;
+
+/// <summary>Loads everything registered, at one version.</summary>
+internal sealed class RegistryReader(IReadStore store)
+{
+    private static readonly Sql
+        Agents = new("select id, name, owner, state, ceiling, hand_off_to, require_dpop, client_credentials, max_task_seconds from agents"),
+        Clients = new("select id, name, agent_id, auth_method, secret_hash, jwks, grant_types, legacy_audience, authority, state from clients"),
+        Servers = new("select id, resource, name, state, manifest from tool_servers"),
+        Tools = new("select tool_server, name, state, sensitivity, class, approval, digest from tools"),
+        Edges = new("select from_server, from_tool, to_server, to_tools from edges");
+
+    /// <summary>The version alone: one indexed row.</summary>
+    public Task<long> Version(CancellationToken cancel) => store.First(RegistryVersion.Read.With(), row => row.GetInt64(0), cancel);
+
+    /// <exception cref="InvalidDataException">A stored value does not read as what the server once wrote.</exception>
+    public async Task<RegistrySnapshot> Load(CancellationToken cancel)
+    {
+        // The reads are separate statements on pooled connections. Whoever changes a row raises the version in the same transaction,
+        // so equal versions around the reads mean that nothing was changed in between.
+        var version = await Version(cancel);
+        while (true)
+        {
+            var snapshot = await LoadAt(version, cancel);
+            var after = await Version(cancel);
+            if (after == version)
+                return snapshot;
+            version = after;
+        }
+    }
+
+    private async Task<RegistrySnapshot> LoadAt(long version, CancellationToken cancel)
+    {
+        var agents = await store.All(Agents.With(), Agent, cancel);
+        var clients = await store.All(Clients.With(), Client, cancel);
+        var tools = (await store.All(Tools.With(), row => (Server: row.GetString(0), Tool: Tool(row)), cancel)).ToLookup(t => t.Server, t => t.Tool);
+        // A server deleted or added between two reads shows as another version afterwards; here it must only not break the reading.
+        var servers = await store.All(Servers.With(), row => Server(row, tools), cancel);
+        var edges = await store.All(Edges.With(), Edge, cancel);
+        return new RegistrySnapshot(version, ById(agents, a => a.Id), ById(clients, c => c.Id), ById(servers, s => s.Id), edges);
+    }
+
+    private static Dictionary<string, T> ById<T>(List<T> rows, Func<T, string> id) => rows.ToDictionary(id, StringComparer.Ordinal);
+
+    private static AgentRecord Agent(DbDataReader row) => new(
+        row.GetString(0), row.GetString(1), row.GetString(2), row.GetString(3), Authority(row.GetString(4)), StoredText.ToSet(row.GetString(5)),
+        row.GetInt64(6) != 0, row.GetInt64(7) != 0, TimeSpan.FromSeconds(row.GetInt64(8)));
+
+    private static ClientRecord Client(DbDataReader row) => new(
+        row.GetString(0), row.GetString(1), Optional(row, 2), row.GetString(3), Optional(row, 4),
+        Optional(row, 5) is { } jwks ? Keys(jwks) : [], StoredText.ToSet(row.GetString(6)), row.GetInt64(7) != 0,
+        Authority(row.GetString(8)), row.GetString(9) == RegistryState.Active);
+
+    private static ToolServerRecord Server(DbDataReader row, ILookup<string, ToolRecord> tools) => new(
+        row.GetString(0), row.GetString(1), row.GetString(2), row.GetString(3) == RegistryState.Active, row.GetInt64(4),
+        tools[row.GetString(0)].ToDictionary(t => t.Name, StringComparer.Ordinal));
+
+    private static ToolRecord Tool(DbDataReader row) => new(
+        row.GetString(1), row.GetString(2), row.GetString(3), Optional(row, 4), row.GetString(5) == "required", Optional(row, 6));
+
+    private static EdgeRecord Edge(DbDataReader row) => new(row.GetString(0), row.GetString(1), row.GetString(2), StoredText.ToSet(row.GetString(3)));
+
+    private static string? Optional(DbDataReader row, int column) => row.IsDBNull(column) ? null : row.GetString(column);
+
+    private static GrantedAuthority Authority(string stored) => Stored(GrantedAuthority.Parse(StoredText.Json(stored)));
+
+    private static IReadOnlyList<VerificationKey> Keys(string stored) => Stored(VerificationKey.FromJwks(StoredText.Json(stored)));
+
+    private static T Stored<T>(Result<T> result) =>
+        result.TryGet(out var value, out var fault) ? value : throw new InvalidDataException($"The registry holds a value that does not read: {fault}");
+}
+
+/// <summary>How lists stand in a text column: a JSON array in ordinal order, so that equal sets are equal text.</summary>
+internal static class StoredText
+{
+    public static string FromSet(IEnumerable<string> values) =>
+        JsonSerializer.Serialize(values.Order(StringComparer.Ordinal).ToArray(), StoredTextJson.Default.StringArray);
+
+    public static IReadOnlySet<string> ToSet(string text) =>
+        JsonSerializer.Deserialize(text, StoredTextJson.Default.StringArray)!.ToHashSet(StringComparer.Ordinal);
+
+    public static JsonElement Json(string text) =>
+        StrictJson.Parse(Encoding.UTF8.GetBytes(text), new JsonLimits(Limits.GuardBody)).TryGet(out var json, out var fault)
+            ? json : throw new InvalidDataException($"The registry holds a value that does not read: {fault}");
+}
+
+[System.Text.Json.Serialization.JsonSerializable(typeof(string[]))]
+internal sealed partial class StoredTextJson : System.Text.Json.Serialization.JsonSerializerContext;
+
+/// <summary>States of agents, clients and tool servers, and of tools.</summary>
+internal static class RegistryState
+{
+    public const string Active = "active", Suspended = "suspended", Retired = "retired";
+    public const string New = "new", Approved = "approved", Drifted = "drifted";
+}

@@ -1,0 +1,147 @@
+using Microsoft.Data.Sqlite;
+using SQLitePCL;
+
+namespace McpAuthServer.Storage.Sqlite;
+
+/// <summary>
+/// One thread, one connection, one transaction for all units that are waiting: they share the flush. A caller is released only after
+/// its transaction is on disk.
+/// </summary>
+internal sealed partial class SqliteCommitLog : ICommitLog, IEventSequence
+{
+    private const int MostUnits = 256;
+
+    private static readonly Sql Begin = new("begin immediate"), End = new("commit"), Undo = new("rollback"),
+        Mark = new("savepoint unit"), BackToMark = new("rollback to unit"), Unmark = new("release unit");
+
+    private readonly string path;
+    private readonly CommitQueue queue;
+    private readonly ChangeSignal changes;
+    private readonly ILogger<SqliteCommitLog> logger;
+    private readonly TaskCompletionSource stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private SqliteSession? session;
+    private SqliteTx? tx;
+    private volatile bool ready = true;
+
+    public SqliteCommitLog(string path, int queueLength, ChangeSignal changes, ILogger<SqliteCommitLog> logger)
+    {
+        (this.path, this.changes, this.logger) = (path, changes, logger);
+        queue = new CommitQueue(queueLength);
+        new Thread(Work) { IsBackground = true, Name = "commit log" }.Start();
+    }
+
+    public bool Ready => ready;
+
+    public Task<T> Commit<T>(Unit<T> unit) => queue.Add(unit);
+
+    /// <summary>An event has its place, which is its <c>seq</c>, when it is committed.</summary>
+    public Task SequenceNow(CancellationToken cancel) => Task.CompletedTask;
+
+    /// <summary>Takes no more units; completes when those queued have run.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        queue.Close();
+        await stopped.Task;
+        queue.Dispose();
+    }
+
+    private void Work()
+    {
+        var batch = new List<PendingUnit>(MostUnits);
+        while (queue.Take(out var unit))
+        {
+            do batch.Add(unit);
+            while (batch.Count < MostUnits && queue.TakeReady(out unit));
+            Write(batch);
+            batch.Clear();
+        }
+        Close();
+        stopped.SetResult();
+    }
+
+    private void Write(List<PendingUnit> batch)
+    {
+        try
+        {
+            Open();
+            session!.Run(Begin.With());
+            if (!RunTogether(batch)) RunApart(batch);
+            session.Run(End.With());
+        }
+        catch (Exception e)
+        {
+            // Nothing of a failed transaction is kept, and nothing of the connection: what it believes of the file may be wrong.
+            ready = false;
+            Log.Failed(logger, e, batch.Count);
+            Close();
+            foreach (var unit in batch) unit.Fail(new CommitLogFailedException(e));
+            return;
+        }
+        ready = true;
+        // The signal first: a caller that was answered may count on others having been woken.
+        if (batch.Exists(u => u.Lock == StateLock.Exclusive && u.Fault is null)) changes.Raise();
+        foreach (var unit in batch) unit.Settle();
+    }
+
+    /// <summary>The usual way, without a savepoint for each. False when one threw: then nothing has happened yet.</summary>
+    private bool RunTogether(List<PendingUnit> batch)
+    {
+        foreach (var unit in batch)
+        {
+            try
+            {
+                unit.Run(tx!);
+            }
+            catch (Exception e) when (OfTheUnit(e))
+            {
+                session!.Run(Undo.With());
+                session.Run(Begin.With());
+                return false;
+            }
+        }
+        return true;
+    }
+
+    /// <summary>A unit that throws is taken back alone; the bound on the work is twice, however many throw.</summary>
+    private void RunApart(List<PendingUnit> batch)
+    {
+        foreach (var unit in batch)
+        {
+            session!.Run(Mark.With());
+            try
+            {
+                unit.Run(tx!);
+            }
+            catch (Exception e) when (OfTheUnit(e))
+            {
+                unit.Faulted(e);
+                session.Run(BackToMark.With());
+            }
+            session.Run(Unmark.With());
+        }
+    }
+
+    /// <summary>Whether the unit is to blame and the transaction still stands; otherwise the store is, and all of the batch fails.</summary>
+    private bool OfTheUnit(Exception e) =>
+        session!.InTransaction && (e as SqliteException)?.SqliteErrorCode is not (raw.SQLITE_FULL or raw.SQLITE_IOERR or raw.SQLITE_CORRUPT
+            or raw.SQLITE_NOTADB or raw.SQLITE_READONLY or raw.SQLITE_NOMEM or raw.SQLITE_CANTOPEN or raw.SQLITE_BUSY or raw.SQLITE_PROTOCOL);
+
+    private void Open()
+    {
+        if (session is not null) return;
+        session = SqliteSession.Open(path, queryOnly: false, busy: TimeSpan.FromSeconds(5));
+        tx = new SqliteTx(session);
+    }
+
+    private void Close()
+    {
+        session?.Dispose();
+        (session, tx) = (null, null);
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(1, LogLevel.Critical, "The commit log failed; {Units} units were refused.")]
+        public static partial void Failed(ILogger logger, Exception e, int units);
+    }
+}

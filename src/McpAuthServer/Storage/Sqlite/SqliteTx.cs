@@ -1,0 +1,45 @@
+using System.Buffers;
+using System.Data.Common;
+using McpAuth.Protocol.Audit;
+
+namespace McpAuthServer.Storage.Sqlite;
+
+/// <summary>The writer's open transaction.</summary>
+internal sealed class SqliteTx(SqliteSession session) : WriteTx
+{
+    /// <summary><c>seq</c> is computed from <c>place</c>: there is one writer at a time, so places are in commit order.</summary>
+    private static readonly Sql InsertEvent = new(
+        "insert into audit_events (id, time, type, task, jti, grant_id, agent, body) values (@id, @time, @type, @task, @jti, @grant, @agent, @body)");
+
+    private readonly ArrayBufferWriter<byte> body = new(1024);
+
+    public override int Run(Statement statement) => session.Run(statement);
+
+    public override TRow? First<TRow>(Statement statement, Func<DbDataReader, TRow> read)
+        where TRow : default => session.First(statement, read);
+
+    public override List<TRow> All<TRow>(Statement statement, Func<DbDataReader, TRow> read) => session.All(statement, read);
+
+    public override void Append(AuditEvent e)
+    {
+        body.ResetWrittenCount();
+        AuditBody.Write(e, body);
+        var insert = session.Prepared(InsertEvent);
+        insert.Bind(1, e.Id);
+        insert.Bind(2, e.Time);
+        insert.Bind(3, e.Type);
+        insert.Bind(4, e.Task);
+        insert.Bind(5, e.Jti);
+        insert.Bind(6, e.Grant);
+        insert.Bind(7, e.Agent);
+        insert.Bind(8, body.WrittenSpan);
+        try
+        {
+            insert.Step();
+        }
+        finally
+        {
+            insert.Reset();
+        }
+    }
+}

@@ -1,0 +1,80 @@
+namespace McpAuthServer.Storage;
+
+/// <summary>
+/// Removes what no longer matters, a little at a time and as ordinary units; and while the commit log is not ready, tries a commit every
+/// second: a node taken out of service gets no requests that could find out that its disk works again.
+/// </summary>
+internal sealed partial class StoreUpkeep(ICommitLog log, TimeProvider time, ILogger<StoreUpkeep> logger) : BackgroundService
+{
+    private static readonly TimeSpan Every = TimeSpan.FromMinutes(1), Probe = TimeSpan.FromSeconds(1);
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        var purged = time.GetTimestamp();
+        using var ticks = new PeriodicTimer(Probe, time);
+        while (await ticks.WaitForNextTickAsync(stoppingToken))
+        {
+            try
+            {
+                if (!log.Ready) await log.Commit(new ProbeUnit(time.GetUtcNow().ToUnixTimeMilliseconds()));
+                if (time.GetElapsedTime(purged) < Every) continue;
+                purged = time.GetTimestamp();
+                await Purge(stoppingToken);
+            }
+            catch (Exception e) when (e is CommitLogFailedException or CommitLogBusyException)
+            {
+                // The next tick tries again; the log itself says what failed.
+            }
+            catch (Exception e)
+            {
+                Log.PurgeFailed(logger, e);
+            }
+        }
+    }
+
+    /// <summary>Runs batches until one finds less than it might have removed.</summary>
+    internal async Task Purge(CancellationToken cancel)
+    {
+        foreach (var unit in PurgeUnit.All(time.GetUtcNow().ToUnixTimeMilliseconds()))
+            while (!cancel.IsCancellationRequested && await log.Commit(unit) == PurgeUnit.Batch)
+                await Task.Yield();
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(1, LogLevel.Error, "Expired rows could not be removed.")]
+        public static partial void PurgeFailed(ILogger logger, Exception e);
+    }
+}
+
+/// <summary>Deletes up to <see cref="Batch"/> rows that ended before a moment; the result is how many.</summary>
+internal sealed class PurgeUnit(Sql delete, long before) : Unit<int>
+{
+    public const int Batch = 500;
+
+    /// <summary>Kept past its expiry: the clocks of two nodes are not the same.</summary>
+    private static readonly TimeSpan KeepUsed = TimeSpan.FromMinutes(1), KeepRevocations = TimeSpan.FromHours(1);
+
+    private static readonly Sql
+        Used = new("delete from used_once where (space, key) in (select space, key from used_once where expires_at < @before limit @batch)"),
+        Revocations = new("delete from revocations where seq in (select seq from revocations where until < @before order by seq limit @batch)");
+
+    public override StateLock Lock => StateLock.None;
+
+    /// <param name="now">Epoch milliseconds.</param>
+    public static IEnumerable<PurgeUnit> All(long now) =>
+        [new(Used, now - (long)KeepUsed.TotalMilliseconds), new(Revocations, now - (long)KeepRevocations.TotalMilliseconds)];
+
+    public override int Apply(WriteTx tx) => tx.Run(delete.With(before, Batch));
+}
+
+/// <summary>A commit that reaches the disk and means nothing.</summary>
+internal sealed class ProbeUnit(long now) : Unit<int>
+{
+    private static readonly Sql Touch = new(
+        "insert into settings (name, value) values ('store_probe', @at) on conflict (name) do update set value = excluded.value");
+
+    public override StateLock Lock => StateLock.None;
+
+    public override int Apply(WriteTx tx) => tx.Run(Touch.With(BitConverter.GetBytes(now)));
+}
