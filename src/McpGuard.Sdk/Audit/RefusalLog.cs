@@ -31,10 +31,10 @@ internal sealed class RefusalLog(Spool spool, GuardConnection connection, TimePr
             (count, suppressed) = (suppressed + 1, 0);
         }
         // Without waiting: what is refused needs no record to stay refused.
-        _ = spool.Append(new GuardEvent
+        spool.Enqueue(new GuardEvent
         {
             Id = Id.New(Id.Event, now), Time = now.ToUnixTimeMilliseconds(), Type = GuardEvent.Refused, Outcome = "refused", Reason = reason, Jti = jti,
             Count = count > 1 ? count : 0, Node = connection.GuardId,
-        }, Durability.Queued);
+        });
     }
 }

@@ -8,9 +8,6 @@ namespace McpGuard.Sdk.Audit;
 /// <summary>How far a record must have come before the caller goes on.</summary>
 internal enum Durability
 {
-    /// <summary>In line; written with the next batch.</summary>
-    Queued,
-
     /// <summary>Out of the process: survives <c>kill -9</c>.</summary>
     Written,
 
@@ -27,12 +24,11 @@ internal sealed partial class Spool(TimeProvider time, ILogger<Spool> logger, lo
     private const int Batch = 512, LongestQueue = 65_536;
     private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(1);
 
-    private sealed class Pending(GuardEvent happened, Durability durability)
+    private sealed class Pending(GuardEvent happened, Durability? durability)
     {
         public readonly GuardEvent Event = happened;
-        public readonly Durability Durability = durability;
-        public readonly TaskCompletionSource<bool>? Done =
-            durability == Durability.Queued ? null : new(TaskCreationOptions.RunContinuationsAsynchronously);
+        public readonly bool Disk = durability == Durability.Disk;
+        public readonly TaskCompletionSource<bool>? Done = durability is null ? null : new(TaskCreationOptions.RunContinuationsAsynchronously);
     }
 
     private readonly ConcurrentQueue<Pending> queue = new();
@@ -91,25 +87,31 @@ internal sealed partial class Spool(TimeProvider time, ILogger<Spool> logger, lo
         Signal();
     }
 
+    /// <summary>Records without waiting: what comes too much is dropped, and nothing may depend on it.</summary>
+    public void Enqueue(GuardEvent happened)
+    {
+        if (!Admit()) return;
+        queue.Enqueue(new Pending(happened, null));
+        // Another thread picks it up, together with what came meanwhile.
+        if (Volatile.Read(ref writing) == 0) ThreadPool.UnsafeQueueUserWorkItem(static spool => spool.Drain(), this, preferLocal: false);
+    }
+
     /// <returns>True once the record is as durable as asked; false when it could not be made so.</returns>
     public ValueTask<bool> Append(GuardEvent happened, Durability durability)
     {
-        if (file is null || lost || Full || (failing && time.GetElapsedTime(Volatile.Read(ref failedAt)) < RetryAfter)) return new(false);
-        if (Interlocked.Increment(ref queued) > LongestQueue)
-        {
-            Interlocked.Decrement(ref queued);
-            return new(false);
-        }
+        if (!Admit()) return new(false);
         var pending = new Pending(happened, durability);
         queue.Enqueue(pending);
-        if (durability == Durability.Queued)
-        {
-            // Another thread picks it up, together with what came meanwhile.
-            if (Volatile.Read(ref writing) == 0) ThreadPool.UnsafeQueueUserWorkItem(static spool => spool.Drain(), this, preferLocal: false);
-            return new(true);
-        }
         Drain();
         return new(pending.Done!.Task);
+    }
+
+    private bool Admit()
+    {
+        if (file is null || lost || Full || (failing && time.GetElapsedTime(Volatile.Read(ref failedAt)) < RetryAfter)) return false;
+        if (Interlocked.Increment(ref queued) <= LongestQueue) return true;
+        Interlocked.Decrement(ref queued);
+        return false;
     }
 
     /// <summary>Flushes what has been written so far.</summary>
@@ -176,7 +178,7 @@ internal sealed partial class Spool(TimeProvider time, ILogger<Spool> logger, lo
         while (batch.Count < Batch && queue.TryDequeue(out Pending? pending))
         {
             batch.Add(pending);
-            disk |= pending.Durability == Durability.Disk;
+            disk |= pending.Disk;
         }
         Interlocked.Add(ref queued, -batch.Count);
         try
@@ -203,13 +205,13 @@ internal sealed partial class Spool(TimeProvider time, ILogger<Spool> logger, lo
         {
             foreach (Pending pending in batch)
             {
-                if (pending.Durability == Durability.Written || !ok) pending.Done?.TrySetResult(ok);
+                if (!pending.Disk || !ok) pending.Done?.TrySetResult(ok);
             }
         }
         if (!ok) return;
         if (disk)
         {
-            lock (shelf) waiting.AddRange(batch.Where(p => p.Durability == Durability.Disk).Select(p => p.Done!));
+            lock (shelf) waiting.AddRange(batch.Where(p => p.Disk).Select(p => p.Done!));
             StartSync();
         }
         Signal();

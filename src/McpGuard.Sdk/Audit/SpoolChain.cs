@@ -68,7 +68,9 @@ internal static class SpoolLine
 
     private static bool Split(ReadOnlySpan<byte> line, out ReadOnlySpan<byte> happened, out ReadOnlySpan<byte> prev, out long seq)
     {
-        (happened, prev, seq) = (default, default, 0);
+        happened = default;
+        prev = default;
+        seq = 0;
         // From the end: what stands in the event is not searched.
         int at = line.LastIndexOf(Prev);
         if (!line.StartsWith(Head) || at < Head.Length || line[^1] != (byte)'}') return false;

@@ -13,7 +13,7 @@ namespace McpGuard.Sdk.Revocation;
 /// poll was sent: with one at a time it would reach the two-second bound at every heartbeat.
 /// </summary>
 internal sealed partial class RevocationFeed(
-    GuardConnection connection, IssuerKeys keys, DenyTable table, IOptions<McpGuardOptions> options, TimeProvider time, ILogger<RevocationFeed> logger)
+    GuardConnection connection, IssuerKeys keys, DenyTable table, IOptions<McpGuardOptions> options, TimeProvider time, ILogger<RevocationFeed> logger) : IDisposable
 {
     private static readonly TimeSpan Stagger = TimeSpan.FromMilliseconds(750), AskFor = TimeSpan.FromSeconds(4),
         FirstPause = TimeSpan.FromMilliseconds(100), LongestPause = TimeSpan.FromSeconds(1), Rebuild = TimeSpan.FromSeconds(30);
@@ -159,6 +159,8 @@ internal sealed partial class RevocationFeed(
         // Places in between belong to other tool servers.
         if (!answer.MoreAvailable && answer.HighWater > cursor) Volatile.Write(ref cursor, answer.HighWater);
     }
+
+    public void Dispose() => applying.Dispose();
 
     private static InvalidDataException Broken(string why) => new($"The revocation feed cannot be applied: {why}");
 
