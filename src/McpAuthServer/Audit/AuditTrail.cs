@@ -13,6 +13,9 @@ internal sealed class AuditTrail(ICommitLog log, ServerOptions options, TimeProv
     /// </summary>
     public Task<string?> RefuseAsync(AuditEvent refusal, IReadOnlyList<Once> consume) => log.Commit(new RecordUnit(refusal, consume));
 
+    /// <summary>Consumes a proof whose request changes nothing else. False when it was used before, which <paramref name="replay"/> then records.</summary>
+    public Task<bool> ConsumeAsync(Once once, AuditEvent replay) => log.Commit(new ConsumeUnit(once, replay));
+
     /// <summary>A refusal's event with id, time and node filled in.</summary>
     public AuditEvent Refusal(string type, string reason)
     {
@@ -39,5 +42,18 @@ internal sealed class RecordUnit(AuditEvent e, IReadOnlyList<Once> consume) : Un
             }
         tx.Append(e);
         return null;
+    }
+}
+
+internal sealed class ConsumeUnit(Once once, AuditEvent replay) : Unit<bool>
+{
+    public override StateLock Lock => StateLock.None;
+
+    public override bool Apply(WriteTx tx)
+    {
+        if (once.Consume(tx))
+            return true;
+        tx.Append(replay);
+        return false;
     }
 }

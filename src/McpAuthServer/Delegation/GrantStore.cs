@@ -25,9 +25,9 @@ internal sealed class GrantStore(IReadStore store)
 /// <summary>Reads agent instances.</summary>
 internal sealed class InstanceStore(IReadStore store)
 {
-    private static readonly Sql ById = new("select id, jkt, workload, assurance, expires_at from instances where id = @id");
+    private static readonly Sql ById = new("select id, jkt, workload, assurance, expires_at, state from instances where id = @id");
 
     public Task<InstanceContext?> Find(string id, CancellationToken cancel) =>
         store.First(ById.With(id), r => (InstanceContext?)new InstanceContext(
-            r.GetString(0), r.GetString(1), r.IsDBNull(2) ? null : r.GetString(2), r.GetString(3), DateTimeOffset.FromUnixTimeMilliseconds(r.GetInt64(4))), cancel);
+            r.GetString(0), r.GetString(1), r.IsDBNull(2) ? null : r.GetString(2), r.GetString(3), DateTimeOffset.FromUnixTimeMilliseconds(r.GetInt64(4)), r.GetString(5) == "active"), cancel);
 }

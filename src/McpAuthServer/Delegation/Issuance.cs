@@ -1,4 +1,3 @@
-using McpAuth.Protocol;
 using McpAuth.Protocol.ToolCalls;
 using McpAuthServer.Registry;
 using McpAuthServer.Storage;
@@ -11,7 +10,7 @@ internal sealed record Principals(
     string Subject, string SubjectProfile, string? User, string? Agent, string? Instance, string Client, IReadOnlyList<string> Chain);
 
 /// <summary>What the instance was attested with, as a token tells it (context, never authority).</summary>
-internal sealed record InstanceContext(string Id, string Thumbprint, string? Workload, string Assurance, DateTimeOffset Expires);
+internal sealed record InstanceContext(string Id, string Thumbprint, string? Workload, string Assurance, DateTimeOffset Expires, bool Active = true);
 
 /// <summary>A task that the issuance itself creates.</summary>
 internal sealed record NewTask(string Id, string? ParentId, string Origin, string Purpose, Authority Authority, DateTimeOffset Expires);

@@ -6,7 +6,6 @@ using McpAuthServer.Clients;
 using McpAuthServer.Delegation;
 using McpAuthServer.Http;
 using McpAuthServer.Registry;
-using McpAuthServer.Storage;
 
 namespace McpAuthServer.Grants;
 
@@ -16,7 +15,7 @@ internal static class TokenEndpoint
     /// <summary>Plans are made again when the registry changed under them; more often than this means that it never stands still.</summary>
     private const int MaxPlans = 8;
 
-    public static IEndpointConventionBuilder MapTokenEndpoint(this IEndpointRouteBuilder routes) => routes.MapPost(Names.Paths.Token, HandleAsync).WithName("token");
+    public static IEndpointConventionBuilder MapTokenEndpoint(this IEndpointRouteBuilder routes) => routes.MapPost(Names.Paths.Token, HandleAsync);
 
     private static async Task<IResult> HandleAsync(
         HttpContext context, RegistryCache registry, ClientAuthenticator clients, Grantor grantor, Issuer issuer, AuditTrail audit, TimeProvider time)

@@ -67,7 +67,7 @@ internal abstract record GrantResult
 
     public static implicit operator GrantResult(OAuthError error) => new Refuse(error);
 
-    public static implicit operator GrantResult(Fault fault) => new Refuse(new OAuthError(fault.Code, fault.Path is null ? fault.Message : $"{fault.Message} ({fault.Path})"));
+    public static implicit operator GrantResult(Fault fault) => new Refuse(OAuthError.From(fault));
 }
 
 /// <summary>One grant type: it fills in only what is its own (step 3 to 5); parsing, authentication, signing and recording are shared.</summary>

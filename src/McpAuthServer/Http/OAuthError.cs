@@ -24,10 +24,16 @@ internal sealed record OAuthError(string Code, string Description, int Status = 
     public static OAuthError InvalidProof(Fault fault) =>
         new(Names.Errors.InvalidDpopProof, fault.Message, Reason: fault.Code);
 
+    /// <summary>A fault whose code is an OAuth error code, with its path.</summary>
+    public static OAuthError From(Fault fault) => new(fault.Code, fault.Path is null ? fault.Message : $"{fault.Message} ({fault.Path})");
+
     /// <summary>Something single-use was presented again; <paramref name="space"/> says what (<see cref="Storage.Once"/>).</summary>
     public static OAuthError Replay(string space) => space == Storage.Once.AssertionSpace
         ? InvalidClient("The client assertion was used before.", reason: Names.Reasons.Replay)
         : InvalidProof(new Fault(Names.Reasons.Replay, "The DPoP proof was used before."));
+
+    /// <summary>A proof presented again at an API that takes tokens (RFC 9449 §7.1).</summary>
+    public static OAuthError UsedProof => Replay(Storage.Once.ProofSpace) with { Status = StatusCodes.Status401Unauthorized, Challenge = "DPoP error=\"invalid_dpop_proof\"" };
 
     public async Task ExecuteAsync(HttpContext context)
     {

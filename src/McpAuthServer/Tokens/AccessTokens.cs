@@ -12,11 +12,11 @@ internal sealed class AccessTokens(ServerKeys keys, Issuer issuer)
     public string Sign(Issuance plan) => keys.Current.Sign(Names.Types.AccessToken, (issuer, plan), static (json, state) => WriteTask(json, state.issuer, state.plan));
 
     /// <summary>An attested instance's credential at this server; its audience is the token endpoint, so no guard accepts it.</summary>
-    public string SignInstance(string agent, string client, InstanceContext instance, string thumbprint, string jti, DateTimeOffset now, DateTimeOffset expires) =>
+    public string SignInstance(string agent, string client, InstanceContext instance, string jti, DateTimeOffset now, DateTimeOffset expires) =>
         keys.Current.Sign(Names.Types.AccessToken, json =>
         {
             WriteCommon(json, issuer, issuer.TokenEndpoint, agent, Names.Claims.ProfileAgent, client, now, expires, jti);
-            WriteConfirmation(json, thumbprint);
+            WriteConfirmation(json, instance.Thumbprint);
             WriteInstance(json, instance);
         });
 
