@@ -91,15 +91,17 @@ public sealed class AgentSession : IAsyncDisposable
         return new AgentTask(this, view, (resource, token));
     }
 
-    /// <summary>Ends the instance: its tokens, and every token below it, are dead when this returns.</summary>
+    /// <summary>Ends the instance: its tokens, and every token below it, are dead when this returns. The session cannot be used after it.</summary>
     public async Task EndAsync(CancellationToken cancellationToken = default)
     {
+        if (ended) return;
         AccessToken own = await tokens.Get(cancellationToken);
         await server.Send(new ServerRequest(HttpMethod.Delete, server.At($"{Names.Paths.Instances}/{Uri.EscapeDataString(Instance)}"))
         {
             Key = Key, AccessToken = own.Value, NoAnswer = true,
         }, cancellationToken);
         ended = true;
+        tokens.Drop(own);
     }
 
     /// <summary>Ends the instance; if the server cannot be told, the instance ends when it expires.</summary>
@@ -107,7 +109,7 @@ public sealed class AgentSession : IAsyncDisposable
     {
         try
         {
-            if (!ended) await EndAsync();
+            await EndAsync();
         }
         catch (Exception e) when (e is HttpRequestException or OAuthErrorException)
         {
@@ -160,6 +162,7 @@ public sealed class AgentSession : IAsyncDisposable
 
     private async Task<AccessToken> Attest(CancellationToken cancellationToken)
     {
+        ObjectDisposedException.ThrowIf(ended, this);
         DateTimeOffset asked = server.Time.GetUtcNow();
         InstanceResponse answer = await server.Send(
             new ServerRequest(HttpMethod.Post, server.At(Names.Paths.Instances)) { Client = client, Key = Key }, ProtocolJson.Default.InstanceResponse, cancellationToken);

@@ -21,11 +21,11 @@ public sealed class DpopHandler : DelegatingHandler
     /// <param name="resource">Where the token may be sent: https, or http on loopback.</param>
     /// <param name="token">Asked before every request; it caches and renews.</param>
     /// <param name="refused">Told when the resource did not take a token, so that it is not offered again.</param>
-    /// <param name="inner">Sends the request; null = a handler without redirects and cookies.</param>
+    /// <param name="inner">Sends the request; null = a handler of its own, without redirects and cookies.</param>
     public DpopHandler(
         SigningKey key, Uri resource, Func<CancellationToken, ValueTask<AccessToken>> token, Action<AccessToken>? refused = null,
         HttpMessageHandler? inner = null, TimeProvider? time = null)
-        : base(inner ?? new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false })
+        : base(inner ?? ServerAddress.Handler(resource))
     {
         if (!resource.IsAbsoluteUri || !ServerAddress.MayCarryCredentials(resource))
             throw new ArgumentException("The resource must be an https address (http only on loopback).", nameof(resource));

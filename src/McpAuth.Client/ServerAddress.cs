@@ -22,5 +22,12 @@ internal static class ServerAddress
     public static bool IsLoopback(Uri uri) =>
         uri.IdnHost == "localhost" || (IPAddress.TryParse(uri.IdnHost, out IPAddress? address) && IPAddress.IsLoopback(address));
 
+    /// <summary>A handler for one address: a redirect would carry token and proof where nobody configured, a proxy has no business on loopback.</summary>
+    public static SocketsHttpHandler Handler(Uri address) => new()
+    {
+        AllowAutoRedirect = false, UseCookies = false, UseProxy = !IsLoopback(address), ConnectTimeout = TimeSpan.FromSeconds(5),
+        PooledConnectionLifetime = TimeSpan.FromMinutes(5),
+    };
+
     public static bool SameOrigin(Uri a, Uri b) => a.Scheme == b.Scheme && a.IdnHost == b.IdnHost && a.Port == b.Port;
 }

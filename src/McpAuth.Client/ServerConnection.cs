@@ -20,13 +20,8 @@ internal sealed class ServerConnection : IDisposable
     public ServerConnection(string issuer, ConnectionOptions options)
     {
         (Issuer, this.options) = (issuer, options);
-        ServerAddress.Issuer(issuer);
-        // A redirect would carry assertion and proof to an address nobody configured.
-        http = options.Handler is { } given ? new(given, disposeHandler: false) : new(new SocketsHttpHandler
-        {
-            AllowAutoRedirect = false, UseCookies = false, ConnectTimeout = TimeSpan.FromSeconds(5),
-            PooledConnectionLifetime = TimeSpan.FromMinutes(5),
-        });
+        Uri address = ServerAddress.Issuer(issuer);
+        http = options.Handler is { } given ? new(given, disposeHandler: false) : new(ServerAddress.Handler(address));
     }
 
     public string Issuer { get; }
@@ -67,7 +62,8 @@ internal sealed class ServerConnection : IDisposable
         {
             return await Send(request(token), answer, cancellationToken);
         }
-        catch (OAuthErrorException refused) when (refused is { Status: 401, Error: Names.Errors.InvalidToken })
+        // An instance that someone ended does not come back by itself.
+        catch (OAuthErrorException refused) when (refused is { Status: 401, Error: Names.Errors.InvalidToken, Reason: not Names.Reasons.InstanceEnded })
         {
             tokens.Drop(token);
         }

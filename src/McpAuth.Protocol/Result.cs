@@ -34,5 +34,8 @@ public readonly struct Result<T>
 
     public static implicit operator Result<T>(T value) => new(value, null);
 
+    /// <summary>The value; for interface types, which have no implicit conversion.</summary>
+    public static Result<T> Of(T value) => new(value, null);
+
     public static implicit operator Result<T>(Fault fault) => new(default, fault);
 }

@@ -1,1 +1,59 @@
-Console.WriteLine();
+using McpAuthServer;
+using McpAuthServer.Agents;
+using McpAuthServer.Discovery;
+using McpAuthServer.Grants;
+using McpAuthServer.GuardFeed;
+using McpAuthServer.Health;
+using McpAuthServer.Http;
+using McpAuthServer.Introspection;
+using McpAuthServer.Revocation;
+using McpAuthServer.Tasks;
+
+var (line, exit) = CommandLine.Parse(args);
+if (line is null)
+    return exit;
+try
+{
+    var builder = WebApplication.CreateBuilder(new WebApplicationOptions { Args = line.Configuration, ContentRootPath = Startup.ContentRoot(line) });
+    var options = Startup.Options(builder);
+    var issuer = new Issuer(options.Issuer);
+    builder.Services.AddMcpAuthServer(options, issuer);
+
+    var app = builder.Build();
+    var keys = await Startup.PrepareAsync(app.Services, line, app.Lifetime.ApplicationStopping);
+    if (line.ApplyOnly)
+    {
+        await app.DisposeAsync();
+        return 0;
+    }
+
+    app.UseExceptionHandler(new ExceptionHandlerOptions { ExceptionHandler = Failures.HandleAsync, SuppressDiagnosticsCallback = Startup.IsExpected });
+    app.UseNoStore();
+    app.UseRouting();
+    app.UseCors();
+
+    app.MapMetadataEndpoint(issuer, keys);
+    app.MapHealthEndpoint();
+    var routes = app.MapGroup(issuer.BasePath);
+    routes.MapTokenEndpoint().RequireCors(Cors.Public);
+    routes.MapRevocationEndpoint().RequireCors(Cors.Public);
+    routes.MapIntrospectionEndpoint();
+    routes.MapInstancesEndpoint();
+    routes.MapTasksEndpoint();
+    routes.MapEnrollEndpoint();
+    routes.MapStreamsEndpoint();
+    routes.MapManifestEndpoint();
+    routes.MapAuditEndpoint();
+    routes.MapBudgetsEndpoint();
+    // Some clients build the address from the host alone, whatever the metadata says.
+    if (issuer.BasePath.Length > 0)
+        app.MapTokenEndpoint().RequireCors(Cors.Public);
+
+    await app.RunAsync();
+    return 0;
+}
+catch (Exception e) when (Startup.Explains(e))
+{
+    await Console.Error.WriteLineAsync($"McpAuth refuses to start: {e.Message}");
+    return 1;
+}

@@ -13,7 +13,8 @@ public sealed record Requirement(bool Met, string Reason)
     /// <summary>What to put into <see cref="FactAttribute.Skip"/>.</summary>
     public string? Skip => SkipWhen(NothingMaySkip);
 
-    internal string? SkipWhen(bool nothingMaySkip) => Met || nothingMaySkip ? null : Reason;
+    /// <summary>The decision alone.</summary>
+    public string? SkipWhen(bool nothingMaySkip) => Met || nothingMaySkip ? null : Reason;
 }
 
 /// <summary>A fact that is skipped, with the reason, where its requirement is not met; except under CI, where it runs and fails.</summary>

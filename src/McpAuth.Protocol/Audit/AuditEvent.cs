@@ -47,7 +47,7 @@ public static class AuditTypes
         InstanceAttested = "instance.attested", InstanceRefused = "instance.refused", InstanceRenewed = "instance.renewed", InstanceEnded = "instance.ended",
         TaskCreated = "task.created", TaskRefused = "task.refused", TaskCompleted = "task.completed", TaskFailed = "task.failed", TaskSuspended = "task.suspended",
         TaskResumed = "task.resumed", TaskRevoked = "task.revoked", TaskExpired = "task.expired", GrantRevoked = "grant.revoked",
-        CallDecided = "call.decided", CallFinished = "call.finished", ReplayDetected = "replay.detected",
+        CallDecided = "call.decided", CallFinished = "call.finished", CallRefused = "call.refused", ReplayDetected = "replay.detected",
         ClientRefused = "client.refused", GuardEnrolled = "guard.enrolled", GuardRefused = "guard.refused", GuardGap = "guard.gap", ManifestReported = "tool.reported",
         AdminApplied = "admin.applied", AdminChanged = "admin.changed", AgentSuspended = "admin.agent_suspended", AgentResumed = "admin.agent_resumed",
         AgentRetired = "admin.agent_retired", ClientSuspended = "admin.client_suspended", ClientResumed = "admin.client_resumed",

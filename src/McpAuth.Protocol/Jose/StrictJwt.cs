@@ -1,4 +1,7 @@
+using System.Buffers;
 using System.Text.Json;
+using McpAuth.Protocol.Json;
+using Codec = System.Buffers.Text.Base64Url;
 
 namespace McpAuth.Protocol.Jose;
 
@@ -16,24 +19,91 @@ public sealed record JwtRules(string Use, IReadOnlyList<string> Types, bool Type
 /// </summary>
 public sealed class StrictJwt
 {
-    /// <summary>Codes: <c>malformed</c>, <c>wrong_type</c>, <c>wrong_algorithm</c>, <c>unsupported_header</c>, plus those of StrictJson.</summary>
-    public static Result<StrictJwt> Read(string compact, JwtRules rules) => throw new NotImplementedException();
+    private static readonly JsonLimits PayloadLimits = new(Limits.JwtLength, Limits.JsonDepth);
+    private const double YearTenThousand = 253402300800;
 
-    public string Algorithm => throw new NotImplementedException();
-    public string? KeyId => throw new NotImplementedException();
-    public JsonElement Header => throw new NotImplementedException();
-    public JsonElement Payload => throw new NotImplementedException();
+    private StrictJwt(CompactJws jws, JsonElement payload)
+    {
+        (Jws, Payload) = (jws, payload);
+        Audiences = ReadAudiences(payload);
+    }
+
+    /// <summary>Codes: <c>malformed</c>, <c>wrong_type</c>, <c>wrong_algorithm</c>, <c>unsupported_header</c>, plus those of StrictJson.</summary>
+    public static Result<StrictJwt> Read(string compact, JwtRules rules)
+    {
+        ArgumentNullException.ThrowIfNull(compact);
+        ArgumentNullException.ThrowIfNull(rules);
+        if (!CompactJws.Read(compact, rules).TryGet(out var jws, out var fault))
+            return fault;
+        var encoded = jws.EncodedPayload;
+        var bytes = ArrayPool<byte>.Shared.Rent(Base64Url.DecodedLength(encoded.Length) + 1);
+        try
+        {
+            if (!Codec.TryDecodeFromUtf8(encoded, bytes, out var length))
+                return CompactJws.Malformed(rules, "is not base64url");
+            // RFC 7519 §7.2: the claims set is one JSON object; its names are unique (§4).
+            if (!StrictJson.Parse(bytes.AsSpan(0, length), PayloadLimits).TryGet(out var payload, out fault))
+                return fault;
+            return payload.ValueKind == JsonValueKind.Object
+                ? new StrictJwt(jws, payload)
+                : CompactJws.Malformed(rules, "has a payload that is not an object");
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(bytes, clearArray: true);
+        }
+    }
+
+    internal CompactJws Jws { get; }
+
+    public string Algorithm => Jws.Algorithm;
+    public string? KeyId => Jws.KeyId;
+    public JsonElement Header => Jws.Header;
+    public JsonElement Payload { get; }
 
     /// <summary>The ASCII bytes that were signed.</summary>
-    public ReadOnlyMemory<byte> SigningInput => throw new NotImplementedException();
-    public ReadOnlyMemory<byte> Signature => throw new NotImplementedException();
+    public ReadOnlyMemory<byte> SigningInput => Jws.SigningInput;
+    public ReadOnlyMemory<byte> Signature => Jws.Signature;
 
     /// <summary>A string claim, or null when absent or of another JSON type.</summary>
-    public string? Text(string claim) => throw new NotImplementedException();
+    public string? Text(string claim) =>
+        Payload.TryGetProperty(claim, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
 
     /// <summary>A NumericDate claim (whole or fractional seconds, finite, within the years 1970 to 9999), or null.</summary>
-    public DateTimeOffset? Time(string claim) => throw new NotImplementedException();
+    public DateTimeOffset? Time(string claim)
+    {
+        // RFC 7519 §2: seconds since 1970 as a JSON number; a string is not one.
+        if (!Payload.TryGetProperty(claim, out var value) || value.ValueKind != JsonValueKind.Number)
+            return null;
+        var seconds = value.GetDouble();
+        if (!(seconds is >= 0 and < YearTenThousand))
+            return null;
+        // decimal keeps the fraction as written; a double's last digit would move a time by a tick.
+        return value.TryGetInt64(out var whole) ? DateTimeOffset.FromUnixTimeSeconds(whole)
+            : value.TryGetDecimal(out var exact) ? DateTimeOffset.UnixEpoch.AddTicks((long)(exact * TimeSpan.TicksPerSecond))
+            : DateTimeOffset.UnixEpoch;
+    }
 
     /// <summary>The audiences; empty when <c>aud</c> is absent or malformed (e.g. an array with a member that is no string).</summary>
-    public IReadOnlyList<string> Audiences => throw new NotImplementedException();
+    public IReadOnlyList<string> Audiences { get; }
+
+    // RFC 7519 §4.1.3: one string, or an array of strings.
+    private static string[] ReadAudiences(JsonElement payload)
+    {
+        if (!payload.TryGetProperty(Names.Claims.Aud, out var aud))
+            return [];
+        if (aud.ValueKind == JsonValueKind.String)
+            return [aud.GetString()!];
+        if (aud.ValueKind != JsonValueKind.Array)
+            return [];
+        var all = new string[aud.GetArrayLength()];
+        var i = 0;
+        foreach (var item in aud.EnumerateArray())
+        {
+            if (item.ValueKind != JsonValueKind.String)
+                return [];
+            all[i++] = item.GetString()!;
+        }
+        return all;
+    }
 }

@@ -51,6 +51,14 @@ public sealed class Authority
     /// <summary>Only the entry for one location (or <see cref="None"/>).</summary>
     public Authority OnlyAt(string location) => At(location) is { } entry ? new([entry]) : None;
 
+    /// <summary>Only the named tools: no resources, no prompts, no location that is left without a tool.</summary>
+    public Authority OnlyTools(Func<string, bool> keep) =>
+        new([.. locations.Select(entry => entry.OnlyTools(keep, alone: true)).Where(entry => entry.Tools.Count > 0)]);
+
+    /// <summary>The same without some tools; resources and prompts stay.</summary>
+    public Authority WithoutTools(Func<string, bool> drop) =>
+        new([.. locations.Select(entry => entry.OnlyTools(tool => !drop(tool), alone: false)).Where(entry => entry.Tools.Count + entry.Resources.Count + entry.Prompts.Count > 0)]);
+
     /// <summary>
     /// The subset rule, decided by the grammar. Null when every location of this is within the same location of
     /// <paramref name="parent"/>; else the first reason, code <c>exceeds_parent</c>, with its path.
@@ -77,11 +85,12 @@ public sealed class Authority
         writer.WriteEndArray();
     }
 
-    public string ToJson()
+    /// <summary>The array form as text, as <see cref="Write"/>.</summary>
+    public string ToJson(string? taskId = null)
     {
         var buffer = new ArrayBufferWriter<byte>();
         using (var writer = new Utf8JsonWriter(buffer))
-            Write(writer);
+            Write(writer, taskId);
         return Encoding.UTF8.GetString(buffer.WrittenSpan);
     }
 

@@ -33,6 +33,9 @@ public sealed class LocationAuthority
 
     public IReadOnlySet<string> Prompts => prompts;
 
+    internal LocationAuthority OnlyTools(Func<string, bool> keep, bool alone) => new(
+        Location, actions, tools.RemoveRange(tools.Keys.Where(name => !keep(name))), alone ? [] : resources, alone ? [] : prompts);
+
     internal Fault? Exceeds(LocationAuthority parent, JsonPath path)
     {
         if (!actions.IsSubsetOf(parent.actions))

@@ -6,7 +6,7 @@ namespace McpAuthServer.Keys;
 /// <summary>
 /// Wraps the secrets that must be read again (signing keys, argument keys) under the key-encryption key, which never is in the
 /// database: AES-256-GCM. Layout: key id (1 byte), nonce (12), tag (16), ciphertext. Key id and purpose are authenticated, so a
-/// wrapped value cannot be moved to another use. Thread-safe.
+/// wrapped value cannot be moved to another use. Thread-safe, but for <see cref="Dispose"/>.
 /// </summary>
 internal sealed class KeyEncryption : IDisposable
 {
@@ -16,6 +16,7 @@ internal sealed class KeyEncryption : IDisposable
     private const int NonceSize = 12, TagSize = 16, HeaderSize = 1 + NonceSize + TagSize;
 
     private readonly byte[] key;
+    private bool disposed;
 
     /// <exception cref="ArgumentException">The key does not have 32 bytes.</exception>
     public KeyEncryption(ReadOnlySpan<byte> key32)
@@ -28,6 +29,7 @@ internal sealed class KeyEncryption : IDisposable
     /// <param name="purpose">What the secret is for, e.g. <c>args_key:srv_1</c>; the same words are needed to unwrap it.</param>
     public byte[] Wrap(ReadOnlySpan<byte> secret, string purpose)
     {
+        ObjectDisposedException.ThrowIf(disposed, this);
         var wrapped = new byte[HeaderSize + secret.Length];
         wrapped[0] = KeyId;
         // A random nonce is safe up to 2^32 values under one key (NIST SP 800-38D §8.3); a registry wraps a few thousand.
@@ -40,6 +42,7 @@ internal sealed class KeyEncryption : IDisposable
     /// <exception cref="CryptographicException">The value was altered, cut, or wrapped under another key or for another purpose.</exception>
     public byte[] Unwrap(ReadOnlySpan<byte> wrapped, string purpose)
     {
+        ObjectDisposedException.ThrowIf(disposed, this);
         if (wrapped.Length < HeaderSize || wrapped[0] != KeyId)
             throw new CryptographicException("Not a value wrapped under this key.");
         var secret = new byte[wrapped.Length - HeaderSize];
@@ -48,7 +51,12 @@ internal sealed class KeyEncryption : IDisposable
         return secret;
     }
 
-    public void Dispose() => CryptographicOperations.ZeroMemory(key);
+    public void Dispose()
+    {
+        // The flag first: nothing may ever be wrapped under a key of zeros.
+        disposed = true;
+        CryptographicOperations.ZeroMemory(key);
+    }
 
     private static byte[] Associated(string purpose) => [KeyId, .. Encoding.UTF8.GetBytes(purpose)];
 }

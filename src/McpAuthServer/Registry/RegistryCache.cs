@@ -16,6 +16,9 @@ internal sealed partial class RegistryCache(RegistryReader reader, TimeProvider 
     public ValueTask<RegistrySnapshot> Current(CancellationToken cancel) =>
         current is { } snapshot ? new(snapshot) : new(Reload().WaitAsync(cancel));
 
+    /// <summary>What is in memory, if anything; for those who only want to notice a change.</summary>
+    public RegistrySnapshot? Latest => current;
+
     /// <summary>The snapshot of <paramref name="seenVersion"/> was found stale: the next <see cref="Current"/> reads the database.</summary>
     public void Invalidate(long seenVersion)
     {

@@ -1,3 +1,4 @@
+using McpAuthServer.Storage.Postgres;
 using McpAuthServer.Storage.Sqlite;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Options;
@@ -25,6 +26,7 @@ internal static class StoreRegistration
             p.GetRequiredService<IMigrationTarget>(), Migration.Embedded(options.Provider), p.GetRequiredService<TimeProvider>()));
         services.AddHostedService(p => p.GetRequiredService<Migrator>());
         if (options.Provider == StoreOptions.Sqlite) services.AddSqlite(options.Path, options.QueueLength);
+        else services.AddPostgres(options);
         services.AddHostedService<StoreUpkeep>();
         return services;
     }
@@ -37,5 +39,16 @@ internal static class StoreRegistration
             path, queueLength, p.GetRequiredService<ChangeSignal>(), p.GetRequiredService<ILogger<SqliteCommitLog>>()));
         services.AddSingleton<ICommitLog>(p => p.GetRequiredService<SqliteCommitLog>());
         services.AddSingleton<IEventSequence>(p => p.GetRequiredService<SqliteCommitLog>());
+    }
+
+    private static void AddPostgres(this IServiceCollection services, StoreOptions options)
+    {
+        services.AddSingleton(_ => new PostgresDatabase(options.ConnectionString!, options.Writers));
+        services.AddSingleton<IMigrationTarget, PostgresMigrations>();
+        services.AddSingleton<IReadStore, PostgresReadStore>();
+        services.AddSingleton<PostgresSequencer>();
+        services.AddSingleton<IEventSequence>(p => p.GetRequiredService<PostgresSequencer>());
+        services.AddHostedService(p => p.GetRequiredService<PostgresSequencer>());
+        services.AddSingleton<ICommitLog, PostgresCommitLog>();
     }
 }

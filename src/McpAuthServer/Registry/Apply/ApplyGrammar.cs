@@ -12,6 +12,9 @@ internal static class ApplyGrammar
 
     public const string Group = "grp_";
 
+    private static readonly string[] ReservedPrefixes =
+        [Id.User, Id.Agent, Id.Instance, Id.Task, Id.Grant, Id.Guard, Id.ToolServer, Group];
+
     public static readonly string[]
         Root = ["$schema", "users", "groups", "agents", "clients", "tool_servers", "edges"],
         UserMembers = ["id", "name", "email", "groups", "enabled"],
@@ -38,7 +41,12 @@ internal static class ApplyGrammar
     public static bool IsId(string text, string prefix) =>
         text.StartsWith(prefix, StringComparison.Ordinal) && Within(text.AsSpan(prefix.Length), 64, "_-");
 
-    public static bool IsClientId(string text) => Within(text, 200, "._~:/-");
+    /// <summary>
+    /// RFC 9068 §5: a client must not be able to pass for a resource owner. Its id can become a <c>sub</c>, so those of users, agents, guards and
+    /// everything else that is told by its prefix are not for clients.
+    /// </summary>
+    public static bool IsClientId(string text) =>
+        Within(text, 200, "._~:/-") && !Array.Exists(ReservedPrefixes, p => text.StartsWith(p, StringComparison.Ordinal));
 
     public static bool IsClass(string text) => Within(text, 64, "_.-");
 

@@ -24,7 +24,7 @@ internal sealed class ApplyParser
     {
         // Two members of one name, also but for case, are refused here: nobody should wonder which of two ceilings holds.
         if (!StrictJson.Parse(file, new JsonLimits(ApplyGrammar.FileBytes)).TryGet(out var json, out var fault))
-            return (ApplyDocument.Empty, [fault with { Path = fault.Path ?? "$" }]);
+            return (ApplyDocument.Empty, StrictJsonFaults.Locate(file, fault));
         var parser = new ApplyParser();
         var document = ObjectReader.Open(json, "$", ApplyGrammar.Root, parser.faults) is { } root ? parser.Document(root) : ApplyDocument.Empty;
         return (document, parser.faults);
@@ -84,7 +84,8 @@ internal sealed class ApplyParser
 
     private AppliedClient? Client(ObjectReader entry)
     {
-        var id = New(ids, entry, "id", entry.Text("id", ApplyGrammar.IsClientId, "1 to 200 of A-Z a-z 0-9 . _ ~ : / -"));
+        var id = New(ids, entry, "id", entry.Text("id", ApplyGrammar.IsClientId,
+            "1 to 200 of A-Z a-z 0-9 . _ ~ : / -, and not the identifier of something else"));
         var agent = entry.Reference("agent", IsId(Id.Agent), IdOf(Id.Agent), required: false);
         var method = entry.OneOf("auth_method", ApplyGrammar.AuthMethods);
         var secret = Secret(entry);
@@ -147,6 +148,7 @@ internal sealed class ApplyParser
             var before = faults.Count;
             if (ObjectReader.Open(item.Value, item.Path, ApplyGrammar.JwkMembers, faults) is not { } key || faults.Count > before)
                 continue;
+            key.Flag("ext");
             if (!VerificationKey.FromJwk(item.Value).TryGet(out var verification, out var fault))
                 faults.Add(fault with { Path = item.Path });
             else if (verification.KeyId is { } kid && !kids.Add(kid))

@@ -1,6 +1,6 @@
 using McpAuth.Protocol;
 using McpAuth.Protocol.Audit;
-using McpAuthServer.Authority;
+using McpAuthServer.Delegation;
 using McpAuthServer.Storage;
 
 namespace McpAuthServer.Registry.Apply;

@@ -1,7 +1,7 @@
 using System.Text.Json.Nodes;
 using McpAuth.Protocol;
 using McpAuth.Protocol.Audit;
-using McpAuthServer.Authority;
+using McpAuthServer.Delegation;
 using McpAuthServer.Keys;
 using McpAuthServer.Storage;
 

@@ -33,8 +33,20 @@ internal sealed class ObjectReader
         return new ObjectReader(json, path, faults);
     }
 
-    public static string Child(string path, string member) =>
-        member.Length > 0 && member.All(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '$') ? $"{path}.{member}" : $"{path}[\"{JsonEncodedText.Encode(member)}\"]";
+    /// <summary>As faults of the authority grammar write it: the dot form for plain names, else a quoted bracket of printable ASCII, not without end.</summary>
+    public static string Child(string path, string member)
+    {
+        const int longest = 64;
+        if (member.Length is > 0 and <= longest && !char.IsAsciiDigit(member[0]) && member.All(c => char.IsAsciiLetterOrDigit(c) || c == '_'))
+            return $"{path}.{member}";
+        var quoted = string.Concat(member.Take(longest).Select(c => c switch
+        {
+            '\'' or '\\' => $"\\{c}",
+            >= ' ' and <= '~' => c.ToString(),
+            _ => $"\\u{(int)c:x4}",
+        }));
+        return $"{path}['{quoted}{(member.Length > longest ? "…" : "")}']";
+    }
 
     public static string Child(string path, int index) => string.Create(CultureInfo.InvariantCulture, $"{path}[{index}]");
 

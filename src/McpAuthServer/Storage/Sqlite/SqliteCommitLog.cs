@@ -42,16 +42,13 @@ internal sealed partial class SqliteCommitLog : ICommitLog, IEventSequence
     {
         queue.Close();
         await stopped.Task;
-        queue.Dispose();
     }
 
     private void Work()
     {
         var batch = new List<PendingUnit>(MostUnits);
-        while (queue.Take(out var unit))
+        while (queue.Take(batch, MostUnits))
         {
-            do batch.Add(unit);
-            while (batch.Count < MostUnits && queue.TakeReady(out unit));
             Write(batch);
             batch.Clear();
         }

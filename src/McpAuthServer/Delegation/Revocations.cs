@@ -1,7 +1,7 @@
 using McpAuth.Protocol;
 using McpAuthServer.Storage;
 
-namespace McpAuthServer.Authority;
+namespace McpAuthServer.Delegation;
 
 /// <summary>What a denied subject is; the word stands in the feed.</summary>
 internal static class SubjectKind

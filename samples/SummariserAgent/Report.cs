@@ -1,0 +1,71 @@
+using System.Globalization;
+using System.Text.Json;
+using McpAuth.Protocol.Audit;
+using McpAuth.Protocol.Messages;
+using Spectre.Console;
+
+namespace SummariserAgent;
+
+/// <summary>What the run shows. Colour only on a terminal; the same text either way.</summary>
+internal sealed class Report
+{
+    private readonly IAnsiConsole console = AnsiConsole.Create(new AnsiConsoleSettings
+    {
+        Ansi = Console.IsOutputRedirected ? AnsiSupport.No : AnsiSupport.Detect,
+        ColorSystem = Console.IsOutputRedirected ? ColorSystemSupport.NoColors : ColorSystemSupport.Detect,
+    });
+    private readonly List<string> failures = [];
+
+    public Report()
+    {
+        // Into a pipe or a file there is no width to fit.
+        if (Console.IsOutputRedirected) console.Profile.Width = 160;
+    }
+
+    public IReadOnlyList<string> Failures => failures;
+
+    public void Step(string text)
+    {
+        console.WriteLine();
+        console.MarkupLineInterpolated($"[bold]{text}[/]");
+    }
+
+    public void Line(string text) => console.MarkupLineInterpolated($"  {text}");
+
+    /// <summary>One thing that had to turn out in one way.</summary>
+    public void Check(bool asExpected, string what, string outcome)
+    {
+        if (!asExpected) failures.Add($"{what}: {outcome}");
+        console.MarkupInterpolated($"  {what}: ");
+        if (asExpected) console.MarkupLineInterpolated($"[green]{outcome}[/]");
+        else console.MarkupLineInterpolated($"[red]{outcome}  <- not as it should be[/]");
+    }
+
+    /// <summary>The token's claims. They are read here to be shown; a client has no other business with them.</summary>
+    public void Token(string token)
+    {
+        byte[] payload = System.Buffers.Text.Base64Url.DecodeFromChars(token.Split('.')[1]);
+        using var claims = JsonDocument.Parse(payload);
+        console.WriteLine(JsonSerializer.Serialize(claims.RootElement, Indented));
+    }
+
+    public void Story(TaskStory story)
+    {
+        var table = new Table().Border(TableBorder.Simple).AddColumns("ms", "event", "outcome", "tool", "reason", "token", "id");
+        table.Columns[0].RightAligned();
+        long start = story.Events.Count > 0 ? story.Events[0].Time : 0;
+        foreach (AuditEvent e in story.Events)
+        {
+            string colour = e.Outcome is "allow" or "success" ? "green" : "red";
+            table.AddRow(
+                new Text((e.Time - start).ToString(CultureInfo.InvariantCulture)), new Text(e.Type), new Text(e.Outcome, Style.Parse(colour)),
+                new Text(e.Tool ?? ""), new Text(e.Reason ?? ""), new Text(Short(e.Jti)), new Text(Short(e.Id)));
+        }
+        console.Write(table);
+    }
+
+    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    // The end of a time-ordered id is what differs.
+    private static string Short(string? id) => id is { Length: > 16 } ? $"{id[..4]}…{id[^6..]}" : id ?? "";
+}

@@ -1,0 +1,165 @@
+using System.Diagnostics;
+using System.Net;
+using System.Text.Json;
+using McpAuth.Client;
+using McpAuth.Protocol;
+using McpAuth.Protocol.Jose;
+using McpAuth.Protocol.Messages;
+using ModelContextProtocol.Client;
+using ModelContextProtocol.Protocol;
+
+namespace SummariserAgent;
+
+/// <summary>The agent: attests, begins a task that is no larger than its work, does it, and shows what it cannot do.</summary>
+internal sealed class Summariser(string issuer, string client, SigningKey clientKey, string resource, Report report)
+{
+    private const string Folder = "reports";
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
+
+    /// <returns>0 when everything turned out as it should.</returns>
+    public async Task<int> RunAsync(CancellationToken cancellationToken)
+    {
+        report.Step("The agent attests: one running copy, bound to a key that never leaves this process");
+        await using AgentSession session = await AgentSession.AttestAsync(
+            issuer, ClientAuthentication.PrivateKeyJwt(client, clientKey), cancellationToken: cancellationToken);
+        report.Line($"agent {session.Agent}, instance {session.Instance}");
+
+        report.Step($"It begins a task: list and read files, under {Folder}, and nothing else");
+        await using AgentTask task = await session.BeginTask("summarise the reports", Authority(), cancellationToken: cancellationToken);
+        report.Line($"task {task.Id}, until {task.View.ExpiresAt:u}");
+
+        AccessToken token = await task.GetToken(resource, cancellationToken);
+        report.Step("Its token: one audience, one task, these tools with these arguments, five minutes at most");
+        report.Token(token.Value);
+
+        using var http = new HttpClient(task.CreateHandler(resource));
+        var transport = new HttpClientTransport(
+            new HttpClientTransportOptions { Endpoint = new Uri(resource), TransportMode = HttpTransportMode.StreamableHttp }, http);
+        await using McpClient mcp = await McpClient.CreateAsync(transport, cancellationToken: cancellationToken);
+
+        int decided = await Work(mcp, cancellationToken);
+        decided += await Overreach(mcp, cancellationToken);
+        await End(task, mcp, token, cancellationToken);
+
+        report.Step("The story of the task, as the server recorded it");
+        report.Story(await Story(task, decided, cancellationToken));
+        foreach (string failure in report.Failures) await Console.Error.WriteLineAsync($"not as it should be: {failure}");
+        return report.Failures.Count == 0 ? 0 : 1;
+    }
+
+    // The actual work: every call is decided and recorded by the guard before the tool sees it.
+    private async Task<int> Work(McpClient mcp, CancellationToken cancellationToken)
+    {
+        report.Step($"It summarises {Folder}");
+        CallToolResult listing = await mcp.CallToolAsync("list_files", Arguments("path", Folder), cancellationToken: cancellationToken);
+        if (listing.IsError == true)
+        {
+            report.Check(false, $"list_files {Folder}", Text(listing));
+            return 1;
+        }
+        using var entries = JsonDocument.Parse(Text(listing));
+        string[] files = [.. entries.RootElement.EnumerateArray().Where(e => e.GetProperty("kind").GetString() == "file").Select(e => e.GetProperty("path").GetString()!)];
+
+        List<string> texts = [];
+        foreach (string file in files)
+        {
+            CallToolResult result = await mcp.CallToolAsync("read_file", Arguments("path", file), cancellationToken: cancellationToken);
+            report.Check(result.IsError != true, $"read_file {file}", result.IsError == true ? Text(result) : $"{Text(result).Length} characters");
+            if (result.IsError != true) texts.Add(Text(result));
+        }
+        report.Check(texts.Count > 0, "reports read", $"{texts.Count} of {files.Length}");
+        foreach ((string title, IReadOnlyList<string> sentences) in Summary.Of(texts, sentencesEach: 2))
+        {
+            report.Line("");
+            report.Line(title);
+            foreach (string sentence in sentences) report.Line($"  {sentence}");
+        }
+        return 1 + files.Length;
+    }
+
+    // What an agent does that was talked into something: the files are there, the token is good, and it is denied.
+    private async Task<int> Overreach(McpClient mcp, CancellationToken cancellationToken)
+    {
+        report.Step("It tries what its task does not hold");
+        await Denied(mcp, "read_file", "private/salaries.txt", Names.Denials.ArgumentDenied, cancellationToken);
+        await Denied(mcp, "delete_file", $"{Folder}/q1.md", Names.Denials.NotInTask, cancellationToken);
+        return 2;
+    }
+
+    private async Task Denied(McpClient mcp, string tool, string path, string expected, CancellationToken cancellationToken)
+    {
+        CallToolResult result = await mcp.CallToolAsync(tool, Arguments("path", path), cancellationToken: cancellationToken);
+        string? code = result.Meta?[Names.Mcp.DenialMeta]?["code"]?.GetValue<string>();
+        report.Check(result.IsError == true && code == expected, $"{tool} {path}", code is null ? $"not denied: {Text(result)}" : $"denied, {code}");
+    }
+
+    private async Task End(AgentTask task, McpClient mcp, AccessToken token, CancellationToken cancellationToken)
+    {
+        report.Step("It completes the task and calls once more");
+        TaskView view = await task.Complete("the summary is written", cancellationToken);
+        long acknowledged = Stopwatch.GetTimestamp();
+        TimeSpan left = token.ExpiresAt - TimeProvider.System.GetUtcNow();
+        report.Line($"the server has acknowledged: {view.State}; the token would have lived {left.TotalSeconds:0} s longer");
+
+        int ran = 0;
+        TimeSpan? refused = null;
+        while (refused is null && Stopwatch.GetElapsedTime(acknowledged) < Patience)
+        {
+            try
+            {
+                CallToolResult result = await mcp.CallToolAsync("read_file", Arguments("path", $"{Folder}/q1.md"), cancellationToken: cancellationToken);
+                if (result.IsError == true) refused = Stopwatch.GetElapsedTime(acknowledged);
+                else ran++;
+            }
+            catch (Exception e) when (Unauthorized(e))
+            {
+                refused = Stopwatch.GetElapsedTime(acknowledged);
+            }
+        }
+        report.Check(
+            refused <= Limits.RevocationBound, "read_file with the same token",
+            refused is { } after ? $"refused {after.TotalMilliseconds:0} ms after the end was acknowledged, after {ran} call(s) that still ran" : $"still runs after {Patience.TotalSeconds:0} s");
+
+        try
+        {
+            await task.GetToken(resource, cancellationToken);
+            report.Check(false, "a new token for the task", "issued");
+        }
+        catch (OAuthErrorException e)
+        {
+            report.Check(e.Reason == Names.Reasons.TaskEnded, "a new token for the task", $"refused, {e.Reason ?? e.Error}");
+        }
+    }
+
+    // Guards deliver their records in batches; the story is whole once each call's decision is there.
+    private static async Task<TaskStory> Story(AgentTask task, int decided, CancellationToken cancellationToken)
+    {
+        long start = Stopwatch.GetTimestamp();
+        while (true)
+        {
+            TaskStory story = await task.Story(cancellationToken);
+            if (story.Events.Count(e => e.Type == McpAuth.Protocol.Audit.AuditTypes.CallDecided) >= decided || Stopwatch.GetElapsedTime(start) > Patience) return story;
+            await Task.Delay(100, cancellationToken);
+        }
+    }
+
+    // RFC 9396: the tools, and for each the arguments; a path must lie under the folder.
+    private JsonElement Authority() => JsonElement.Parse($$"""
+        [{
+          "type": "mcp_tool_call",
+          "locations": [{{JsonSerializer.Serialize(resource)}}],
+          "actions": ["tools/call"],
+          "tools": {
+            "list_files": { "args": { "path": { "constraint_type": "path_under", "value": "{{Folder}}" } } },
+            "read_file": { "args": { "path": { "constraint_type": "path_under", "value": "{{Folder}}" } } }
+          }
+        }]
+        """);
+
+    private static Dictionary<string, object?> Arguments(string name, string value) => new() { [name] = value };
+
+    private static string Text(CallToolResult result) => string.Join('\n', result.Content.OfType<TextContentBlock>().Select(b => b.Text));
+
+    private static bool Unauthorized(Exception? e) => e is HttpRequestException { StatusCode: HttpStatusCode.Unauthorized } or OAuthErrorException
+        || (e?.InnerException is { } inner && Unauthorized(inner));
+}

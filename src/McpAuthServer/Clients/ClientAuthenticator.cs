@@ -1,0 +1,134 @@
+using System.Security.Cryptography;
+using System.Text;
+using McpAuth.Protocol;
+using McpAuth.Protocol.Forms;
+using McpAuth.Protocol.Jose;
+using McpAuthServer.Registry;
+using McpAuthServer.Storage;
+
+namespace McpAuthServer.Clients;
+
+/// <summary>
+/// Client authentication (RFC 6749 §2.3, OAuth 2.1 §2.4, RFC 7523): one method per client, and exactly that one. It decides from the registry
+/// alone; the assertion's <c>jti</c> is returned to be consumed in the same transaction as whatever the request does.
+/// </summary>
+internal sealed class ClientAuthenticator(Issuer issuer, GuardDirectory guards, TimeProvider time)
+{
+    private static readonly JwtRules AssertionRules = new(
+        "client assertion", [Names.Types.ClientAuthentication, Names.Types.Jwt], TypeRequired: false, ["ES256", "RS256"]);
+
+    public async Task<(AuthenticatedClient? Client, ClientRefusal? Refusal)> AuthenticateAsync(
+        StrictForm form, IReadOnlyList<string?> authorization, RegistrySnapshot registry, CancellationToken cancel)
+    {
+        var usedBasic = authorization.Count > 0;
+        ClientRefusal Refuse(string? id, string message, string reason) => new(id, message, usedBasic, reason);
+
+        // 1. Exactly one method (RFC 6749 §2.3).
+        var hasAssertion = form[Names.ClientAssertion.Parameter] is not null || form[Names.ClientAssertion.TypeParameter] is not null;
+        var hasSecret = form[Names.OAuth.ClientSecret] is not null;
+        if ((usedBasic ? 1 : 0) + (hasAssertion ? 1 : 0) + (hasSecret ? 1 : 0) > 1)
+            return (null, Refuse(form[Names.OAuth.ClientId], "More than one client authentication method was used.", "two_methods"));
+
+        // 2. Whom the request claims to come from.
+        if (usedBasic)
+        {
+            if (ParseBasic(authorization) is not { } basic)
+                return (null, Refuse(null, "The Authorization header is not one well-formed Basic credential.", Names.Reasons.Malformed));
+            if (form[Names.OAuth.ClientId] is { } also && also != basic.Id)
+                return (null, Refuse(basic.Id, "client_id differs from the authenticated client.", "client_mismatch"));
+            return Secret(registry, basic.Id, basic.Secret, Names.ClientAssertion.SecretBasic, Refuse);
+        }
+        if (hasSecret)
+            return Secret(registry, form[Names.OAuth.ClientId], form[Names.OAuth.ClientSecret]!, Names.ClientAssertion.SecretPost, Refuse);
+        if (hasAssertion)
+            return await AssertionAsync(form, registry, Refuse, cancel);
+
+        // 3. No credential: only a public client may.
+        if (form[Names.OAuth.ClientId] is not { } id || registry.Clients.GetValueOrDefault(id) is not { Active: true } client)
+            return (null, Refuse(form[Names.OAuth.ClientId], "The client is unknown.", "unknown_client"));
+        return client.AuthMethod == Names.ClientAssertion.None
+            ? (new AuthenticatedClient(id, Names.ClientAssertion.None, null) { Client = client }, null)
+            : (null, Refuse(id, "The client must authenticate.", "no_credential"));
+    }
+
+    private static (AuthenticatedClient?, ClientRefusal?) Secret(
+        RegistrySnapshot registry, string? id, string secret, string method, Func<string?, string, string, ClientRefusal> refuse)
+    {
+        var client = id is null ? null : registry.Clients.GetValueOrDefault(id);
+        // A digest is compared also for an unknown client, so that both take the same time. Server-made secrets carry 256 bits: one SHA-256 is enough.
+        var right = CryptographicOperations.FixedTimeEquals(
+            Encoding.ASCII.GetBytes(client?.SecretHash ?? new string('-', 43)), Encoding.ASCII.GetBytes(Base64Url.Sha256(secret)));
+        if (client is not { Active: true })
+            return (null, refuse(id, "The client is unknown or its secret is wrong.", "unknown_client"));
+        if (client.AuthMethod != method)
+            return (null, refuse(id, "The client is registered for another authentication method.", "wrong_method"));
+        return right
+            ? (new AuthenticatedClient(client.Id, method, null) { Client = client }, null)
+            : (null, refuse(id, "The client is unknown or its secret is wrong.", "bad_secret"));
+    }
+
+    private async Task<(AuthenticatedClient?, ClientRefusal?)> AssertionAsync(
+        StrictForm form, RegistrySnapshot registry, Func<string?, string, string, ClientRefusal> refuse, CancellationToken cancel)
+    {
+        if (form[Names.ClientAssertion.TypeParameter] != Names.ClientAssertion.JwtBearer || form[Names.ClientAssertion.Parameter] is not { } text)
+            return (null, refuse(null, $"{Names.ClientAssertion.TypeParameter} must be {Names.ClientAssertion.JwtBearer}, beside one assertion.", Names.Reasons.Malformed));
+        if (!StrictJwt.Read(text, AssertionRules).TryGet(out var jwt, out var fault))
+            return (null, refuse(form[Names.OAuth.ClientId], $"The client assertion was refused: {fault.Message}", fault.Code));
+
+        // RFC 7523 §3: iss and sub are the client, and the optional client_id parameter is the same one.
+        var id = jwt.Text(Names.Claims.Iss);
+        if (id is null || jwt.Text(Names.Claims.Sub) != id || (form[Names.OAuth.ClientId] is { } also && also != id))
+            return (null, refuse(id, "iss, sub and client_id must be the same client.", "client_mismatch"));
+
+        var client = registry.Clients.GetValueOrDefault(id);
+        var guard = client is null && id.StartsWith(Id.Guard, StringComparison.Ordinal) ? await guards.Find(id, cancel) : null;
+        if (client is not { Active: true } && guard is not { Active: true })
+            return (null, refuse(id, "The client is unknown.", "unknown_client"));
+        if (client is not null && client.AuthMethod != Names.ClientAssertion.PrivateKeyJwt)
+            return (null, refuse(id, "The client is registered for another authentication method.", "wrong_method"));
+        if (!Verify(jwt, guard is null ? client!.Keys : [guard.Key]))
+            return (null, refuse(id, "The client assertion's signature is wrong or its key is not registered.", Names.Reasons.BadSignature));
+
+        // rfc7523bis: the issuer alone is the audience; the token endpoint's URL only where the client's record says so.
+        var audience = jwt.Audiences;
+        if (audience.Count != 1 || (audience[0] != issuer.Value && !(client is { LegacyAudience: true } && audience[0] == issuer.TokenEndpoint)))
+            return (null, refuse(id, "aud must be the issuer, alone.", "wrong_audience"));
+
+        var now = time.GetUtcNow();
+        if (jwt.Time(Names.Claims.Exp) is not { } expires || expires + Limits.ClockSkew <= now)
+            return (null, refuse(id, "The client assertion has no exp or is expired.", Names.Reasons.Expired));
+        if (expires > now + Limits.ClientAssertion + Limits.ClockSkew)
+            return (null, refuse(id, "exp is more than 5 minutes ahead.", "exp_too_far"));
+        if ((jwt.Payload.TryGetProperty(Names.Claims.Nbf, out _) && !(jwt.Time(Names.Claims.Nbf) <= now + Limits.ClockSkew))
+            || (jwt.Payload.TryGetProperty(Names.Claims.Iat, out _) && !(jwt.Time(Names.Claims.Iat) <= now + Limits.ClockSkew)))
+            return (null, refuse(id, "nbf or iat lies in the future.", "not_yet_valid"));
+        if (jwt.Text(Names.Claims.Jti) is not { Length: > 0 and <= 512 } jti)
+            return (null, refuse(id, "jti is missing or too long.", Names.Reasons.Malformed));
+
+        return (new AuthenticatedClient(id, Names.ClientAssertion.PrivateKeyJwt, Once.Assertion(id, jti, expires)) { Client = client, Guard = guard }, null);
+    }
+
+    private static bool Verify(StrictJwt jwt, IReadOnlyList<VerificationKey> keys)
+    {
+        foreach (var key in keys)
+            if ((jwt.KeyId is null || key.KeyId is null || jwt.KeyId == key.KeyId) && key.Verify(jwt))
+                return true;
+        return false;
+    }
+
+    // RFC 6749 §2.3.1: both parts are form-urlencoded before base64.
+    private static (string Id, string Secret)? ParseBasic(IReadOnlyList<string?> authorization)
+    {
+        if (authorization is not [{ } header] || !header.StartsWith("Basic ", StringComparison.OrdinalIgnoreCase))
+            return null;
+        var bytes = new byte[header.Length];
+        if (!Convert.TryFromBase64String(header["Basic ".Length..], bytes, out var written))
+            return null;
+        var text = Encoding.UTF8.GetString(bytes.AsSpan(0, written));
+        return text.IndexOf(':', StringComparison.Ordinal) is var colon and > 0
+            ? (Decode(text[..colon]), Decode(text[(colon + 1)..]))
+            : null;
+
+        static string Decode(string part) => Uri.UnescapeDataString(part.Replace('+', ' '));
+    }
+}

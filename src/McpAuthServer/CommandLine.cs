@@ -1,0 +1,52 @@
+using System.CommandLine;
+using McpAuthServer.Registry.Apply;
+
+namespace McpAuthServer;
+
+/// <summary>The command line: what to apply before serving; everything else is configuration (<c>--McpAuth:Issuer=…</c>).</summary>
+/// <param name="Configuration">Arguments for the host's configuration.</param>
+internal sealed record CommandLine(IReadOnlyList<string> Apply, bool ApplyOnly, string[] Configuration)
+{
+    private static readonly HashSet<string> HostKeys = new(StringComparer.OrdinalIgnoreCase) { "environment", "contentRoot", "applicationName", "urls", ServerOptions.Section };
+
+    /// <returns>The command line, or the exit code when it was answered here (help, schema, an error).</returns>
+    public static (CommandLine? Line, int ExitCode) Parse(string[] args)
+    {
+        var apply = new Option<string[]>("--apply") { Description = "Apply a registry file before serving; may be repeated.", Arity = ArgumentArity.OneOrMore, AllowMultipleArgumentsPerToken = false };
+        var only = new Option<bool>("--apply-only") { Description = "Exit after applying." };
+        var schema = new Option<bool>("--print-apply-schema") { Description = "Print the JSON schema of registry files and exit." };
+        var command = new RootCommand("McpAuth authorization server. Configuration: section McpAuth, by appsettings.json, environment (McpAuth__Issuer) or --McpAuth:Issuer=…")
+        {
+            apply, only, schema,
+        };
+        command.TreatUnmatchedTokensAsErrors = false;
+        CommandLine? line = null;
+        command.SetAction(result =>
+        {
+            if (result.GetValue(schema))
+            {
+                Console.Out.Write(ApplySchema.Text);
+                return 0;
+            }
+            if (result.UnmatchedTokens.FirstOrDefault(token => !IsConfiguration(token)) is { } unknown)
+            {
+                Console.Error.WriteLine($"Unknown argument '{unknown}'. See --help.");
+                return 2;
+            }
+            if (result.GetValue(only) && result.GetValue(apply) is not { Length: > 0 })
+            {
+                Console.Error.WriteLine("--apply-only needs at least one --apply FILE.");
+                return 2;
+            }
+            line = new CommandLine(result.GetValue(apply) ?? [], result.GetValue(only), [.. result.UnmatchedTokens]);
+            return 0;
+        });
+        var exit = command.Parse(args).Invoke();
+        return (line, exit);
+    }
+
+    // A mistyped option must not be taken for configuration that nobody reads.
+    private static bool IsConfiguration(string token) =>
+        token.StartsWith("--", StringComparison.Ordinal) && token.IndexOf('=', StringComparison.Ordinal) is var at and > 2
+        && (token[2..at].Contains(':', StringComparison.Ordinal) || HostKeys.Contains(token[2..at]));
+}

@@ -1,0 +1,33 @@
+using McpAuth.Protocol.Json;
+using McpAuth.Protocol.ToolCalls;
+using McpAuthServer.Storage;
+
+namespace McpAuthServer.Delegation;
+
+/// <summary>A node in the tree of authority, as an exchange needs it. Immutable but for its state, which only units read.</summary>
+internal sealed record GrantRecord(string Id, string TaskId, string? UserId, Authority Authority, IReadOnlyList<string> Lineage);
+
+/// <summary>Reads grants.</summary>
+internal sealed class GrantStore(IReadStore store)
+{
+    /// <summary>Entries of a token's lineage; it keeps tokens small.</summary>
+    public const int MaxLineage = 16;
+
+    private static readonly Sql ById = new("select id, task_id, user_id, authority, lineage from grants where id = @id");
+
+    public Task<GrantRecord?> Find(string id, CancellationToken cancel) =>
+        store.First(ById.With(id), r => (GrantRecord?)new GrantRecord(
+            r.GetString(0), r.GetString(1), r.IsDBNull(2) ? null : r.GetString(2),
+            Authority.Parse(StrictJson.Parse(r.GetString(3), TaskRecord.AuthorityLimits).Value).Value,
+            r.GetString(4).Split(' ', StringSplitOptions.RemoveEmptyEntries)), cancel);
+}
+
+/// <summary>Reads agent instances.</summary>
+internal sealed class InstanceStore(IReadStore store)
+{
+    private static readonly Sql ById = new("select id, jkt, workload, assurance, expires_at, state from instances where id = @id");
+
+    public Task<InstanceContext?> Find(string id, CancellationToken cancel) =>
+        store.First(ById.With(id), r => (InstanceContext?)new InstanceContext(
+            r.GetString(0), r.GetString(1), r.IsDBNull(2) ? null : r.GetString(2), r.GetString(3), DateTimeOffset.FromUnixTimeMilliseconds(r.GetInt64(4)), r.GetString(5) == "active"), cancel);
+}

@@ -1,0 +1,130 @@
+using McpAuth.Protocol;
+using McpAuth.Protocol.Audit;
+using McpAuthServer.Storage;
+
+namespace McpAuthServer.Delegation;
+
+/// <summary>Who asked for a transition, for its event.</summary>
+internal sealed record Initiator(string? Agent, string? Instance, string? Client, Rank Rank);
+
+/// <summary>How a transition ended; <paramref name="State"/> is null when there is no such task.</summary>
+internal readonly record struct Transition(bool Replayed, bool Applied, string? State, string? Reason = null);
+
+/// <summary>Ends a task and everything below it: child tasks, grants, tokens (invariant 3). Final.</summary>
+internal sealed class EndTask(string id, string state, string? reason, Initiator by, Once? proof, DateTimeOffset now, string node) : Unit<Transition>
+{
+    private static readonly Sql Subtree = new(
+        """
+        with recursive down (id, parent_id, state, user_id, agent_id, client_id, height) as (
+          select id, parent_id, state, user_id, agent_id, client_id, 0 from tasks where id = @id
+          union all select t.id, t.parent_id, t.state, t.user_id, t.agent_id, t.client_id, down.height + 1 from tasks t join down on t.parent_id = down.id)
+        select id, parent_id, state, user_id, agent_id, client_id from down order by height, id
+        """);
+
+    private static readonly Sql LongestToken = new("select coalesce(max(token_exp), 0) from grants where task_id = @task and state = 'active'");
+    private static readonly Sql End = new("update tasks set state = @state, ended_at = @now, residual_ms = @residual where id = @id");
+    private static readonly Sql RevokeGrants = new("update grants set state = 'revoked' where task_id = @task and state = 'active'");
+
+    public override StateLock Lock => StateLock.Exclusive;
+
+    public override Transition Apply(WriteTx tx)
+    {
+        if (TaskTransitions.Replayed(tx, proof, id, by, now, node))
+            return new(Replayed: true, false, null);
+        var subtree = tx.All(Subtree.With(id), r => (
+            Id: r.GetString(0), Parent: r.IsDBNull(1) ? null : r.GetString(1), State: r.GetString(2),
+            User: r.IsDBNull(3) ? null : r.GetString(3), Agent: r.IsDBNull(4) ? null : r.GetString(4), Client: r.GetString(5)));
+        if (subtree.Count == 0)
+            return new(false, false, null);
+        var root = subtree[0];
+        if (TaskState.IsFinal(root.State))
+            return new(false, false, root.State, Names.Reasons.TaskEnded);
+
+        var cause = Id.New(Id.Event, now);
+        var events = new List<AuditEvent>(subtree.Count);
+        foreach (var task in subtree)
+        {
+            if (TaskState.IsFinal(task.State))
+                continue;
+            var isRoot = task.Id == id;
+            var ms = now.ToUnixTimeMilliseconds();
+            // Residual access: how long a token would still have been valid had nobody told the guards.
+            var residual = Math.Max(0, tx.First(LongestToken.With(task.Id), r => r.GetInt64(0)) - ms);
+            tx.Run(End.With(isRoot ? state : TaskState.Revoked, ms, residual, task.Id));
+            tx.Run(RevokeGrants.With(task.Id));
+            Revocations.Deny(tx, SubjectKind.Task, task.Id, isRoot ? state : "parent_ended", ms);
+            events.Add(new AuditEvent
+            {
+                Id = isRoot ? cause : Id.New(Id.Event, now), Time = ms, Type = "task." + (isRoot ? state : TaskState.Revoked), Outcome = "success",
+                Reason = isRoot ? reason : "parent_ended", User = task.User, Agent = task.Agent, Instance = isRoot ? by.Instance : null, Client = task.Client,
+                Task = task.Id, ParentTask = task.Parent, Cause = isRoot ? null : cause, Node = node,
+                Data = new() { ["by"] = by.Agent ?? by.Rank.ToString().ToLowerInvariant(), ["residual_access_ms"] = residual },
+            });
+        }
+        events.ForEach(tx.Append);
+        return new(false, true, state);
+    }
+}
+
+/// <summary>Suspends or resumes a task. Resuming needs at least the rank that suspended (invariant 12).</summary>
+internal sealed class SuspendOrResumeTask(string id, bool suspend, string? reason, Initiator by, Once? proof, DateTimeOffset now, string node) : Unit<Transition>
+{
+    private static readonly Sql Select = new($"select {TaskStore.Columns} from tasks where id = @id");
+    private static readonly Sql Update = new("update tasks set state = @state, suspended_by = @rank where id = @id");
+
+    public override StateLock Lock => StateLock.Exclusive;
+
+    public override Transition Apply(WriteTx tx)
+    {
+        if (TaskTransitions.Replayed(tx, proof, id, by, now, node))
+            return new(Replayed: true, false, null);
+        var ms = now.ToUnixTimeMilliseconds();
+        if (tx.First(Select.With(id), TaskStore.Read) is not { } task)
+            return new(false, false, null);
+        if (TaskState.IsFinal(task.State) || task.ExpiresAt <= ms)
+            return Refuse(tx, task, Names.Reasons.TaskEnded);
+        // Suspending again may only raise the rank; whoever is of lower rank changes nothing.
+        if (by.Rank < task.SuspendedBy)
+            return Refuse(tx, task, Names.Reasons.ActorUnauthorized);
+        if (!suspend && task.State == TaskState.Active)
+            return new(false, true, task.State);
+
+        var state = suspend ? TaskState.Suspended : TaskState.Active;
+        tx.Run(Update.With(state, (long)(suspend ? by.Rank : Rank.None), id));
+        if (suspend)
+            Revocations.Deny(tx, SubjectKind.Task, id, TaskState.Suspended, ms);
+        else
+            Revocations.Lift(tx, SubjectKind.Task, id, "resumed", ms);
+        tx.Append(TaskTransitions.Event(suspend ? AuditTypes.TaskSuspended : AuditTypes.TaskResumed, "success", reason, task, by, now, node));
+        return new(false, true, state);
+    }
+
+    private Transition Refuse(WriteTx tx, TaskRecord task, string why)
+    {
+        tx.Append(TaskTransitions.Event(AuditTypes.TaskRefused, "refused", why, task, by, now, node));
+        return new(false, false, task.State, why);
+    }
+}
+
+/// <summary>What both kinds of transition share.</summary>
+internal static class TaskTransitions
+{
+    public static bool Replayed(WriteTx tx, Once? proof, string task, Initiator by, DateTimeOffset now, string node)
+    {
+        if (proof is not { } once || once.Consume(tx))
+            return false;
+        tx.Append(new AuditEvent
+        {
+            Id = Id.New(Id.Event, now), Time = now.ToUnixTimeMilliseconds(), Type = AuditTypes.ReplayDetected, Outcome = "refused", Reason = Names.Reasons.Replay,
+            Agent = by.Agent, Instance = by.Instance, Client = by.Client, Task = task, Node = node,
+        });
+        return true;
+    }
+
+    public static AuditEvent Event(string type, string outcome, string? reason, TaskRecord task, Initiator by, DateTimeOffset now, string node) => new()
+    {
+        Id = Id.New(Id.Event, now), Time = now.ToUnixTimeMilliseconds(), Type = type, Outcome = outcome, Reason = reason, User = task.UserId, Agent = task.AgentId,
+        Instance = by.Instance, Client = task.ClientId, Task = task.Id, ParentTask = task.ParentId, Node = node,
+        Data = new() { ["by"] = by.Agent ?? by.Rank.ToString().ToLowerInvariant() },
+    };
+}

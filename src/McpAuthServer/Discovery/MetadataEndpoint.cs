@@ -1,0 +1,91 @@
+using System.Buffers;
+using System.Text.Json;
+using McpAuth.Protocol;
+using McpAuthServer.Http;
+using McpAuthServer.Keys;
+
+namespace McpAuthServer.Discovery;
+
+/// <summary>
+/// Authorization server metadata (RFC 8414, OIDC Discovery) at every place clients look, and the key set. The documents are made once from
+/// configuration: nothing of a request is in them.
+/// </summary>
+internal static class MetadataEndpoint
+{
+    public static void MapMetadataEndpoint(this IEndpointRouteBuilder routes, Issuer issuer, ServerKeys keys)
+    {
+        var metadata = Metadata(issuer);
+        var path = issuer.BasePath;
+        // RFC 8414 §3.1 inserts the well-known part before the issuer's path; OIDC Discovery §4 appends it; real clients try all.
+        foreach (var place in new[]
+        {
+            Names.Paths.OAuthMetadata + path, Names.Paths.OpenIdMetadata + path, path + Names.Paths.OpenIdMetadata, path + Names.Paths.OAuthMetadata,
+        }.Distinct(StringComparer.Ordinal))
+            routes.MapGet(place, (HttpContext context) => Document(context, metadata, "application/json")).RequireCors(Cors.Public);
+        routes.MapGet(path + Names.Paths.Jwks, (HttpContext context) => Document(context, KeySet(keys), "application/jwk-set+json")).RequireCors(Cors.Public);
+    }
+
+    /// <summary>Says only what is enforced.</summary>
+    private static byte[] Metadata(Issuer issuer) => Write(json =>
+    {
+        json.WriteString("issuer", issuer.Value);
+        json.WriteString("token_endpoint", issuer.TokenEndpoint);
+        json.WriteString("jwks_uri", issuer.Value + Names.Paths.Jwks);
+        json.WriteString("introspection_endpoint", issuer.Value + Names.Paths.Introspect);
+        json.WriteString("revocation_endpoint", issuer.Value + Names.Paths.Revoke);
+        Strings(json, "response_types_supported");
+        Strings(json, "grant_types_supported", Names.OAuth.ClientCredentials, Names.Exchange.GrantType);
+        Strings(json, "code_challenge_methods_supported", "S256");
+        json.WriteBoolean("authorization_response_iss_parameter_supported", true);
+        foreach (var endpoint in (ReadOnlySpan<string>)["token", "revocation"])
+        {
+            Strings(json, endpoint + "_endpoint_auth_methods_supported", Names.ClientAssertion.PrivateKeyJwt, Names.ClientAssertion.SecretBasic, Names.ClientAssertion.SecretPost, Names.ClientAssertion.None);
+            Strings(json, endpoint + "_endpoint_auth_signing_alg_values_supported", "ES256", "RS256");
+        }
+        Strings(json, "dpop_signing_alg_values_supported", "ES256", "RS256");
+        Strings(json, "authorization_details_types_supported", Names.Resources.McpToolCall);
+        Strings(json, "scopes_supported", Names.Scopes.ToolsRead);
+    });
+
+    private static byte[] KeySet(ServerKeys keys) => Write(json =>
+    {
+        json.WriteStartArray("keys");
+        foreach (var key in keys.Published)
+        {
+            json.WriteStartObject();
+            foreach (var member in key.Jwk.EnumerateObject().Where(m => m.Name is not ("kid" or "use" or "alg")))
+                member.WriteTo(json);
+            json.WriteString("kid", key.KeyId ?? key.Thumbprint);
+            json.WriteString("use", "sig");
+            json.WriteString("alg", key.Jwk.GetProperty("kty").GetString() == "RSA" ? "RS256" : "ES256");
+            json.WriteEndObject();
+        }
+        json.WriteEndArray();
+    });
+
+    private static IResult Document(HttpContext context, byte[] body, string type)
+    {
+        context.Response.Headers.CacheControl = "public, max-age=300";
+        return Results.Bytes(body, type);
+    }
+
+    private static void Strings(Utf8JsonWriter json, string name, params ReadOnlySpan<string> values)
+    {
+        json.WriteStartArray(name);
+        foreach (var value in values)
+            json.WriteStringValue(value);
+        json.WriteEndArray();
+    }
+
+    private static byte[] Write(Action<Utf8JsonWriter> members)
+    {
+        var buffer = new ArrayBufferWriter<byte>();
+        using (var json = new Utf8JsonWriter(buffer))
+        {
+            json.WriteStartObject();
+            members(json);
+            json.WriteEndObject();
+        }
+        return buffer.WrittenSpan.ToArray();
+    }
+}

@@ -1,0 +1,94 @@
+using System.Collections.Frozen;
+using System.Text.Json;
+using McpAuth.Protocol;
+using McpAuth.Protocol.Audit;
+using McpAuth.Protocol.Messages;
+using McpAuthServer.Audit;
+using McpAuthServer.Clients;
+using McpAuthServer.Delegation;
+using McpAuthServer.Http;
+using McpAuthServer.Storage;
+using McpAuthServer.Tokens;
+
+namespace McpAuthServer.Grants;
+
+/// <summary>Steps 3 to 9 of the pipeline: dispatch, sign in memory, one commit, answer.</summary>
+internal sealed class Grantor(IEnumerable<IGrant> grants, AccessTokens tokens, ICommitLog log, AuditTrail audit, SessionTasks sessions, ServerOptions options)
+{
+    private readonly FrozenDictionary<string, IGrant> byType = grants.ToFrozenDictionary(g => g.Type, StringComparer.Ordinal);
+
+    /// <summary>The answer; null when the registry changed and the request must be planned again.</summary>
+    public async Task<IResult?> GrantAsync(TokenRequest request, CancellationToken cancel)
+    {
+        // 3. Dispatch on grant_type.
+        if (request.Form[Names.OAuth.GrantType] is not { } type)
+            return await RefuseAsync(request, new(OAuthError.InvalidRequest("grant_type is missing.")));
+        if (!byType.TryGetValue(type, out var grant))
+            return await RefuseAsync(request, new(new(Names.Errors.UnsupportedGrantType, "The grant type is not offered.")));
+        if (!Permits(request.Client, type))
+            return await RefuseAsync(request, new(new(Names.Errors.UnauthorizedClient, "The client is not registered for this grant type.")));
+
+        // 4–6. The grant fills in what is its own; it writes nothing.
+        return await grant.EstablishAsync(request, cancel) switch
+        {
+            GrantResult.Refuse refusal => await RefuseAsync(request, refusal),
+            GrantResult.Issue { Plan: var plan } => await IssueAsync(request, plan),
+            GrantResult.IssueToGuard { Guard: var guard } => await IssueToGuardAsync(request, guard),
+            var other => throw new InvalidOperationException($"Unknown result {other}."),
+        };
+    }
+
+    private static bool Permits(AuthenticatedClient client, string type) =>
+        client.Guard is not null ? type == Names.OAuth.ClientCredentials : client.Client!.GrantTypes.Contains(type);
+
+    private async Task<IResult?> IssueAsync(TokenRequest request, Issuance plan)
+    {
+        // 7. Signed before the commit and answered after it: a crash in between leaves a token that nobody got.
+        var token = tokens.Sign(plan);
+
+        // 8. One commit.
+        var result = await log.Commit(new IssueUnit(plan, options.Node));
+        switch (result.Outcome)
+        {
+            case IssueOutcome.Stale:
+                return null;
+            case IssueOutcome.Replayed:
+                return OAuthError.Replay(result.Reason!);
+            case IssueOutcome.Ended:
+                sessions.Forget(request.Client.Id);
+                return OAuthError.InvalidRequest("What the token would stand on has ended.", result.Reason);
+        }
+
+        // 9. Answer.
+        return Answer(new TokenResponse(
+            token, plan.Thumbprint is null ? Names.OAuth.Bearer : Names.Dpop.Scheme, (int)(plan.Expires - plan.IssuedAt).TotalSeconds, plan.Scope,
+            plan.GrantType == Names.Exchange.GrantType ? Names.Exchange.AccessTokenType : null,
+            plan.ByScope ? null : JsonElement.Parse(plan.Authority.ToJson(plan.TaskId))));
+    }
+
+    private async Task<IResult?> IssueToGuardAsync(TokenRequest request, GuardRecord guard)
+    {
+        var jti = Id.New(Id.AccessToken, request.Now);
+        var expires = Issuance.Earliest(request.Now + options.AccessTokenLifetime);
+        var token = tokens.SignGuard(guard.Id, guard.Key.Thumbprint, jti, request.Now, expires);
+        var issued = new AuditEvent
+        {
+            Id = Id.New(Id.Event, request.Now), Time = request.Now.ToUnixTimeMilliseconds(), Type = AuditTypes.TokenIssued, Outcome = "success",
+            Client = guard.Id, Jti = jti, Node = options.Node, Data = new() { ["grant_type"] = Names.OAuth.ClientCredentials, ["tool_server"] = guard.ToolServer },
+        };
+        return await log.Commit(new RecordUnit(issued, request.Consume)) is { } replayed
+            ? OAuthError.Replay(replayed)
+            : Answer(new TokenResponse(token, Names.Dpop.Scheme, (int)(expires - request.Now).TotalSeconds));
+    }
+
+    private async Task<IResult> RefuseAsync(TokenRequest request, GrantResult.Refuse refusal)
+    {
+        var e = audit.Refusal(AuditTypes.TokenRefused, refusal.Error.Reason ?? refusal.Error.Code) with
+        {
+            Client = request.Client.Id, Agent = request.Client.Client?.AgentId,
+        };
+        return await audit.RefuseAsync(e, request.Consume) is { } replayed ? OAuthError.Replay(replayed) : refusal.Error;
+    }
+
+    private static IResult Answer(TokenResponse response) => Results.Json(response, ProtocolJson.Default.TokenResponse);
+}

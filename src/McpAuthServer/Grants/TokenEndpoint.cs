@@ -1,0 +1,74 @@
+using McpAuth.Protocol;
+using McpAuth.Protocol.Audit;
+using McpAuth.Protocol.Jose;
+using McpAuthServer.Audit;
+using McpAuthServer.Clients;
+using McpAuthServer.Delegation;
+using McpAuthServer.Http;
+using McpAuthServer.Registry;
+
+namespace McpAuthServer.Grants;
+
+/// <summary>Token endpoint (RFC 6749 §3.2): the one pipeline every grant goes through.</summary>
+internal static class TokenEndpoint
+{
+    /// <summary>Plans are made again when the registry changed under them; more often than this means that it never stands still.</summary>
+    private const int MaxPlans = 8;
+
+    public static IEndpointConventionBuilder MapTokenEndpoint(this IEndpointRouteBuilder routes) => routes.MapPost(Names.Paths.Token, HandleAsync);
+
+    private static async Task<IResult> HandleAsync(
+        HttpContext context, RegistryCache registry, ClientAuthenticator clients, Grantor grantor, Issuer issuer, AuditTrail audit, TimeProvider time)
+    {
+        var cancel = context.RequestAborted;
+
+        // 1. Parse once; a repeated parameter is an error (RFC 6749 §3.2).
+        var (form, error) = await StrictBody.FormAsync(context.Request);
+        if (form is null)
+            return await Refuse(error!);
+
+        for (var attempt = 1; ; attempt++)
+        {
+            var snapshot = await registry.Current(cancel);
+
+            // 2. Authenticate the client (§3.2.1). Its assertion is consumed with whatever comes of the request.
+            var (client, refusal) = await clients.AuthenticateAsync(form, context.Request.Headers.Authorization, snapshot, cancel);
+            if (client is null)
+                return await RefuseClient(refusal!, snapshot);
+
+            // 3. The proof of possession, if one is offered (RFC 9449 §5).
+            DpopProof? proof = null;
+            if (context.Request.Headers.TryGetValue(Names.Dpop.Header, out var proofs)
+                && !DpopProof.Read(proofs, HttpMethods.Post, issuer.Uri(Names.Paths.Token), null, time.GetUtcNow()).TryGet(out proof, out var fault))
+                return await Refuse(OAuthError.InvalidProof(fault), client);
+
+            // 4. The grant decides; the one commit records.
+            var request = new TokenRequest(form, client, proof, snapshot, time.GetUtcNow());
+            try
+            {
+                if (await grantor.GrantAsync(request, cancel) is { } result)
+                    return result;
+            }
+            catch (StaleRegistryException)
+            {
+            }
+            if (attempt == MaxPlans)
+                return new OAuthError(Names.Errors.TemporarilyUnavailable, "The registry is changing; try again.", StatusCodes.Status503ServiceUnavailable);
+            registry.Invalidate(snapshot.Version);
+        }
+
+        async Task<IResult> Refuse(OAuthError e, AuthenticatedClient? by = null)
+        {
+            await audit.RefuseAsync(audit.Refusal(AuditTypes.TokenRefused, e.Reason ?? e.Code) with { Client = by?.Id }, by?.Assertion is { } once ? [once] : []);
+            return e;
+        }
+
+        async Task<IResult> RefuseClient(ClientRefusal refusal, RegistrySnapshot snapshot)
+        {
+            // What an unauthenticated caller says of itself is recorded only when it names somebody known.
+            var known = refusal.ClientId is { } id && snapshot.Clients.ContainsKey(id) ? id : null;
+            await audit.RefuseAsync(audit.Refusal(AuditTypes.ClientRefused, refusal.Reason) with { Client = known }, []);
+            return OAuthError.InvalidClient(refusal.Message, refusal.UsedBasic);
+        }
+    }
+}

@@ -1,0 +1,79 @@
+using McpAuth.Protocol;
+using McpAuth.Protocol.Forms;
+using McpAuth.Protocol.Jose;
+using McpAuth.Protocol.Json;
+using McpAuth.Protocol.ToolCalls;
+using McpAuthServer.Clients;
+using McpAuthServer.Delegation;
+using McpAuthServer.Http;
+using McpAuthServer.Registry;
+using McpAuthServer.Storage;
+
+namespace McpAuthServer.Grants;
+
+/// <summary>A token request after steps 1 and 2: parsed strictly, its client authenticated, its proof verified but not consumed.</summary>
+internal sealed class TokenRequest(StrictForm form, AuthenticatedClient client, DpopProof? proof, RegistrySnapshot registry, DateTimeOffset now)
+{
+    public StrictForm Form { get; } = form;
+    public AuthenticatedClient Client { get; } = client;
+    public DpopProof? Proof { get; } = proof;
+    public RegistrySnapshot Registry { get; } = registry;
+    public DateTimeOffset Now { get; } = now;
+
+    /// <summary>What is single-use in the request.</summary>
+    public IReadOnlyList<Once> Consume { get; } = (client.Assertion, proof) switch
+    {
+        ({ } assertion, { } p) => [assertion, Once.Proof(p)],
+        ({ } assertion, null) => [assertion],
+        (null, { } p) => [Once.Proof(p)],
+        _ => [],
+    };
+
+    /// <summary>RFC 8707 §2: the one resource, known and active; <paramref name="otherwise"/> when the parameter is absent.</summary>
+    public (ToolServerRecord? Target, OAuthError? Error) Target(string? otherwise)
+    {
+        var resources = Form.Values(Names.Resources.Resource);
+        var audiences = Form.Values(Names.Exchange.Audience);
+        var named = resources.Concat(audiences).Distinct(StringComparer.Ordinal).ToList();
+        if (named.Count > 1)
+            return (null, new(Names.Errors.InvalidTarget, "A token has one audience: name one resource."));
+        return (named.Count == 1 ? named[0] : otherwise) is { } resource && Registry.ByResource(resource) is { Active: true } target
+            ? (target, null)
+            : (null, new(Names.Errors.InvalidTarget, "The resource is missing or is no registered tool server."));
+    }
+
+    /// <summary>The authorization_details, if any, and the task they name.</summary>
+    public Result<(Authority Authority, TaskRequest? Task)>? Details()
+    {
+        if (Form[Names.Resources.AuthorizationDetails] is not { } text)
+            return null;
+        var json = StrictJson.Parse(text, new JsonLimits(Limits.TokenBody));
+        return json.Ok ? Authority.ParseRequest(json.Value) : new Fault(Names.Errors.InvalidAuthorizationDetails, json.Fault.Message, json.Fault.Path);
+    }
+}
+
+/// <summary>What a grant makes of a request.</summary>
+internal abstract record GrantResult
+{
+    /// <summary>A token for a tool server.</summary>
+    internal sealed record Issue(Issuance Plan) : GrantResult;
+
+    /// <summary>A guard's own token for its channels.</summary>
+    internal sealed record IssueToGuard(GuardRecord Guard) : GrantResult;
+
+    internal sealed record Refuse(OAuthError Error) : GrantResult;
+
+    public static implicit operator GrantResult(Issuance plan) => new Issue(plan);
+
+    public static implicit operator GrantResult(OAuthError error) => new Refuse(error);
+
+    public static implicit operator GrantResult(Fault fault) => new Refuse(OAuthError.From(fault));
+}
+
+/// <summary>One grant type: it fills in only what is its own (step 3 to 5); parsing, authentication, signing and recording are shared.</summary>
+internal interface IGrant
+{
+    string Type { get; }
+
+    Task<GrantResult> EstablishAsync(TokenRequest request, CancellationToken cancel);
+}

@@ -1,0 +1,30 @@
+using McpAuth.Protocol;
+using McpAuth.Protocol.Json;
+using McpAuth.Protocol.Messages;
+using McpAuthServer.Http;
+using McpAuthServer.Registry;
+using McpAuthServer.Storage;
+
+namespace McpAuthServer.GuardFeed;
+
+/// <summary><c>POST /guard/manifest</c>: the tools a guard serves, against what was approved.</summary>
+internal static class ManifestEndpoint
+{
+    public static void MapManifestEndpoint(this IEndpointRouteBuilder routes) => routes.MapPost(Names.Paths.GuardManifest, HandleAsync);
+
+    private static async Task<IResult> HandleAsync(HttpContext context, GuardCallers callers, RegistryCache registry, ICommitLog log, TimeProvider time)
+    {
+        var (caller, error) = await callers.AuthenticateAsync(context, Names.Paths.GuardManifest);
+        if (caller is null)
+            return error!;
+        var (body, invalid) = await StrictBody.JsonAsync(context.Request, ProtocolJson.Default.ManifestRequest, Limits.GuardBody);
+        if (body is null)
+            return invalid!;
+        if (body.Tools.DistinctBy(t => t.Name, StringComparer.Ordinal).Count() != body.Tools.Count || body.Tools.Count > ToolReportUnit.MaxTools)
+            return OAuthError.InvalidRequest($"A tool may be reported once, and at most {ToolReportUnit.MaxTools} of them.");
+        List<ReportedTool> reported = [.. body.Tools.Select(t => new ReportedTool(t.Name, t.Definition.GetRawText(), CanonicalJson.Digest(t.Definition)))];
+        var answer = await log.Commit(new ToolReportUnit(caller.Server.Id, reported, time, caller.Guard.Id));
+        registry.Invalidate(caller.Registry.Version);
+        return Results.Json(answer!, ProtocolJson.Default.ManifestResponse);
+    }
+}

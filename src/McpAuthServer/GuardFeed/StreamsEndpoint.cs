@@ -1,0 +1,83 @@
+using McpAuth.Protocol;
+using McpAuth.Protocol.Messages;
+using McpAuthServer.Http;
+using McpAuthServer.Registry;
+using McpAuthServer.Storage;
+
+namespace McpAuthServer.GuardFeed;
+
+/// <summary><c>/guard/streams</c> and <c>/guard/revocations</c>: one stream per guard process, a snapshot to begin with, then a long poll (RFC 8936).</summary>
+internal static class StreamsEndpoint
+{
+    private const int MaxEvents = 1000;
+
+    public static void MapStreamsEndpoint(this IEndpointRouteBuilder routes)
+    {
+        routes.MapPost(Names.Paths.GuardStreams, OpenAsync);
+        routes.MapPost(Names.Paths.GuardRevocations, PollAsync);
+    }
+
+    private static async Task<IResult> OpenAsync(
+        HttpContext context, GuardCallers callers, RevocationFeed feed, ArgsKeys argsKeys, ICommitLog log, TimeProvider time)
+    {
+        var (caller, error) = await callers.AuthenticateAsync(context, Names.Paths.GuardStreams);
+        if (caller is null)
+            return error!;
+        var cancel = context.RequestAborted;
+        var stream = Id.New(Id.Stream, time.GetUtcNow());
+        await log.Commit(new OpenStream(stream, caller.Guard.Id, time.GetUtcNow().ToUnixTimeMilliseconds()));
+        // The cursor first: what commits after it comes by the poll, so nothing falls between snapshot and stream.
+        var cursor = await feed.HighWaterAsync(cancel);
+        return Results.Json(
+            new StreamResponse(stream, cursor, await feed.SnapshotAsync(cursor, cancel), await argsKeys.OfAsync(caller.Server.Id, cancel)),
+            ProtocolJson.Default.StreamResponse, statusCode: StatusCodes.Status201Created);
+    }
+
+    private static async Task<IResult> PollAsync(HttpContext context, GuardCallers callers, RevocationFeed feed, RegistryCache registry, StreamDirectory streams)
+    {
+        var (caller, error) = await callers.AuthenticateAsync(context, Names.Paths.GuardRevocations);
+        if (caller is null)
+            return error!;
+        var (body, invalid) = await StrictBody.JsonAsync(context.Request, ProtocolJson.Default.RevocationsRequest, Limits.TokenBody);
+        if (body is null)
+            return invalid!;
+        if (body.After < 0 || body.MaxEvents is < 1 or > MaxEvents)
+            return OAuthError.InvalidRequest($"after is a place, maxEvents lies between 1 and {MaxEvents}.");
+        if (!await streams.BelongsAsync(body.Stream, caller.Guard.Id, context.RequestAborted))
+            return new OAuthError("not_found", "There is no such stream; open one.", StatusCodes.Status404NotFound);
+        // A poll that hangs holds nothing but itself. The manifest's number moves with the registry, which another process may change.
+        var current = registry.Current(context.RequestAborted);
+        var manifest = (await current).ToolServers[caller.Server.Id].Manifest;
+        return Results.Json(
+            await feed.PollAsync(
+                body.After, body.MaxEvents, body.ReturnImmediately ? TimeSpan.Zero : Limits.LongPoll, caller.Server.Resource,
+                () => registry.Latest?.ToolServers.GetValueOrDefault(caller.Server.Id)?.Manifest ?? manifest, context.RequestAborted),
+            ProtocolJson.Default.RevocationsResponse);
+    }
+}
+
+/// <summary>Whose stream it is; streams never change hands, so what was found stays found.</summary>
+internal sealed class StreamDirectory(IReadStore store)
+{
+    private static readonly Sql Owner = new("select guard_id from guard_streams where id = @id");
+
+    private readonly System.Collections.Concurrent.ConcurrentDictionary<string, string> owners = new(StringComparer.Ordinal);
+
+    public async Task<bool> BelongsAsync(string stream, string guard, CancellationToken cancel)
+    {
+        if (owners.TryGetValue(stream, out var owner))
+            return owner == guard;
+        if (await store.First(Owner.With(stream), r => r.GetString(0), cancel) is not { } found)
+            return false;
+        return (owners[stream] = found) == guard;
+    }
+}
+
+internal sealed class OpenStream(string id, string guard, long now) : Unit<int>
+{
+    private static readonly Sql Insert = new("insert into guard_streams (id, guard_id, created_at) values (@id, @guard, @now)");
+
+    public override StateLock Lock => StateLock.None;
+
+    public override int Apply(WriteTx tx) => tx.Run(Insert.With(id, guard, now));
+}

@@ -1,0 +1,49 @@
+using McpAuth.Protocol;
+using McpAuth.Protocol.Audit;
+using McpAuthServer.Audit;
+using McpAuthServer.Delegation;
+using McpAuthServer.Registry;
+using McpAuthServer.Storage;
+
+namespace McpAuthServer.Http;
+
+/// <summary>An attested agent instance calling the server.</summary>
+internal sealed record AgentCaller(AgentRecord Agent, InstanceContext Instance, string Client, Once Proof, RegistrySnapshot Registry)
+{
+    public Principals Principals => new(Agent.Id, Names.Claims.ProfileAgent, null, Agent.Id, Instance.Id, Client, []);
+
+    public Initiator Initiator => new(Agent.Id, Instance.Id, Client, Rank.Agent);
+}
+
+/// <summary>Authenticates by instance token; every refusal is recorded.</summary>
+internal sealed class AgentCallers(TokenPresenter presenter, RegistryCache registry, InstanceStore instances, AuditTrail audit, Issuer issuer, TimeProvider time)
+{
+    public async Task<(AgentCaller? Caller, OAuthError? Error)> AuthenticateAsync(HttpContext context, string path)
+    {
+        var cancel = context.RequestAborted;
+        var (presented, error) = presenter.Authenticate(context.Request, path, issuer.TokenEndpoint);
+        if (presented is null)
+            return (null, await RefuseAsync(error!, null));
+        var token = presented.Token;
+        if (!token.IsInstanceToken || token.Agent is not { } id || token.Instance is not { } instanceId)
+            return (null, await RefuseAsync(TokenPresenter.Refuse("An instance token is needed.", Names.Reasons.WrongType), token.Agent));
+        var snapshot = await registry.Current(cancel);
+        if (snapshot.Agents.GetValueOrDefault(id) is not { Active: true } agent)
+            return (null, await RefuseAsync(TokenPresenter.Refuse("The agent is not active.", Names.Reasons.AgentSuspended), id));
+        if (await instances.Find(instanceId, cancel) is not { Active: true } instance || instance.Expires <= time.GetUtcNow())
+            return (null, await RefuseAsync(TokenPresenter.Refuse("The instance has ended.", Names.Reasons.InstanceEnded), id));
+        return (new AgentCaller(agent, instance, token.ClientId, presented.Proof, snapshot), null);
+    }
+
+    /// <summary>For a call that changes nothing: the proof is consumed by itself. Null, or the refusal of a replay.</summary>
+    public async Task<OAuthError?> ConsumeAsync(AgentCaller caller) =>
+        await audit.ConsumeAsync(caller.Proof, audit.Refusal(AuditTypes.ReplayDetected, Names.Reasons.Replay) with { Agent = caller.Agent.Id, Instance = caller.Instance.Id })
+            ? null
+            : OAuthError.UsedProof;
+
+    private async Task<OAuthError> RefuseAsync(OAuthError error, string? agent)
+    {
+        await audit.RefuseAsync(audit.Refusal(AuditTypes.TokenRefused, error.Reason!) with { Agent = agent }, []);
+        return error;
+    }
+}

@@ -1,0 +1,47 @@
+using McpAuth.Protocol;
+using McpAuth.Protocol.Messages;
+
+namespace McpAuthServer.Http;
+
+/// <summary>
+/// A refusal on its way to the wire (RFC 6749 §5.2): the code, a text that is safe to show, and what only the audit event gets.
+/// </summary>
+/// <param name="Code">From <see cref="Names.Errors"/>.</param>
+/// <param name="Description">One sentence for the client's developer.</param>
+/// <param name="Status">400 unless the standard says otherwise.</param>
+/// <param name="Reason">From <see cref="Names.Reasons"/>: told beside the error where an agent can act on it, and recorded.</param>
+internal sealed record OAuthError(string Code, string Description, int Status = StatusCodes.Status400BadRequest, string? Reason = null) : IResult
+{
+    /// <summary>The challenge of a 401 (RFC 6749 §5.2, RFC 9449 §7.1), if any.</summary>
+    public string? Challenge { get; init; }
+
+    public static OAuthError InvalidRequest(string description, string? reason = null) => new(Names.Errors.InvalidRequest, description, Reason: reason);
+
+    /// <summary>401, with a challenge when the client used the Authorization header (RFC 6749 §5.2).</summary>
+    public static OAuthError InvalidClient(string description, bool usedBasic = false, string? reason = null) =>
+        new(Names.Errors.InvalidClient, description, StatusCodes.Status401Unauthorized, reason) { Challenge = usedBasic ? "Basic realm=\"token\"" : null };
+
+    public static OAuthError InvalidProof(Fault fault) =>
+        new(Names.Errors.InvalidDpopProof, fault.Message, Reason: fault.Code);
+
+    /// <summary>A fault whose code is an OAuth error code, with its path.</summary>
+    public static OAuthError From(Fault fault) => new(fault.Code, fault.Path is null ? fault.Message : $"{fault.Message} ({fault.Path})");
+
+    /// <summary>Something single-use was presented again; <paramref name="space"/> says what (<see cref="Storage.Once"/>).</summary>
+    public static OAuthError Replay(string space) => space == Storage.Once.AssertionSpace
+        ? InvalidClient("The client assertion was used before.", reason: Names.Reasons.Replay)
+        : InvalidProof(new Fault(Names.Reasons.Replay, "The DPoP proof was used before."));
+
+    /// <summary>A proof presented again at an API that takes tokens (RFC 9449 §7.1).</summary>
+    public static OAuthError UsedProof => Replay(Storage.Once.ProofSpace) with { Status = StatusCodes.Status401Unauthorized, Challenge = "DPoP error=\"invalid_dpop_proof\"" };
+
+    public async Task ExecuteAsync(HttpContext context)
+    {
+        context.Response.StatusCode = Status;
+        if (Challenge is not null)
+            context.Response.Headers.WWWAuthenticate = Challenge;
+        if (Status == StatusCodes.Status503ServiceUnavailable)
+            context.Response.Headers.RetryAfter = "1";
+        await context.Response.WriteAsJsonAsync(new ErrorResponse(Code, Description, Reason), ProtocolJson.Default.ErrorResponse);
+    }
+}

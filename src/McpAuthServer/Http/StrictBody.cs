@@ -1,0 +1,91 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+using McpAuth.Protocol;
+using McpAuth.Protocol.Forms;
+using McpAuth.Protocol.Json;
+
+namespace McpAuthServer.Http;
+
+/// <summary>Reads a request body once, bounded, by the strict readers.</summary>
+internal static class StrictBody
+{
+    private static readonly HashSet<string> Repeatable = [Names.Resources.Resource, Names.Exchange.Audience];
+
+    /// <summary>An OAuth form. Parameters in the query are refused, so that no secret ends in a log (RFC 6749 §3.2).</summary>
+    public static async Task<(StrictForm? Form, OAuthError? Error)> FormAsync(HttpRequest request)
+    {
+        if (request.QueryString.HasValue)
+            return (null, OAuthError.InvalidRequest("Parameters belong in the body, not in the query."));
+        if (!IsType(request, "application/x-www-form-urlencoded"))
+            return (null, new(Names.Errors.InvalidRequest, "The body must be application/x-www-form-urlencoded.", StatusCodes.Status415UnsupportedMediaType));
+        var (bytes, error) = await BytesAsync(request, Limits.TokenBody);
+        if (error is not null)
+            return (null, error);
+        return StrictForm.Parse(bytes.Span, Repeatable).TryGet(out var form, out var fault)
+            ? (form, null)
+            : (null, OAuthError.InvalidRequest(fault.Message, fault.Code));
+    }
+
+    public static async Task<(JsonElement Json, OAuthError? Error)> JsonAsync(HttpRequest request, int maxBytes)
+    {
+        if (!IsType(request, "application/json"))
+            return (default, new(Names.Errors.InvalidRequest, "The body must be application/json.", StatusCodes.Status415UnsupportedMediaType));
+        var (bytes, error) = await BytesAsync(request, maxBytes);
+        if (error is not null)
+            return (default, error);
+        return StrictJson.Parse(bytes, new JsonLimits(maxBytes)).TryGet(out var json, out var fault)
+            ? (json, null)
+            : (default, OAuthError.InvalidRequest(fault.ToString(), fault.Code));
+    }
+
+    /// <summary>A JSON body as <typeparamref name="T"/>; members of another type, and unknown ones where the type says so, are refused.</summary>
+    public static async Task<(T? Body, OAuthError? Error)> JsonAsync<T>(HttpRequest request, JsonTypeInfo<T> type, int maxBytes) where T : class
+    {
+        var (json, error) = await JsonAsync(request, maxBytes);
+        if (error is not null)
+            return (null, error);
+        try
+        {
+            return json.Deserialize(type) is { } body ? (body, null) : (null, OAuthError.InvalidRequest("The body must be a JSON object."));
+        }
+        catch (JsonException e)
+        {
+            // The text names the member and its .NET type only, never a value; the path is enough.
+            return (null, OAuthError.InvalidRequest($"The body does not have the expected form at {e.Path}."));
+        }
+    }
+
+    private static bool IsType(HttpRequest request, string type) =>
+        request.ContentType is { } value && value.AsSpan(0, value.IndexOf(';') is var i and >= 0 ? i : value.Length).Trim().Equals(type, StringComparison.OrdinalIgnoreCase);
+
+    private static async Task<(ReadOnlyMemory<byte> Bytes, OAuthError? Error)> BytesAsync(HttpRequest request, int max)
+    {
+        var tooLarge = new OAuthError(Names.Errors.InvalidRequest, $"The body is longer than {max} bytes.", StatusCodes.Status413PayloadTooLarge);
+        if (request.ContentLength > max)
+            return (default, tooLarge);
+        var reader = request.BodyReader;
+        while (true)
+        {
+            ReadResult read;
+            try
+            {
+                read = await reader.ReadAsync(request.HttpContext.RequestAborted);
+            }
+            catch (BadHttpRequestException e)
+            {
+                return (default, OAuthError.InvalidRequest("The body could not be read.") with { Status = e.StatusCode });
+            }
+            if (read.Buffer.Length > max)
+                return (default, tooLarge);
+            if (read.IsCompleted)
+            {
+                var bytes = read.Buffer.ToArray();
+                reader.AdvanceTo(read.Buffer.End);
+                return (bytes, null);
+            }
+            reader.AdvanceTo(read.Buffer.Start, read.Buffer.End);
+        }
+    }
+}

@@ -1,0 +1,29 @@
+using McpAuth.Protocol;
+
+namespace McpAuthServer;
+
+/// <summary>The server's identity and the addresses built from it; they come from configuration, never from a request.</summary>
+internal sealed class Issuer
+{
+    public Issuer(string value)
+    {
+        Value = value;
+        BasePath = new Uri(value).AbsolutePath.TrimEnd('/');
+        TokenEndpoint = value + Names.Paths.Token;
+        GuardAudience = value + Names.Paths.GuardAudience;
+    }
+
+    /// <summary>Byte-equal to the configuration.</summary>
+    public string Value { get; }
+
+    /// <summary>The issuer's path without a trailing slash; empty when it has none.</summary>
+    public string BasePath { get; }
+
+    /// <summary>The audience of instance tokens.</summary>
+    public string TokenEndpoint { get; }
+
+    /// <summary>The audience of a guard's own token.</summary>
+    public string GuardAudience { get; }
+
+    public Uri Uri(string path) => new(Value + path);
+}

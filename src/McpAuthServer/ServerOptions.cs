@@ -1,0 +1,68 @@
+using System.Net;
+
+namespace McpAuthServer;
+
+/// <summary>The server's configuration (section <c>McpAuth</c>). Every default is the secure one.</summary>
+public sealed class ServerOptions
+{
+    public const string Section = "McpAuth";
+
+    /// <summary>
+    /// The issuer identifier (RFC 8414 §2): https, or http on a loopback address. Every URL the server publishes is built from it,
+    /// never from a request. Required.
+    /// </summary>
+    public string Issuer { get; set; } = "";
+
+    /// <summary>Where the embedded database and, on a loopback issuer, the generated key-encryption key live.</summary>
+    public string DataDirectory { get; set; } = "data";
+
+    /// <summary>A PostgreSQL connection string; empty = the embedded SQLite database in <see cref="DataDirectory"/>.</summary>
+    public string? Postgres { get; set; }
+
+    /// <summary>
+    /// Path of a file with the key-encryption key: 32 bytes in base64. It wraps the signing keys in the database and must not live there.
+    /// Mandatory unless the issuer is loopback (then one is generated in <see cref="DataDirectory"/>).
+    /// </summary>
+    public string? KeyEncryptionKeyFile { get; set; }
+
+    /// <summary>The key-encryption key itself, base64; for an environment variable. Excludes <see cref="KeyEncryptionKeyFile"/>.</summary>
+    public string? KeyEncryptionKey { get; set; }
+
+    /// <summary><c>ES256</c> (default) or <c>RS256</c>: the algorithm of a signing key created on first start.</summary>
+    public string SigningAlgorithm { get; set; } = "ES256";
+
+    /// <summary>Names this node in audit events.</summary>
+    public string Node { get; set; } = Environment.MachineName;
+
+    /// <summary>Life of access tokens; at most 5 minutes.</summary>
+    public TimeSpan AccessTokenLifetime { get; set; } = McpAuth.Protocol.Limits.AccessToken;
+
+    /// <summary>Units that may wait in the commit log before callers get 503.</summary>
+    public int CommitQueue { get; set; } = 4096;
+
+    internal IEnumerable<string> Faults()
+    {
+        if (!Uri.TryCreate(Issuer, UriKind.Absolute, out var issuer))
+            yield return "McpAuth:Issuer must be an absolute URI, e.g. https://auth.example";
+        else if (issuer.Scheme != Uri.UriSchemeHttps && !(issuer.Scheme == Uri.UriSchemeHttp && IsLoopback(issuer)))
+            yield return $"McpAuth:Issuer must be https, or http on a loopback address; '{Issuer}' is neither";
+        else if (issuer.Query.Length > 0 || issuer.Fragment.Length > 0 || issuer.UserInfo.Length > 0 || Issuer.EndsWith('/'))
+            yield return "McpAuth:Issuer must have no query, fragment, user information or trailing slash (RFC 8414 §2)"; // RFC 8414 §2
+        else if (KeyEncryptionKey is null && KeyEncryptionKeyFile is null && !IsLoopback(issuer))
+            yield return "McpAuth:KeyEncryptionKeyFile or McpAuth:KeyEncryptionKey is mandatory unless the issuer is loopback";
+        if (KeyEncryptionKey is not null && KeyEncryptionKeyFile is not null)
+            yield return "McpAuth:KeyEncryptionKey and McpAuth:KeyEncryptionKeyFile exclude each other";
+        if (SigningAlgorithm is not ("ES256" or "RS256"))
+            yield return "McpAuth:SigningAlgorithm must be ES256 or RS256";
+        if (AccessTokenLifetime <= TimeSpan.Zero || AccessTokenLifetime > McpAuth.Protocol.Limits.AccessToken)
+            yield return "McpAuth:AccessTokenLifetime must be more than zero and at most 5 minutes";
+        if (CommitQueue is < 1 or > 1_000_000)
+            yield return "McpAuth:CommitQueue must be between 1 and 1000000";
+        if (Node.Length is 0 or > 64)
+            yield return "McpAuth:Node must be 1 to 64 characters";
+    }
+
+    // Uri.IsLoopback also accepts names that a resolver could point elsewhere; only the literal addresses and `localhost` count.
+    internal static bool IsLoopback(Uri uri) =>
+        uri.Host == "localhost" || (IPAddress.TryParse(uri.DnsSafeHost, out var address) && IPAddress.IsLoopback(address));
+}

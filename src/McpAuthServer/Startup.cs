@@ -1,0 +1,143 @@
+using McpAuthServer.Audit;
+using McpAuthServer.Clients;
+using McpAuthServer.Delegation;
+using McpAuthServer.Grants;
+using McpAuthServer.GuardFeed;
+using McpAuthServer.Http;
+using McpAuthServer.Keys;
+using McpAuthServer.Registry;
+using McpAuthServer.Registry.Apply;
+using McpAuthServer.Storage;
+using McpAuthServer.Tasks;
+using McpAuthServer.Tokens;
+using Microsoft.AspNetCore.Diagnostics;
+using Microsoft.Extensions.Options;
+
+namespace McpAuthServer;
+
+/// <summary>Puts the parts together and prepares what must be there before the first request.</summary>
+internal static class Startup
+{
+    /// <summary>The folder of the program, wherever it is started from, unless the host says otherwise.</summary>
+    public static string? ContentRoot(CommandLine line) =>
+        line.Configuration.Any(a => a.StartsWith("--contentRoot", StringComparison.OrdinalIgnoreCase)) ? null : AppContext.BaseDirectory;
+
+    /// <exception cref="StartupException">The configuration is wrong; every fault is named.</exception>
+    public static ServerOptions Options(WebApplicationBuilder builder)
+    {
+        var options = new ServerOptions();
+        try
+        {
+            builder.Configuration.GetSection(ServerOptions.Section).Bind(options, binder => binder.ErrorOnUnknownConfiguration = true);
+        }
+        catch (InvalidOperationException e)
+        {
+            throw new StartupException($"the configuration section {ServerOptions.Section} does not read: {e.Message}");
+        }
+        if (options.Faults().ToList() is { Count: > 0 } faults)
+            throw new StartupException(string.Join("; ", faults) + ".");
+        // With no address configured, listen where the issuer says.
+        if (builder.WebHost.GetSetting(WebHostDefaults.ServerUrlsKey) is null && builder.Configuration["HTTP_PORTS"] is null && ServerOptions.IsLoopback(new Uri(options.Issuer)))
+            builder.WebHost.UseUrls(new Uri(options.Issuer).GetLeftPart(UriPartial.Authority));
+        return options;
+    }
+
+    public static void AddMcpAuthServer(this IServiceCollection services, ServerOptions options, Issuer issuer)
+    {
+        Directory.CreateDirectory(options.DataDirectory);
+        services.AddSingleton(options);
+        services.AddSingleton(issuer);
+        services.AddStore(store =>
+        {
+            store.Provider = options.Postgres is null ? StoreOptions.Sqlite : StoreOptions.Postgres;
+            store.Path = Path.Combine(options.DataDirectory, "mcpauth.db");
+            store.ConnectionString = options.Postgres;
+            store.QueueLength = options.CommitQueue;
+        });
+        services.AddSingleton(KeyEncryptionKeySource.Load(options));
+        services.AddSingleton<LoadedKeys>();
+        services.AddSingleton(p => p.GetRequiredService<LoadedKeys>().Value);
+        services.AddCors(Cors.Configure);
+
+        // Registry
+        services.AddSingleton<RegistryReader>();
+        services.AddSingleton<RegistryCache>();
+        services.AddHostedService(p => p.GetRequiredService<RegistryCache>());
+        services.AddSingleton<RegistryApply>();
+
+        // Core
+        services.AddSingleton<AuditTrail>();
+        services.AddSingleton<IssuedTokens>();
+        services.AddSingleton<AccessTokens>();
+        services.AddSingleton<GuardDirectory>();
+        services.AddSingleton<ClientAuthenticator>();
+        services.AddSingleton<TaskStore>();
+        services.AddSingleton<GrantStore>();
+        services.AddSingleton<InstanceStore>();
+        services.AddSingleton<SessionTasks>();
+        services.AddSingleton<TokenStates>();
+        services.AddHostedService<TaskDeadlines>();
+
+        // Edge
+        services.AddSingleton<TokenPresenter>();
+        services.AddSingleton<AgentCallers>();
+        services.AddSingleton<GuardCallers>();
+
+        // Slices
+        services.AddSingleton<IGrant, ClientCredentialsGrant>();
+        services.AddSingleton<IGrant, TokenExchangeGrant>();
+        services.AddSingleton<Grantor>();
+        services.AddSingleton<TaskDesk>();
+        services.AddSingleton<TaskStories>();
+        services.AddSingleton<ArgsKeys>();
+        services.AddSingleton<RevocationFeed>();
+        services.AddSingleton<StreamDirectory>();
+    }
+
+    /// <summary>Schema, keys, registry files: in this order, before anything is served.</summary>
+    /// <exception cref="StartupException">A file was refused, or a key is not as it should be.</exception>
+    public static async Task<ServerKeys> PrepareAsync(IServiceProvider services, CommandLine line, CancellationToken cancel)
+    {
+        await services.GetRequiredService<Migrator>().Apply(cancel);
+        var options = services.GetRequiredService<ServerOptions>();
+        var keys = services.GetRequiredService<LoadedKeys>();
+        keys.Value = await ServerKeys.LoadOrCreateAsync(
+            services.GetRequiredService<ICommitLog>(), services.GetRequiredService<IReadStore>(), services.GetRequiredService<KeyEncryption>(),
+            options.SigningAlgorithm, options.Node, services.GetRequiredService<TimeProvider>(), cancel);
+        foreach (var file in line.Apply)
+            await ApplyAsync(services.GetRequiredService<RegistryApply>(), file, cancel);
+        return keys.Value;
+    }
+
+    private static async Task ApplyAsync(RegistryApply apply, string file, CancellationToken cancel)
+    {
+        byte[] bytes;
+        try
+        {
+            bytes = await File.ReadAllBytesAsync(file, cancel);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new StartupException($"the registry file '{file}' cannot be read: {e.Message}");
+        }
+        var outcome = await apply.Apply(bytes);
+        if (!outcome.Applied)
+            throw new StartupException($"'{file}' was refused and nothing of it applied:{string.Concat(outcome.Faults.Select(f => $"{Environment.NewLine}  {f}"))}");
+        await Console.Out.WriteLineAsync($"Applied {file}: {outcome.Changed} changed.");
+    }
+
+    /// <summary>Failures whose message is the whole explanation.</summary>
+    public static bool Explains(Exception e) =>
+        e is StartupException or OptionsValidationException or MigrationRefusedException or System.Data.Common.DbException
+        || (e is IOException && e.InnerException is Microsoft.AspNetCore.Connections.AddressInUseException);
+
+    /// <summary>Answered with 4xx or 503; not worth an error in the log.</summary>
+    public static bool IsExpected(ExceptionHandlerSuppressDiagnosticsContext context) => context.Exception is CommitLogBusyException or BadHttpRequestException;
+
+    /// <summary>Every answer that does not say otherwise is not to be stored (RFC 6749 §5.1, RFC 7662 §2.2).</summary>
+    public static void UseNoStore(this IApplicationBuilder app) => app.Use((context, next) =>
+    {
+        context.Response.Headers.CacheControl = "no-store";
+        return next(context);
+    });
+}

@@ -1,0 +1,27 @@
+using McpAuth.Protocol;
+using McpAuth.Protocol.Jose;
+
+namespace McpAuthServer.Storage;
+
+/// <summary>Something that may be used once, on any node: an assertion's or a proof's <c>jti</c>.</summary>
+/// <param name="Space">Keeps kinds apart, so that one kind's value never consumes another's.</param>
+/// <param name="Key">A digest: bounded in length whatever was presented.</param>
+/// <param name="ExpiresAt">Epoch milliseconds after which it would be refused for its age anyway.</param>
+internal readonly record struct Once(string Space, string Key, long ExpiresAt)
+{
+    public const string AssertionSpace = "assertion", ProofSpace = "dpop";
+
+    private static readonly Sql Insert = new(
+        "insert into used_once (space, key, expires_at) values (@space, @key, @expires) on conflict do nothing");
+
+    /// <summary>A client assertion (RFC 7523 §3 item 7).</summary>
+    public static Once Assertion(string client, string jti, DateTimeOffset expires) =>
+        new(AssertionSpace, Base64Url.Sha256($"{client}\n{jti}"), (expires + Limits.ClockSkew).ToUnixTimeMilliseconds());
+
+    /// <summary>A DPoP proof (RFC 9449 §11.1).</summary>
+    public static Once Proof(DpopProof proof) =>
+        new(ProofSpace, Base64Url.Sha256($"{proof.Thumbprint}\n{proof.Jti}"), (proof.IssuedAt + Limits.DpopAge + Limits.ClockSkew).ToUnixTimeMilliseconds());
+
+    /// <summary>False when it was used before.</summary>
+    public bool Consume(WriteTx tx) => tx.Run(Insert.With(Space, Key, ExpiresAt)) == 1;
+}

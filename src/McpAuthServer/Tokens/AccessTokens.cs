@@ -1,0 +1,102 @@
+using System.Text.Json;
+using McpAuth.Protocol;
+using McpAuthServer.Delegation;
+using McpAuthServer.Keys;
+
+namespace McpAuthServer.Tokens;
+
+/// <summary>Signs the three kinds of token this server issues, all RFC 9068 access tokens told apart by audience and id prefix.</summary>
+internal sealed class AccessTokens(ServerKeys keys, Issuer issuer)
+{
+    /// <summary>For one tool server (wire format: access token).</summary>
+    public string Sign(Issuance plan) => keys.Current.Sign(Names.Types.AccessToken, (issuer, plan), static (json, state) => WriteTask(json, state.issuer, state.plan));
+
+    /// <summary>An attested instance's credential at this server; its audience is the token endpoint, so no guard accepts it.</summary>
+    public string SignInstance(string agent, string client, InstanceContext instance, string jti, DateTimeOffset now, DateTimeOffset expires) =>
+        keys.Current.Sign(Names.Types.AccessToken, json =>
+        {
+            WriteCommon(json, issuer, issuer.TokenEndpoint, agent, Names.Claims.ProfileAgent, client, now, expires, jti);
+            WriteConfirmation(json, instance.Thumbprint);
+            WriteInstance(json, instance);
+        });
+
+    /// <summary>A guard's credential on its channels.</summary>
+    public string SignGuard(string guard, string thumbprint, string jti, DateTimeOffset now, DateTimeOffset expires) =>
+        keys.Current.Sign(Names.Types.AccessToken, json =>
+        {
+            WriteCommon(json, issuer, issuer.GuardAudience, guard, "guard", guard, now, expires, jti);
+            WriteConfirmation(json, thumbprint);
+        });
+
+    private static void WriteTask(Utf8JsonWriter json, Issuer issuer, Issuance plan)
+    {
+        WriteCommon(json, issuer, plan.Target.Resource, plan.Who.Subject, plan.Who.SubjectProfile, plan.Who.Client, plan.IssuedAt, plan.Expires, plan.Jti);
+        json.WriteString(Names.Claims.Scope, plan.Scope);
+        WriteChain(json, issuer, plan.Who.Chain, 0);
+        if (plan.Thumbprint is not null)
+            WriteConfirmation(json, plan.Thumbprint);
+        if (plan.ByScope)
+            json.WriteBoolean(Names.Claims.StepUp, true);
+        else
+        {
+            json.WritePropertyName(Names.Claims.AuthorizationDetails);
+            plan.Authority.Write(json, plan.TaskId);
+        }
+        json.WriteStartObject(Names.Claims.Task);
+        json.WriteString("id", plan.TaskId);
+        json.WriteString("issuer", issuer.Value);
+        json.WriteNumber("expires_at", plan.TaskExpires.ToUnixTimeSeconds());
+        json.WriteEndObject();
+        json.WriteString(Names.Claims.Grant, plan.GrantId);
+        json.WriteStartArray(Names.Claims.Lineage);
+        foreach (var ancestor in plan.Lineage)
+            json.WriteStringValue(ancestor);
+        json.WriteEndArray();
+        if (plan.Instance is not null)
+            WriteInstance(json, plan.Instance);
+    }
+
+    // RFC 9068 §2.2.
+    private static void WriteCommon(
+        Utf8JsonWriter json, Issuer issuer, string audience, string subject, string profile, string client, DateTimeOffset now, DateTimeOffset expires, string jti)
+    {
+        json.WriteString(Names.Claims.Iss, issuer.Value);
+        json.WriteString(Names.Claims.Aud, audience);
+        json.WriteString(Names.Claims.Sub, subject);
+        json.WriteString(Names.Claims.SubProfile, profile);
+        json.WriteString(Names.Claims.ClientId, client);
+        json.WriteNumber(Names.Claims.Iat, now.ToUnixTimeSeconds());
+        json.WriteNumber(Names.Claims.Exp, expires.ToUnixTimeSeconds());
+        json.WriteString(Names.Claims.Jti, jti);
+    }
+
+    // RFC 8693 §4.1: the current actor is outermost, prior actors nest.
+    private static void WriteChain(Utf8JsonWriter json, Issuer issuer, IReadOnlyList<string> chain, int at)
+    {
+        if (at == chain.Count)
+            return;
+        json.WriteStartObject(Names.Claims.Act);
+        json.WriteString(Names.Claims.Iss, issuer.Value);
+        json.WriteString(Names.Claims.Sub, chain[at]);
+        json.WriteString(Names.Claims.SubProfile, Names.Claims.ProfileAgent);
+        WriteChain(json, issuer, chain, at + 1);
+        json.WriteEndObject();
+    }
+
+    private static void WriteConfirmation(Utf8JsonWriter json, string thumbprint)
+    {
+        json.WriteStartObject(Names.Claims.Cnf);
+        json.WriteString(Names.Claims.Jkt, thumbprint);
+        json.WriteEndObject();
+    }
+
+    private static void WriteInstance(Utf8JsonWriter json, InstanceContext instance)
+    {
+        json.WriteStartObject(Names.Claims.AgentContext);
+        json.WriteString("instance", instance.Id);
+        if (instance.Workload is not null)
+            json.WriteString("workload", instance.Workload);
+        json.WriteString("assurance", instance.Assurance);
+        json.WriteEndObject();
+    }
+}

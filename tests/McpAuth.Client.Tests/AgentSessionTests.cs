@@ -1,0 +1,133 @@
+using System.Text.Json;
+using McpAuth.Protocol.Jose;
+using McpAuth.Protocol.ToolCalls;
+using static McpAuth.Client.Tests.AgentFixture;
+
+namespace McpAuth.Client.Tests;
+
+public sealed class AgentSessionTests : IClassFixture<FakeServer>, IDisposable
+{
+    private readonly FakeServer server;
+    private readonly SigningKey clientKey = SigningKey.Create();
+
+    public AgentSessionTests(FakeServer server) => Prepare(this.server = server, clientKey);
+
+    [Fact]
+    public async Task Attest_Request_IsAnAssertionAloneAndAProofByTheInstancesOwnKey()
+    {
+        await using AgentSession session = await Attest(server, clientKey);
+        Assert.Equal(("ins_1", "agt_1"), (session.Instance, session.Agent));
+        Received sent = server.To("/agents/instances").Single();
+        Assert.Equal(["client_assertion", "client_assertion_type"], sent.Fields);
+        Assert.Equal("summariser", sent.Client);
+        Assert.Equal(session.Key.Public.Thumbprint, sent.Proof!.Thumbprint);
+        Assert.NotEqual(clientKey.Public.Thumbprint, sent.Proof.Thumbprint);
+        Assert.Null(sent.Authorization);
+    }
+
+    [Fact]
+    public async Task Attest_Refused_IsTypedAndSaysWhy()
+    {
+        server.Answers["/agents/instances"] = _ => Answer.Error(400, "invalid_grant", "The agent is suspended.", "agent_suspended");
+        OAuthErrorException e = await Assert.ThrowsAsync<OAuthErrorException>(() => Attest(server, clientKey));
+        Assert.Equal(("invalid_grant", "agent_suspended", 400), (e.Error, e.Reason, e.Status));
+        Assert.Equal("The agent is suspended.", e.Description);
+    }
+
+    [Fact]
+    public async Task InstanceToken_NearItsExpiry_IsRenewedByAttestingWithTheSameKey()
+    {
+        await using AgentSession session = await Attest(server, clientKey);
+        server.Clock.Advance(TimeSpan.FromSeconds(3571));
+        await session.BeginTask("p", Json(Details));
+        Assert.Equal(2, server.To("/agents/instances").Count());
+        Assert.Single(server.To("/agents/instances").Select(r => r.Proof!.Thumbprint).Distinct());
+        Assert.Equal("DPoP instance-2", server.To("/tasks").Single().Authorization);
+    }
+
+    [Fact]
+    public async Task Dispose_EndsTheInstanceOnce()
+    {
+        AgentSession session = await Attest(server, clientKey);
+        await session.EndAsync();
+        await session.DisposeAsync();
+        Received sent = server.To("/agents/instances/ins_1").Single();
+        Assert.Equal(("DELETE", "DPoP instance-1"), (sent.Method, sent.Authorization));
+    }
+
+    [Fact]
+    public async Task BeginTask_AfterTheEnd_DoesNotAttestAgain()
+    {
+        AgentSession session = await Attest(server, clientKey);
+        await session.EndAsync();
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => session.BeginTask("p", Json(Details)));
+        Assert.Single(server.To("/agents/instances"));
+    }
+
+    [Fact]
+    public async Task BeginTask_InstanceEndedBySomeoneElse_DoesNotAttestAgain()
+    {
+        AgentSession session = await Attest(server, clientKey);
+        server.Answers["/tasks"] = _ => Answer.Error(401, "invalid_token", reason: "instance_ended");
+        OAuthErrorException e = await Assert.ThrowsAsync<OAuthErrorException>(() => session.BeginTask("p", Json(Details)));
+        Assert.Equal("instance_ended", e.Reason);
+        Assert.Single(server.To("/agents/instances"));
+    }
+
+    [Fact]
+    public async Task Dispose_ServerRefuses_DoesNotThrow()
+    {
+        server.Answers["/agents/instances/ins_1"] = _ => Answer.Error(400, "invalid_request", reason: "instance_ended");
+        AgentSession session = await Attest(server, clientKey);
+        await session.DisposeAsync();
+        Assert.Single(server.To("/agents/instances/ins_1"));
+    }
+
+    [Fact]
+    public async Task BeginTask_Body_HasPurposeAuthorityAndEnd()
+    {
+        await using AgentSession session = await Attest(server, clientKey);
+        await session.BeginTask("summarise", Json(Details), server.Clock.GetUtcNow().AddMinutes(10));
+        JsonElement sent = server.To("/tasks").Single().Json;
+        Assert.Equal("summarise", sent.GetProperty("purpose").GetString());
+        Assert.Equal(server.Clock.GetUtcNow().AddMinutes(10), sent.GetProperty("expires_at").GetDateTimeOffset());
+        Assert.True(JsonElement.DeepEquals(Json(Details), sent.GetProperty("authorization_details")));
+        Assert.False(sent.TryGetProperty("parent_task", out _));
+    }
+
+    [Fact]
+    public async Task BeginTask_TypedAuthority_IsSentAsItsArray()
+    {
+        await using AgentSession session = await Attest(server, clientKey);
+        await session.BeginTask("summarise", Authority.ForTools(Resource, ["read_file"]));
+        JsonElement entry = server.To("/tasks").Single().Json.GetProperty("authorization_details")[0];
+        Assert.Equal(Resource, entry.GetProperty("locations")[0].GetString());
+        Assert.True(entry.GetProperty("tools").TryGetProperty("read_file", out _));
+    }
+
+    [Fact]
+    [Trait("Spec", "RFC8693-2.1")]
+    public async Task AcceptHandOff_Exchange_NamesSubjectAndActorAndContinuesWithItsOwnToken()
+    {
+        await using AgentSession session = await Attest(server, clientKey);
+        JsonElement asked = Json("""[{"type":"mcp_tool_call","locations":["https://files.example/mcp"],"actions":["tools/call"],"tools":{"read_file":{}},"task":{"purpose":"part"}}]""");
+        AgentTask task = await session.AcceptHandOff("the-other-agents-token", Resource, asked);
+        Assert.Equal("tsk_1", task.Id);
+        Assert.Equal("token-1", (await task.GetToken(Resource)).Value);
+        Received exchange = server.To("/token").Single();
+        Assert.Equal("the-other-agents-token", exchange.Field("subject_token"));
+        Assert.Equal("instance-1", exchange.Field("actor_token"));
+        Assert.Equal("urn:ietf:params:oauth:token-type:access_token", exchange.Field("actor_token_type"));
+        Assert.True(JsonElement.DeepEquals(asked, Json(exchange.Field("authorization_details")!)));
+        Assert.Equal(session.Key.Public.Thumbprint, exchange.Proof!.Thumbprint);
+
+        server.Clock.Advance(TimeSpan.FromSeconds(271));
+        await task.GetToken(Resource);
+        server.Clock.Advance(TimeSpan.FromSeconds(271));
+        await task.GetToken(Resource);
+        Assert.Equal(["the-other-agents-token", "token-1", "token-2"], server.To("/token").Select(r => r.Field("subject_token")));
+        Assert.Null(server.To("/token").Last().Field("actor_token"));
+    }
+
+    public void Dispose() => clientKey.Dispose();
+}

@@ -1,0 +1,207 @@
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using McpAuth.Protocol.Audit;
+using McpAuth.Testing;
+using McpAuthServer.Keys;
+using McpAuthServer.Registry;
+using McpAuthServer.Registry.Apply;
+using McpAuthServer.Storage;
+using McpAuthServer.Storage.Sqlite;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace McpAuthServer.Tests.Registry;
+
+/// <summary>One database with the registry on it, and what tests ask about it.</summary>
+internal sealed class RegistryHarness : IAsyncDisposable
+{
+    private static readonly string[] RegistryTables =
+        ["registry", "users", "groups", "group_members", "agents", "clients", "tool_servers", "enrolment_secrets", "tools", "edges", "revocations"];
+
+    private readonly TempDirectory? owned;
+    private readonly string path;
+    private readonly SqliteReadStore reads;
+
+    private RegistryHarness(TempDirectory? owned, string path, ManualTime time)
+    {
+        (this.owned, this.path, Time) = (owned, path, time);
+        Log = new SqliteCommitLog(path, 256, new ChangeSignal(), NullLogger<SqliteCommitLog>.Instance);
+        reads = new SqliteReadStore(path);
+        Apply = new RegistryApply(Log, Keys, Time);
+        Reader = new RegistryReader(reads);
+    }
+
+    public ManualTime Time { get; }
+    public KeyEncryption Keys { get; } = new(Enumerable.Range(1, 32).Select(i => (byte)i).ToArray());
+    public ICommitLog Log { get; }
+    public IReadStore Reads => reads;
+    public RegistryApply Apply { get; }
+    public RegistryReader Reader { get; }
+
+    public static async Task<RegistryHarness> Create()
+    {
+        var directory = new TempDirectory();
+        var time = new ManualTime();
+        await new Migrator(new SqliteMigrations(directory["auth.db"]), Migration.Embedded(StoreOptions.Sqlite), time).Apply(CancellationToken.None);
+        return new RegistryHarness(directory, directory["auth.db"], time);
+    }
+
+    /// <summary>The same database as another process sees it: connections of its own.</summary>
+    public RegistryHarness AnotherProcess() => new(null, path, Time);
+
+    public Task<ApplyOutcome> File(JsonNode document) => File(document.ToJsonString());
+
+    public Task<ApplyOutcome> File(string text) => Apply.Apply(Encoding.UTF8.GetBytes(text));
+
+    /// <summary>Applies what must be applied.</summary>
+    public async Task<int> Applied(JsonNode document)
+    {
+        var outcome = await File(document);
+        Assert.Empty(outcome.Faults);
+        return outcome.Changed;
+    }
+
+    public async Task<RegistrySnapshot> Snapshot() => await Reader.Load(CancellationToken.None);
+
+    /// <summary>Every row of everything registered, and of the revocation feed.</summary>
+    public async Task<string> Dump() => string.Join('\n', await Task.WhenAll(RegistryTables.Select(Rows)));
+
+    public async Task<string> Rows(string table)
+    {
+        var rows = await Query($"select * from {table}");
+        return table + "\n" + string.Join('\n', rows.Order(StringComparer.Ordinal));
+    }
+
+    public async Task<List<string>> Query(string sql) => await Reads.All(new Sql(sql).With(), row =>
+        string.Join('|', Enumerable.Range(0, row.FieldCount).Select(i => row.GetValue(i) switch
+        {
+            byte[] blob => Convert.ToHexString(blob),
+            DBNull => "null",
+            var value => Convert.ToString(value, CultureInfo.InvariantCulture),
+        })), CancellationToken.None);
+
+    public async Task<List<AuditEvent>> Events() =>
+        (await Reads.All(new Sql("select body from audit_events order by place").With(), row => row.GetString(0), CancellationToken.None))
+            .ConvertAll(body => JsonSerializer.Deserialize<AuditEvent>(body)!);
+
+    /// <summary>The events of what <paramref name="act"/> does.</summary>
+    public async Task<List<AuditEvent>> EventsOf(Func<Task> act)
+    {
+        var before = (await Events()).Count;
+        await act();
+        return (await Events())[before..];
+    }
+
+    public Task Execute(string sql, params object?[] values) => Log.Commit(new Act(tx => tx.Run(new Sql(sql).With(values))));
+
+    public Task<int> Run(Func<WriteTx, int> act) => Log.Commit(new Act(act));
+
+    public async ValueTask DisposeAsync()
+    {
+        await Log.DisposeAsync();
+        reads.Dispose();
+        Keys.Dispose();
+        owned?.Dispose();
+    }
+
+    private sealed class Act(Func<WriteTx, int> act) : Unit<int>
+    {
+        public override StateLock Lock => StateLock.Exclusive;
+
+        public override int Apply(WriteTx tx) => act(tx);
+    }
+}
+
+/// <summary>A valid file that uses every member there is, to change at will.</summary>
+internal static class ApplyFile
+{
+    public const string ClientSecret = "client-secret-0123456789-abcdefghij", EnrolmentSecret = "enrolment-secret-0123456789-abcdefg";
+
+    private static readonly string Jwk = NewJwk();
+
+    public static JsonObject Full() => JsonNode.Parse($$$$"""
+        {
+          "$schema": "urn:mcpauth:schema:apply:1",
+          "groups": [{"id": "grp_support", "name": "Support"}, {"id": "grp_all", "name": "All"}],
+          "users": [
+            {"id": "usr_ada", "name": "Ada", "email": "ada@example.com", "groups": ["grp_support"], "enabled": true},
+            {"id": "usr_bob", "name": "Bob"}],
+          "agents": [
+            {"id": "agt_refunds", "name": "Refunds", "owner": "usr_ada", "purpose": "Refunds orders", "tool_class": "support", "state": "active",
+             "ceiling": [{
+               "type": "mcp_tool_call", "locations": ["https://files.example/mcp"], "actions": ["tools/call"],
+               "tools": {"refund": {
+                 "args": {
+                   "order": {"constraint_type": "exact", "value": "o-9"}, "amount": {"constraint_type": "range", "min": 0, "max": 500, "min_inclusive": false, "max_inclusive": true},
+                   "reason": {"constraint_type": "one_of", "values": ["late", "broken"]}, "not": {"constraint_type": "not_one_of", "values": [1]},
+                   "tags": {"constraint_type": "contains", "values": ["a"]}, "sub": {"constraint_type": "subset", "values": ["a", "b"]},
+                   "pre": {"constraint_type": "prefix", "value": "x"}, "path": {"constraint_type": "path_under", "value": "/a/b"},
+                   "both": {"constraint_type": "all", "of": [{"constraint_type": "wildcard"}]},
+                   "some": {"constraint_type": "any", "of": [{"constraint_type": "exact", "value": null}]}},
+                 "optional": ["reason"], "def_digest": "sha-256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "max_calls": 3, "approval": "required"}},
+               "resources": [{"constraint_type": "prefix", "value": "file:///orders/"}], "prompts": ["greet"]}],
+             "hand_off_to": ["agt_reader"], "require_dpop": true, "client_credentials": true, "max_task_seconds": 3600, "review_at": "2027-01-01T00:00:00Z"},
+            {"id": "agt_reader", "name": "Reader", "owner": "usr_ada", "purpose": "Reads", "ceiling": []}],
+          "clients": [
+            {"id": "refunds-client", "name": "Refunds software", "agent": "agt_refunds", "auth_method": "private_key_jwt",
+             "jwks": {"keys": [{{{{Jwk}}}}]}, "grant_types": ["client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange"],
+             "legacy_audience": true, "state": "active"},
+            {"id": "https://batch.example/job", "name": "Batch", "auth_method": "client_secret_basic", "secret": "{{{{ClientSecret}}}}",
+             "grant_types": ["client_credentials"],
+             "authority": [{"type": "mcp_tool_call", "locations": ["https://files.example/mcp"], "actions": ["tools/call"], "tools": {"read_order": {}}}]},
+            {"id": "hashed", "name": "Hashed", "auth_method": "client_secret_post",
+             "secret_hash": "3q2-7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "grant_types": []},
+            {"id": "public", "name": "Public", "auth_method": "none", "grant_types": ["urn:ietf:params:oauth:grant-type:token-exchange"]}],
+          "tool_servers": [
+            {"id": "srv_files", "resource": "https://files.example/mcp", "name": "Files", "owner": "usr_ada", "state": "active",
+             "enrolment_secrets": ["{{{{EnrolmentSecret}}}}"], "enrolment_secret_hashes": ["3q2-7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE"],
+             "tools": [
+               {"name": "refund", "sensitivity": "destructive", "class": "money", "approval": "required", "state": "approved",
+                "digest": "sha-256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"},
+               {"name": "read_order", "sensitivity": "read"}]},
+            {"id": "srv_ledger", "resource": "http://127.0.0.1:8080/mcp", "name": "Ledger", "owner": "usr_bob",
+             "tools": [{"name": "post", "sensitivity": "write"}]}],
+          "edges": [{"from": {"server": "srv_files", "tool": "refund"}, "to": {"server": "srv_ledger", "tools": ["post"]}}]
+        }
+        """)!.AsObject();
+
+    /// <summary>The full file with one place changed.</summary>
+    /// <param name="place">e.g. <c>agents[0].owner</c>.</param>
+    /// <param name="json">The new value's JSON; null removes the member.</param>
+    public static JsonObject With(string place, string? json) => Full().With(place, json);
+
+    public static JsonObject With(this JsonObject file, string place, string? json)
+    {
+        var steps = place.Replace("[", ".[", StringComparison.Ordinal).Split('.', StringSplitOptions.RemoveEmptyEntries);
+        JsonNode node = file;
+        foreach (var step in steps[..^1])
+            node = step[0] == '[' ? node[int.Parse(step[1..^1], CultureInfo.InvariantCulture)]! : node[step]!;
+        var value = json is null ? null : JsonNode.Parse(json);
+        if (steps[^1][0] == '[')
+        {
+            var at = int.Parse(steps[^1][1..^1], CultureInfo.InvariantCulture);
+            if (at == node.AsArray().Count)
+                node.AsArray().Add(value);
+            else
+                node[at] = value;
+        }
+        else if (json is null)
+            node.AsObject().Remove(steps[^1]);
+        else
+            node[steps[^1]] = value;
+        return file;
+    }
+
+    public static string NewJwk()
+    {
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        var point = key.ExportParameters(false).Q;
+        return $$"""
+            {"kty":"EC","crv":"P-256","x":"{{Base64(point.X!)}}","y":"{{Base64(point.Y!)}}","kid":"k1","use":"sig","alg":"ES256","key_ops":["verify"],"ext":true}
+            """;
+    }
+
+    private static string Base64(byte[] bytes) => System.Buffers.Text.Base64Url.EncodeToString(bytes);
+}
