@@ -53,8 +53,10 @@ internal sealed class Report
     {
         var table = new Table().Border(TableBorder.Simple).AddColumns("ms", "event", "outcome", "tool", "reason", "token", "id");
         table.Columns[0].RightAligned();
-        long start = story.Events.Count > 0 ? story.Events[0].Time : 0;
-        foreach (AuditEvent e in story.Events)
+        // The log has them in the order of their arrival; guards deliver in batches, so their records come a little later than they happened.
+        AuditEvent[] events = [.. story.Events.OrderBy(e => e.Time)];
+        long start = events.Length > 0 ? events[0].Time : 0;
+        foreach (AuditEvent e in events)
         {
             string colour = e.Outcome is "allow" or "success" ? "green" : "red";
             table.AddRow(

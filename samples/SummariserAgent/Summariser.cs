@@ -3,6 +3,7 @@ using System.Net;
 using System.Text.Json;
 using McpAuth.Client;
 using McpAuth.Protocol;
+using McpAuth.Protocol.Audit;
 using McpAuth.Protocol.Jose;
 using McpAuth.Protocol.Messages;
 using ModelContextProtocol.Client;
@@ -42,7 +43,10 @@ internal sealed class Summariser(string issuer, string client, SigningKey client
         await End(task, mcp, token, cancellationToken);
 
         report.Step("The story of the task, as the server recorded it");
-        report.Story(await Story(task, decided, cancellationToken));
+        TaskStory story = await Story(task, decided, cancellationToken);
+        report.Story(story);
+        int recorded = Decisions(story);
+        report.Check(recorded >= decided, "decisions recorded", $"{recorded} of at least {decided}");
         foreach (string failure in report.Failures) await Console.Error.WriteLineAsync($"not as it should be: {failure}");
         return report.Failures.Count == 0 ? 0 : 1;
     }
@@ -138,10 +142,12 @@ internal sealed class Summariser(string issuer, string client, SigningKey client
         while (true)
         {
             TaskStory story = await task.Story(cancellationToken);
-            if (story.Events.Count(e => e.Type == McpAuth.Protocol.Audit.AuditTypes.CallDecided) >= decided || Stopwatch.GetElapsedTime(start) > Patience) return story;
+            if (Decisions(story) >= decided || Stopwatch.GetElapsedTime(start) > Patience) return story;
             await Task.Delay(100, cancellationToken);
         }
     }
+
+    private static int Decisions(TaskStory story) => story.Events.Count(e => e.Type == AuditTypes.CallDecided);
 
     // RFC 9396: the tools, and for each the arguments; a path must lie under the folder.
     private JsonElement Authority() => JsonElement.Parse($$"""
