@@ -52,6 +52,20 @@ public sealed class AgentTaskTests : IClassFixture<FakeServer>, IAsyncLifetime
     }
 
     [Fact]
+    public async Task GetToken_TaskTakenUpWhoseDetailsNameATask_NamesItOnce()
+    {
+        server.Answers["/tasks/tsk_1"] = _ => Answer.Json("""
+            {"id":"tsk_1","state":"active","purpose":"p","created_at":"2026-11-22T12:00:00Z","expires_at":"2026-11-22T13:00:00Z",
+             "authorization_details":[{"type":"mcp_tool_call","locations":["https://files.example/mcp"],"task":{"id":"tsk_0"}}]}
+            """);
+        AgentTask opened = await session.OpenTask("tsk_1");
+        await opened.GetToken(Resource);
+        Assert.Equal(
+            """[{"type":"mcp_tool_call","locations":["https://files.example/mcp"],"task":{"id":"tsk_1"}}]""",
+            server.To("/token").Single().Field("authorization_details"));
+    }
+
+    [Fact]
     public async Task GetToken_Again_IsKeptPerToolServerAndRenewedNearItsExpiry()
     {
         Assert.Equal("token-1", (await task.GetToken(Resource)).Value);

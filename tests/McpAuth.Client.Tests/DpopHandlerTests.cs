@@ -92,8 +92,14 @@ public sealed class DpopHandlerTests : IClassFixture<FakeServer>, IDisposable
     public void Resource_WithoutTls_IsRefused() =>
         Assert.Throws<ArgumentException>(() => new DpopHandler(key, new Uri("http://files.example/mcp"), _ => throw new InvalidOperationException()));
 
+    // A body that can be read only once, as a serializer writes it.
     private Task<HttpResponseMessage> Post() =>
-        http.PostAsync(new Uri(server.Issuer + "/mcp"), new StringContent("""{"a":1}""", System.Text.Encoding.UTF8, "application/json"));
+        http.PostAsync(new Uri(server.Issuer + "/mcp"), new StreamContent(new OnceReadable("""{"a":1}"""u8.ToArray())) { Headers = { ContentType = new("application/json") } });
+
+    private sealed class OnceReadable(byte[] bytes) : MemoryStream(bytes)
+    {
+        public override bool CanSeek => false;
+    }
 
     public void Dispose()
     {

@@ -36,13 +36,18 @@ public sealed class DpopProof
         if (!StrictJwt.Read(compact, Rules).TryGet(out var jwt, out var fault))
             return Named(fault);
         // Step 7: a public key, and only that.
-        if (!VerificationKey.FromJwk(jwt.Header.GetProperty("jwk")).TryGet(out var key, out fault))
+        if (!ProofKeys.Find(jwt.Header.GetProperty("jwk")).TryGet(out var found, out fault))
             return fault;
+        var key = found.Key;
         // Step 6: signed with the private key of that public key.
-        var verified = key.Verify(jwt);
-        key.Release();
-        if (!verified)
+        if (!key.Verify(jwt))
+        {
+            if (!found.Known)
+                key.Release();
             return new Fault("bad_signature", "The DPoP proof's signature is not right.");
+        }
+        if (!found.Known)
+            ProofKeys.Keep(key);
 
         // Step 3: all required claims.
         if (jwt.Text(Names.Claims.Jti) is not { Length: > 0 and <= LongestJti } jti)

@@ -11,15 +11,18 @@ internal sealed class PublicJwk
     private static readonly string[] SecretMembers = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
     private readonly string keyType;
-    private readonly string? use, algorithm;
+    private readonly string? use;
     // EC: x and y, each as long as the curve's field. RSA: n and e, minimal.
     private readonly byte[] first, second;
 
     private PublicJwk(string keyType, string? keyId, string? use, string? algorithm, string[] algorithms, byte[] first, byte[] second) =>
-        (this.keyType, KeyId, this.use, this.algorithm, Algorithms, this.first, this.second) =
+        (this.keyType, KeyId, this.use, Algorithm, Algorithms, this.first, this.second) =
         (keyType, keyId, use, algorithm, algorithms, first, second);
 
     public string? KeyId { get; }
+
+    /// <summary>The JWK's <c>alg</c>.</summary>
+    public string? Algorithm { get; }
 
     /// <summary>What may be verified with it: what the JWK's <c>alg</c> says, or else the family's algorithms.</summary>
     public IReadOnlyList<string> Algorithms { get; }
@@ -78,8 +81,8 @@ internal sealed class PublicJwk
                 writer.WriteString("kid", KeyId);
             if (use is not null)
                 writer.WriteString("use", use);
-            if (algorithm is not null)
-                writer.WriteString("alg", algorithm);
+            if (Algorithm is not null)
+                writer.WriteString("alg", Algorithm);
             writer.WriteEndObject();
         }
         return JsonElement.Parse(output.WrittenSpan);

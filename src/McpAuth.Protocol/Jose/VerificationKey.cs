@@ -18,10 +18,11 @@ public sealed class VerificationKey
     }
 
     /// <summary>Reads a public JWK (RFC 7517). Refuses private members, symmetric keys, points off the curve, RSA below 2048 bits. Codes: <c>invalid_key</c>.</summary>
-    public static Result<VerificationKey> FromJwk(JsonElement jwk)
+    public static Result<VerificationKey> FromJwk(JsonElement jwk) =>
+        PublicJwk.Read(jwk).TryGet(out var read, out var fault) ? Import(read) : fault;
+
+    internal static Result<VerificationKey> Import(PublicJwk read)
     {
-        if (!PublicJwk.Read(jwk).TryGet(out var read, out var fault))
-            return fault;
         var key = new VerificationKey(read);
         try
         {
@@ -35,7 +36,10 @@ public sealed class VerificationKey
         }
     }
 
-    /// <summary>Reads a JWK set; a key it cannot use (other kty, use or alg) is left out; duplicate kids are an error.</summary>
+    /// <summary>
+    /// Reads a JWK set; a key it cannot use (other kty, use or alg) is left out; duplicate kids are an error, and so is a private or
+    /// symmetric key among them. Codes: <c>invalid_key</c>.
+    /// </summary>
     public static Result<IReadOnlyList<VerificationKey>> FromJwks(JsonElement jwks)
     {
         if (jwks.ValueKind != JsonValueKind.Object || !jwks.TryGetProperty("keys", out var keys) || keys.ValueKind != JsonValueKind.Array)
@@ -59,6 +63,8 @@ public sealed class VerificationKey
     }
 
     public string? KeyId => key.KeyId;
+
+    internal string? NamedAlgorithm => key.Algorithm;
 
     /// <summary>The base64url SHA-256 thumbprint (RFC 7638).</summary>
     public string Thumbprint { get; }

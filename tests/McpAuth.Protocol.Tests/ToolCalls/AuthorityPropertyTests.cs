@@ -6,7 +6,7 @@ namespace McpAuth.Protocol.Tests.ToolCalls;
 [Trait("Spec", "wire:mcp_tool_call")]
 public sealed class AuthorityPropertyTests
 {
-    private const int Count = 600;
+    private const int Count = 240;
     private static readonly string[] Digests =
         ["sha-256:47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU", "sha-256:A7DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU"];
     private static readonly string[] LocationNames = ["https://a", "https://a/"], Tools = ["t", "u"], Args = ["x", "y"],
@@ -50,7 +50,7 @@ public sealed class AuthorityPropertyTests
                 Held(Oracle.AdmitsResource(child, location, uri), () => Oracle.AdmitsResource(parent, location, uri), uri);
             foreach (var arguments in ArgumentObjects(generator, child))
             {
-                foreach (var (tool, digest, nth, approved) in from t in Tools from d in Digests from n in new[] { 1, 2, 3, 9 } from a in new[] { true, false } select (t, d, n, a))
+                foreach (var (tool, digest, nth, approved) in from t in Tools from d in Digests from n in new[] { 1, 2, 9 } from a in new[] { true, false } select (t, d, n, a))
                 {
                     Held(Oracle.AdmitsCall(child, location, tool, digest, arguments, nth, approved),
                         () => Oracle.AdmitsCall(parent, location, tool, digest, arguments, nth, approved), $"{location} {tool} {nth} {approved} {arguments.ToJsonString()}");
@@ -66,14 +66,14 @@ public sealed class AuthorityPropertyTests
         var constraints = child.SelectMany(entry => entry!["tools"]?.AsObject() ?? []).SelectMany(tool => tool.Value!["args"]?.AsObject() ?? [])
             .Select(arg => arg.Value!).ToArray();
         var universe = generator.Universe(constraints);
+        var granted = universe.Where(value => constraints.Any(constraint => Oracle.Admits(constraint, value))).ToList();
         foreach (var names in new string[][] { [], ["x"], ["y"], ["x", "y"], ["x", "y", "z"] })
         {
-            for (var i = 0; i < (names.Length == 0 ? 1 : 12); i++)
+            for (var i = 0; i < (names.Length == 0 ? 1 : 8); i++)
             {
                 var arguments = new JsonObject();
                 foreach (var name in names)
                 {
-                    var granted = universe.Where(value => constraints.Any(constraint => Oracle.Admits(constraint, value))).ToList();
                     arguments[name] = generator.Pick([.. granted.Count > 0 && i % 4 != 0 ? granted : universe])?.DeepClone();
                 }
                 yield return arguments;

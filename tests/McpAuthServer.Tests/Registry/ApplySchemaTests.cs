@@ -33,7 +33,7 @@ public sealed class ApplySchemaTests
         AssertMembers(Schema["$defs"]!["edge"]!["properties"]!["to"]!, ApplyGrammar.EdgeToMembers);
 
         // Whatever else is an object is closed too, or a map whose values are.
-        foreach (var node in Objects(Schema).Where(n => (string?)n["type"] == "object"))
+        foreach (var node in Objects(Schema).Where(IsObjectSchema))
             Assert.True(node["additionalProperties"] is JsonObject || node["additionalProperties"] is JsonValue v && !(bool)v, node.ToJsonString());
     }
 
@@ -41,7 +41,7 @@ public sealed class ApplySchemaTests
     public void Schema_ItsDefinitions_AreAllUsedAndTheFullFileUsesEveryMember()
     {
         var file = ApplyFile.Full().ToJsonString();
-        foreach (var property in Objects(Schema).Where(n => n["properties"] is JsonObject && (string?)n["type"] == "object")
+        foreach (var property in Objects(Schema).Where(n => n["properties"] is JsonObject && IsObjectSchema(n))
                      .SelectMany(n => n["properties"]!.AsObject().Select(p => p.Key)).Distinct().Where(p => p is not ("n" or "e")))
         {
             Assert.Contains($"\"{property}\":", file, StringComparison.Ordinal);
@@ -57,18 +57,21 @@ public sealed class ApplySchemaTests
     [Fact]
     public void Schema_EveryMutationOfTheFullFile_IsJudgedAsTheParserJudgesIt()
     {
-        var (agreed, refused) = (0, 0);
+        var (judged, refused) = (0, 0);
+        var disagreements = new List<string>();
         foreach (var (what, file) in Mutations())
         {
             var schema = JsonSchema.Check(Schema, file);
-            var faults = Parse(file).Where(f => f.Code is not "duplicate" and not "invalid_key").ToList();
-            Assert.True(schema is null == (faults.Count == 0), $"{what}: schema says {schema ?? "valid"}, parser says {string.Join("; ", faults)}");
-            agreed++;
+            var faults = Parse(file);
+            if (schema is null ? !faults.All(BeyondTheSchema) : faults.Count == 0)
+                disagreements.Add($"{what}: schema says {schema ?? "valid"}, parser says {string.Join("; ", faults)}");
+            judged++;
             refused += faults.Count > 0 ? 1 : 0;
         }
+        Assert.True(disagreements.Count == 0, string.Join('\n', disagreements));
         // Guards the test itself: most mutations are faults, some are not (an optional member removed).
-        Assert.InRange(agreed, 800, int.MaxValue);
-        Assert.InRange(refused, agreed / 2, agreed - 20);
+        Assert.InRange(judged, 800, int.MaxValue);
+        Assert.InRange(refused, judged / 2, judged - 20);
     }
 
     [Theory]
@@ -88,7 +91,7 @@ public sealed class ApplySchemaTests
     [InlineData("clients[3].id", "a b")]
     [InlineData("clients[1].secret", "0123456789012345678901234567890")]
     [InlineData("clients[1].secret", "01234567890123456789012345678901")]
-    [InlineData("clients[2].secret_hash", "3q2-7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE")]
+    [InlineData("clients[2].secret_hash", "3q2-7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAI")]
     [InlineData("clients[2].secret_hash", "3q2-7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAB")]
     [InlineData("tool_servers[0].tools[0].digest", "sha-256:3q2-7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")]
     [InlineData("tool_servers[0].tools[0].digest", "sha-512:3q2-7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")]
@@ -114,13 +117,17 @@ public sealed class ApplySchemaTests
         Assert.True(JsonSchema.Check(Schema, file) is null == (faults.Count == 0), $"{text}: {string.Join("; ", faults)}");
     }
 
+    /// <summary>What one place says about another, and mathematics: no schema can tell.</summary>
+    private static bool BeyondTheSchema(Fault fault) =>
+        fault.Code is "duplicate" or "invalid_key" || fault.Path!.EndsWith(".optional", StringComparison.Ordinal) && fault.Message.Contains("among the args", StringComparison.Ordinal);
+
     private static IEnumerable<(string What, JsonObject File)> Mutations()
     {
         foreach (var place in Places(ApplyFile.Full(), "").Where(p => p.Length > 0))
         {
             if (!place.EndsWith(']'))
                 yield return ($"{place} removed", ApplyFile.With(place, null));
-            foreach (var value in new[] { "null", "true", "7", "-1", "1.5", "1e9", "\"\"", "\"x y\"", "\"none\"", "[]", "[1]", "{}", "[{}]" })
+            foreach (var value in new[] { "null", "true", "7", "-1", "1.5", "\"\"", "\"x y\"", "\"none\"", "[]", "{}", "[{}]" })
                 yield return ($"{place} = {value}", ApplyFile.With(place, value));
         }
         foreach (var place in Places(ApplyFile.Full(), "").Where(p => At(ApplyFile.Full(), p) is JsonObject))
@@ -153,6 +160,9 @@ public sealed class ApplySchemaTests
         Assert.Equal(members.Order(StringComparer.Ordinal), schema["properties"]!.AsObject().Select(p => p.Key).Order(StringComparer.Ordinal));
         Assert.False((bool)schema["additionalProperties"]!);
     }
+
+    /// <summary>Not a list of properties, one of which is called "type".</summary>
+    private static bool IsObjectSchema(JsonObject node) => node["type"] is JsonValue type && (string)type! == "object";
 
     private static IEnumerable<JsonObject> Objects(JsonNode? node)
     {

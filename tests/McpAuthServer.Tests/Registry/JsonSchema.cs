@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
@@ -10,6 +11,8 @@ namespace McpAuthServer.Tests.Registry;
 /// </summary>
 internal static class JsonSchema
 {
+    private static readonly ConcurrentDictionary<string, Regex> Patterns = [];
+
     /// <returns>Null when the value is valid, else the first keyword that fails and where.</returns>
     public static string? Check(JsonNode root, JsonNode? value) => Check(root, root, value, "$");
 
@@ -58,9 +61,7 @@ internal static class JsonSchema
             "uniqueItems" => Unless(items is null || !items.Select((item, i) => (item, i)).Any(a => items.Take(a.i).Any(b => JsonNode.DeepEquals(a.item, b)))),
             "minLength" => Unless(text is null || text.EnumerateRunes().Count() >= (int)rule),
             "maxLength" => Unless(text is null || text.EnumerateRunes().Count() <= (int)rule),
-            // ECMAScript's $ is the end, not also the place before a last line feed.
-            "pattern" => Unless(text is null || Regex.IsMatch(text, ((string)rule!).Replace("$)", "\\z)", StringComparison.Ordinal) is var r && r.EndsWith('$') ? r[..^1] + "\\z" : r,
-                RegexOptions.None, TimeSpan.FromSeconds(1))),
+            "pattern" => Unless(text is null || Patterns.GetOrAdd((string)rule!, Pattern).IsMatch(text)),
             "minimum" => Unless(kind != JsonValueKind.Number || Number(value!) >= (double)rule),
             "maximum" => Unless(kind != JsonValueKind.Number || Number(value!) <= (double)rule),
             "allOf" => rule.AsArray().Select(s => Sub(s!, value, path)).FirstOrDefault(f => f is not null),
@@ -70,6 +71,10 @@ internal static class JsonSchema
             _ => throw new NotSupportedException(keyword),
         };
     }
+
+    /// <summary>ECMAScript's <c>$</c> is the end, and not also the place before a last line feed.</summary>
+    private static Regex Pattern(string text) =>
+        new(text.Replace("$)", "\\z)", StringComparison.Ordinal) is var r && r.EndsWith('$') ? r[..^1] + "\\z" : r, RegexOptions.None, TimeSpan.FromSeconds(1));
 
     private static double Number(JsonNode value) => double.Parse(value.ToJsonString(), System.Globalization.CultureInfo.InvariantCulture);
 }

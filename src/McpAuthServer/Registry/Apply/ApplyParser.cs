@@ -148,6 +148,7 @@ internal sealed class ApplyParser
             var before = faults.Count;
             if (ObjectReader.Open(item.Value, item.Path, ApplyGrammar.JwkMembers, faults) is not { } key || faults.Count > before)
                 continue;
+            key.Flag("ext");
             if (!VerificationKey.FromJwk(item.Value).TryGet(out var verification, out var fault))
                 faults.Add(fault with { Path = item.Path });
             else if (verification.KeyId is { } kid && !kids.Add(kid))

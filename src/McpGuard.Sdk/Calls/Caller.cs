@@ -1,0 +1,10 @@
+using McpGuard.Sdk.Tokens;
+
+namespace McpGuard.Sdk.Calls;
+
+/// <summary>Who calls, after the HTTP layer.</summary>
+/// <param name="Confirmed">
+/// The token is known not to be revoked. False: the feed is stale and the server could not be asked, so nothing runs but, by
+/// configuration, a read for a short while.
+/// </param>
+internal sealed record Caller(ValidatedToken Token, bool Confirmed);

@@ -1,0 +1,24 @@
+using McpGuard.Sdk.Audit;
+using McpGuard.Sdk.Calls;
+using McpGuard.Sdk.Connection;
+using McpGuard.Sdk.Revocation;
+using McpGuard.Sdk.Tokens;
+
+namespace McpGuard.Sdk;
+
+/// <summary>Whether calls can be decided and recorded right now, and if not, why.</summary>
+internal sealed class GuardReadiness(GuardConnection connection, IssuerKeys keys, RevocationFeed feed, ToolCatalogue catalogue, Spool spool)
+{
+    /// <summary>Stable words; empty = ready.</summary>
+    public IReadOnlyList<string> Problems()
+    {
+        var problems = new List<string>();
+        if (connection.GuardId is null) problems.Add("not_enrolled");
+        if (!keys.Usable) problems.Add("no_issuer_keys");
+        if (!feed.Loaded) problems.Add("no_snapshot");
+        else if (!feed.Fresh) problems.Add("revocations_stale");
+        if (!catalogue.Current) problems.Add("manifest_unknown");
+        if (!spool.Healthy) problems.Add("audit_unavailable");
+        return problems;
+    }
+}

@@ -1,0 +1,116 @@
+using System.Text.Json;
+using McpAuth.Protocol;
+using McpGuard.Sdk.Calls;
+using McpGuard.Sdk.Http;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+using ModelContextProtocol.Protocol;
+using ModelContextProtocol.Server;
+
+namespace McpGuard.Sdk.Hosting;
+
+/// <summary>
+/// Stateless Streamable HTTP on the MCP SDK: one server per request, so nothing of one caller is there for the next. It runs what the
+/// gate admitted and nothing else.
+/// </summary>
+internal sealed class GuardedMcpHost
+{
+    private readonly GuardGate gate;
+    private readonly CallDecider decider;
+    private readonly ILoggerFactory logging;
+    private readonly McpServerOptions options;
+
+    public GuardedMcpHost(GuardGate gate, CallDecider decider, ToolCatalogue catalogue, IOptionsFactory<McpServerOptions> factory, ILoggerFactory logging)
+    {
+        (this.gate, this.decider, this.logging) = (gate, decider, logging);
+        // One set for all requests: the server only reads it, and every request brings its own services.
+        options = factory.Create(Options.DefaultName);
+        options.ScopeRequests = false;
+        new InnermostCheck(decider, catalogue).AddTo(options.Filters, options.Handlers);
+    }
+
+    public async Task Handle(HttpContext context)
+    {
+        if (await gate.Admit(context) is not { } admission) return;
+        if (!Accepts(context.Request.Headers.Accept))
+        {
+            await Answers.Status(context, StatusCodes.Status406NotAcceptable);
+            Unrun(admission, "not_acceptable");
+            return;
+        }
+        await using var transport = new StreamableHttpServerTransport(logging) { Stateless = true };
+        await using McpServer server = McpServer.Create(transport, options, logging, context.RequestServices);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted);
+        Task running = server.RunAsync(stop.Token);
+        try
+        {
+            await Post(context, transport, admission);
+        }
+        finally
+        {
+            Unrun(admission, "not_run");
+            await stop.CancelAsync();
+            await running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    private static async Task Post(HttpContext context, StreamableHttpServerTransport transport, Admission admission)
+    {
+        HttpResponse response = context.Response;
+        response.ContentType = "text/event-stream";
+        response.Headers.CacheControl = "no-cache, no-store";
+        // Before 2026-07-28 the status is always 200: the decision about 401 and 403 was made long ago.
+        Func<JsonRpcMessage?, ValueTask>? starting = admission.Modern ? first =>
+        {
+            if (!response.HasStarted && first is JsonRpcError { Error: { } error }) response.StatusCode = StatusOf(error.Code);
+            return ValueTask.CompletedTask;
+        } : null;
+        if (await transport.HandlePostRequestAsync(Message(admission), response.Body, starting, context.RequestAborted)) return;
+        response.ContentType = null;
+        response.StatusCode = StatusCodes.Status202Accepted;
+    }
+
+    private static JsonRpcMessage Message(Admission admission)
+    {
+        McpMessage message = admission.Message;
+        var context = new JsonRpcMessageContext
+        {
+            User = admission.Caller.Token.Principal, ProtocolVersion = admission.Version, Items = new Dictionary<string, object?> { [InnermostCheck.Item] = admission },
+        };
+        if (message.IsNotification) return new JsonRpcNotification { Method = message.Method, Params = RebuiltMessage.Params(admission), Context = context };
+        RequestId id = message.Id.ValueKind == JsonValueKind.String ? new RequestId(message.Id.GetString()!) : new RequestId(message.Id.GetInt64());
+        return new JsonRpcRequest { Id = id, Method = message.Method, Params = RebuiltMessage.Params(admission), Context = context };
+    }
+
+    /// <summary>An allowed call whose handler never ran ends as well.</summary>
+    private void Unrun(Admission admission, string reason)
+    {
+        if (admission.Decision is { } decision && !admission.Finished) decider.Finished(decision, success: false, reason);
+    }
+
+    private static int StatusOf(int code) => code switch
+    {
+        McpError.MethodNotFound => StatusCodes.Status404NotFound,
+        Names.Mcp.HeaderMismatch or Names.Mcp.MissingCapability or Names.Mcp.UnsupportedVersion => StatusCodes.Status400BadRequest,
+        _ => StatusCodes.Status200OK,
+    };
+
+    /// <summary>The answer may be either, so the client must take both.</summary>
+    private static bool Accepts(Microsoft.Extensions.Primitives.StringValues accept)
+    {
+        bool json = false, events = false;
+        foreach (string? header in accept)
+        {
+            foreach (Range part in (header ?? "").AsSpan().Split(','))
+            {
+                ReadOnlySpan<char> type = header.AsSpan(part);
+                if (type.IndexOf(';') is >= 0 and var end) type = type[..end];
+                type = type.Trim();
+                json |= type.Equals("application/json", StringComparison.OrdinalIgnoreCase) || type is "*/*" or "application/*";
+                events |= type.Equals("text/event-stream", StringComparison.OrdinalIgnoreCase) || type is "*/*" or "text/*";
+            }
+        }
+        return json && events;
+    }
+}

@@ -1,0 +1,72 @@
+using McpAuth.Protocol;
+using McpGuard.Sdk.Audit;
+using McpGuard.Sdk.Calls;
+using Microsoft.AspNetCore.Http;
+
+namespace McpGuard.Sdk.Http;
+
+/// <summary>
+/// The order in which a request is checked, on one screen. Answers null when the answer is already written; nothing behind the gate has
+/// seen the request then.
+/// </summary>
+internal sealed class GuardGate(
+    OriginRules origins, Authentication authentication, ToolCatalogue catalogue, CallDecider decider, RefusalLog refusals, ResourceAddress resource)
+{
+    public async ValueTask<Admission?> Admit(HttpContext context)
+    {
+        // 1. Host and Origin, before anything of the request is believed.
+        if (origins.Check(context) is { } foreign) return await Refuse(foreign, Answers.Status(context, StatusCodes.Status403Forbidden));
+        if (OriginRules.Preflight(context, "POST")) return null;
+
+        // 2. Token, signature and claims, proof of possession, revocation.
+        (Caller? caller, AuthenticationRefusal? refusal) = await authentication.Authenticate(context.Request, context.RequestAborted);
+        if (refusal is not null) return await Refuse(refusal.Reason, Answers.Refused(context, refusal, authentication.Nonce), refusal.Jti);
+
+        // 3. One strict parse of one bounded message.
+        string jti = caller!.Token.Jti;
+        if (!HttpMethods.IsPost(context.Request.Method))
+        {
+            context.Response.Headers.Allow = "POST";
+            return await Refuse("wrong_method", Answers.Status(context, StatusCodes.Status405MethodNotAllowed), jti);
+        }
+        if (!(await MessageBody.Read(context.Request, context.RequestAborted)).TryGet(out McpMessage? message, out Fault? fault))
+            return await Refuse(fault.Code, Unreadable(context, fault), jti);
+
+        // 4. Headers equal the body.
+        McpError? error = HeaderRules.Version(context.Request.Headers, out string? version)
+            ?? HeaderRules.Check(context.Request.Headers, message, version, message.Method == McpMethods.ToolsCall && message.Name is { } name ? catalogue.Own(name) : null);
+        if (error is not null) return await Refuse(error.Reason, Answers.Error(context, message.Id, error), jti);
+
+        // 5. A method the guard knows.
+        bool modern = version == Names.Mcp.V20260728;
+        MethodKind kind = McpMethods.Kind(message, modern);
+        if (kind == MethodKind.Unknown)
+        {
+            // Before 2026-07-28 a 404 means "your session is gone".
+            int status = modern || message.IsNotification ? StatusCodes.Status404NotFound : StatusCodes.Status200OK;
+            return await Refuse("unknown_method", Answers.Error(context, message.Id, new McpError(McpError.MethodNotFound, "The method is not available.", status)), jti);
+        }
+
+        // 6. The decision, recorded before anything runs.
+        if (kind != MethodKind.Decided)
+            return caller.Confirmed ? new Admission(caller, message, version, kind, null) : await Refuse("stale", Answers.Unavailable(context), jti);
+        CallDecision decision = await decider.Decide(caller, message, context.RequestAborted);
+        if (decision.Allowed) return new Admission(caller, message, version, kind, decision);
+        await (decision.Denial!.Scopes is not null ? Answers.InsufficientScope(context, decision, resource) : Answers.Denied(context, decision, modern));
+        return null;
+    }
+
+    private async ValueTask<Admission?> Refuse(string reason, Task answer, string? jti = null)
+    {
+        refusals.Record(reason, jti);
+        await answer;
+        return null;
+    }
+
+    private static Task Unreadable(HttpContext context, Fault fault) => fault.Code switch
+    {
+        MessageBody.WrongType => Answers.Status(context, StatusCodes.Status415UnsupportedMediaType),
+        MessageBody.TooLarge => Answers.Status(context, StatusCodes.Status413PayloadTooLarge),
+        _ => Answers.Error(context, default, new McpError(McpError.InvalidRequest, fault.Message, StatusCodes.Status400BadRequest)),
+    };
+}

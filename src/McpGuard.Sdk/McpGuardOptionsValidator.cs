@@ -1,0 +1,45 @@
+using System.Net;
+using Microsoft.Extensions.Options;
+
+namespace McpGuard.Sdk;
+
+internal sealed class McpGuardOptionsValidator : IValidateOptions<McpGuardOptions>
+{
+    public static readonly TimeSpan LongestGrace = TimeSpan.FromSeconds(60);
+    private const long SmallestSpool = 16L << 20;
+
+    public ValidateOptionsResult Validate(string? name, McpGuardOptions options)
+    {
+        var wrong = new List<string>();
+        Address(options.AuthorizationServer, nameof(options.AuthorizationServer), wrong);
+        Address(options.Resource, nameof(options.Resource), wrong);
+        if (options.StaleReadGrace < TimeSpan.Zero || options.StaleReadGrace > LongestGrace)
+            wrong.Add($"{nameof(options.StaleReadGrace)} must be between zero and {LongestGrace.TotalSeconds:0} seconds.");
+        if (!Enum.IsDefined(options.RecordDurability)) wrong.Add($"{nameof(options.RecordDurability)} is not a known value.");
+        if (options.SpoolLimit < SmallestSpool) wrong.Add($"{nameof(options.SpoolLimit)} must be at least {SmallestSpool} bytes.");
+        if (options.Scopes.Contains(McpAuth.Protocol.Names.Scopes.OfflineAccess))
+            wrong.Add($"{nameof(options.Scopes)} must not name {McpAuth.Protocol.Names.Scopes.OfflineAccess}: it means nothing to a resource.");
+        if (options.Scopes.Any(s => s.Length == 0 || s.Any(c => c is <= ' ' or > '~' or '"' or '\\')))
+            wrong.Add($"{nameof(options.Scopes)} holds a value that is no scope (RFC 6749 §3.3).");
+        foreach (string origin in options.AllowedOrigins)
+        {
+            if (!Uri.TryCreate(origin, UriKind.Absolute, out Uri? uri) || uri.GetLeftPart(UriPartial.Authority) != origin)
+                wrong.Add($"{nameof(options.AllowedOrigins)}: '{origin}' is not an origin such as https://app.example.");
+        }
+        return wrong.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(wrong);
+    }
+
+    /// <summary>RFC 8414 §2 for the issuer, RFC 8707 §2 and RFC 9728 §1.2 for the resource: absolute, https, no query, no fragment.</summary>
+    private static void Address(string value, string member, List<string> wrong)
+    {
+        if (!Uri.TryCreate(value, UriKind.Absolute, out Uri? uri) || uri.Scheme is not ("https" or "http"))
+            wrong.Add($"{member} must be an absolute https URL.");
+        else if (uri.Scheme == "http" && !IsLoopback(uri.Host))
+            wrong.Add($"{member} must be https; http is for loopback addresses only.");
+        else if (uri.Query.Length > 0 || uri.Fragment.Length > 0 || uri.UserInfo.Length > 0 || value.Contains('#') || value.Contains('?'))
+            wrong.Add($"{member} must have no query, fragment or user information.");
+    }
+
+    internal static bool IsLoopback(string host) =>
+        host.Equals("localhost", StringComparison.OrdinalIgnoreCase) || (IPAddress.TryParse(host.Trim('[', ']'), out IPAddress? ip) && IPAddress.IsLoopback(ip));
+}

@@ -1,0 +1,60 @@
+using McpGuard.Sdk;
+using McpGuard.Sdk.Audit;
+using McpGuard.Sdk.Calls;
+using McpGuard.Sdk.Connection;
+using McpGuard.Sdk.Hosting;
+using McpGuard.Sdk.Http;
+using McpGuard.Sdk.Revocation;
+using McpGuard.Sdk.Tokens;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+
+namespace Microsoft.Extensions.DependencyInjection;
+
+/// <summary>Registers the guard of a tool server.</summary>
+public static class McpGuardServiceCollectionExtensions
+{
+    /// <summary>
+    /// Adds the guard. It decides nothing until an endpoint is put behind it with <c>MapGuardedMcp</c> or <c>UseMcpGuard</c>. Options are
+    /// validated when the host starts.
+    /// </summary>
+    public static IServiceCollection AddMcpGuard(this IServiceCollection services, Action<McpGuardOptions> configure)
+    {
+        ArgumentNullException.ThrowIfNull(services);
+        ArgumentNullException.ThrowIfNull(configure);
+        services.AddOptions<McpGuardOptions>().Configure(configure).ValidateOnStart();
+        if (services.Any(s => s.ServiceType == typeof(GuardGate))) return services;
+
+        services.AddSingleton<IValidateOptions<McpGuardOptions>, McpGuardOptionsValidator>();
+        services.TryAddSingleton(TimeProvider.System);
+
+        services.AddSingleton<StateDirectory>();
+        services.AddSingleton<GuardConnection>();
+        services.AddSingleton(s => new IssuerKeys(
+            async ct => await (await s.GetRequiredService<GuardConnection>().Channel(ct)).Keys(ct), s.GetRequiredService<TimeProvider>(), s.GetRequiredService<ILogger<IssuerKeys>>()));
+        services.AddSingleton(s => new DenyTable(s.GetRequiredService<TimeProvider>()));
+        services.AddSingleton<RevocationFeed>();
+
+        services.AddSingleton(s => new Spool(
+            s.GetRequiredService<TimeProvider>(), s.GetRequiredService<ILogger<Spool>>(), s.GetRequiredService<IOptions<McpGuardOptions>>().Value.SpoolLimit));
+        services.AddSingleton<AuditDelivery>();
+        services.AddSingleton<RefusalLog>();
+
+        services.AddSingleton<ToolDefinitions>();
+        services.AddSingleton<ToolCatalogue>();
+        services.AddSingleton<CallRules>();
+        services.AddSingleton<CallDecider>();
+
+        services.AddSingleton<ResourceAddress>();
+        services.AddSingleton<OriginRules>();
+        services.AddSingleton<Authentication>();
+        services.AddSingleton<MetadataEndpoint>();
+        services.AddSingleton<GuardGate>();
+        services.AddSingleton<GuardedMcpHost>();
+
+        services.AddSingleton<GuardReadiness>();
+        services.AddHostedService<GuardWorker>();
+        return services;
+    }
+}

@@ -1,0 +1,92 @@
+using System.Data.Common;
+using System.Text;
+using System.Text.Json;
+using McpAuth.Protocol.Audit;
+using McpAuth.Protocol.Messages;
+using McpAuth.Testing;
+using McpAuthServer.Registry;
+using McpAuthServer.Registry.Apply;
+using McpAuthServer.Storage;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Mvc.Testing;
+using Microsoft.AspNetCore.TestHost;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+
+namespace McpAuthServer.Tests.Harness;
+
+/// <summary>
+/// The whole server in this process on SQLite, with a clock that stands still. One per test class: <c>IClassFixture&lt;TestServer&gt;</c>. Tests
+/// share it, so each uses ids of its own (<see cref="Scenario"/> makes them).
+/// </summary>
+public sealed class TestServer : IAsyncLifetime
+{
+    public const string Issuer = "https://auth.test";
+
+    private readonly TempDirectory directory = new();
+    private WebApplicationFactory<Program> factory = null!;
+
+    public ManualTime Time { get; } = new();
+
+    /// <summary>All that was logged, at Trace, so that tests can look for secrets.</summary>
+    public LogCapture Logs { get; } = new();
+
+    /// <summary>Configuration beyond the issuer and the data directory, set before the server starts.</summary>
+    public Dictionary<string, string> Settings { get; } = new() { ["McpAuth:Issuer"] = Issuer };
+
+    public string DataDirectory => directory.Path;
+
+    public IServiceProvider Services => factory.Services;
+
+    public Task InitializeAsync()
+    {
+        Settings.TryAdd("McpAuth:DataDirectory", directory.Path);
+        Settings.TryAdd("McpAuth:KeyEncryptionKey", Convert.ToBase64String(new byte[32]));
+        factory = new WebApplicationFactory<Program>().WithWebHostBuilder(builder =>
+        {
+            foreach (var (name, value) in Settings)
+                builder.UseSetting(name, value);
+            builder.ConfigureTestServices(services => services.AddSingleton<TimeProvider>(Time));
+            builder.ConfigureLogging(logging => logging.ClearProviders().AddProvider(Logs).SetMinimumLevel(LogLevel.Trace));
+        });
+        _ = factory.Server;
+        return Task.CompletedTask;
+    }
+
+    public async Task DisposeAsync()
+    {
+        await factory.DisposeAsync();
+        directory.Dispose();
+    }
+
+    /// <summary>A client whose address is the issuer, so that the paths of <c>Names.Paths</c> can be used as they are.</summary>
+    public HttpClient Client() => factory.CreateClient(new WebApplicationFactoryClientOptions { BaseAddress = new Uri(Issuer), AllowAutoRedirect = false });
+
+    /// <summary>Applies a registry file's text; fails the test on any fault.</summary>
+    public async Task ApplyAsync(string json)
+    {
+        var outcome = await Services.GetRequiredService<RegistryApply>().Apply(Encoding.UTF8.GetBytes(json));
+        Assert.Empty(outcome.Faults);
+        var registry = Services.GetRequiredService<RegistryCache>();
+        registry.Invalidate((await registry.Current(default)).Version);
+    }
+
+    /// <summary>Audit events in order, of one type, task or whatever <paramref name="where"/> says (a SQL condition over columns).</summary>
+    public async Task<IReadOnlyList<AuditEvent>> EventsAsync(string where = "1 = 1")
+    {
+        await Services.GetRequiredService<IEventSequence>().SequenceNow(default);
+        return await Services.GetRequiredService<IReadStore>().All(
+            new Sql($"select body from audit_events where {where} order by seq").With(), r => JsonSerializer.Deserialize(r.GetString(0), ProtocolJson.Default.AuditEvent)!, default);
+    }
+
+    /// <summary>The place after the newest event: what comes later is what a test caused (<c>seq &gt; mark</c>).</summary>
+    public Task<long> MarkAsync() => ScalarAsync("select coalesce(max(seq), 0) from audit_events");
+
+    public async Task<IReadOnlyList<AuditEvent>> SinceAsync(long mark) => await EventsAsync($"seq > {mark}");
+
+    public async Task<long> ScalarAsync(string sql) =>
+        await Services.GetRequiredService<IReadStore>().First(new Sql(sql).With(), (DbDataReader r) => r.GetInt64(0), default);
+
+    /// <summary>A tool server, its tools, an agent with an attesting client, under ids of their own.</summary>
+    public Task<Scenario> ScenarioAsync(Action<ScenarioOptions>? configure = null) => Scenario.CreateAsync(this, configure);
+}
