@@ -2,6 +2,7 @@ using McpAuth.Client;
 using McpAuth.Protocol;
 using McpAuth.Protocol.Jose;
 using McpAuth.Protocol.Messages;
+using McpGuard.Sdk.Audit;
 using McpGuard.Sdk.Calls;
 using McpGuard.Sdk.Connection;
 using McpGuard.Sdk.Revocation;
@@ -90,7 +91,7 @@ internal sealed partial class Authentication : IDisposable
         return replays.Remember(proof.Thumbprint, proof.Jti) switch
         {
             ReplayVerdict.New => null,
-            ReplayVerdict.Seen => Proof("dpop_replay"),
+            ReplayVerdict.Seen => Proof(RefusalLog.Replay),
             _ => Unavailable("dpop_memory_full"),
         };
 
@@ -116,6 +117,10 @@ internal sealed partial class Authentication : IDisposable
             return (new Caller(token, Confirmed: false), null);
         }
     }
+
+    /// <summary>The refusal of a token that was good a moment ago.</summary>
+    public AuthenticationRefusal Revoked(ValidatedToken token) =>
+        new(StatusCodes.Status401Unauthorized, token.Jkt is null ? resource.InvalidBearer : resource.InvalidBound, Names.Reasons.Revoked, token.Jti);
 
     private AuthenticationRefusal Invalid(PresentedToken presented, string reason, string? jti = null) =>
         new(StatusCodes.Status401Unauthorized, presented.Dpop ? resource.InvalidBound : resource.InvalidBearer, reason, jti);
