@@ -8,7 +8,7 @@ internal sealed class TokenRequests(string issuer, TimeProvider time)
 {
     private const string ContentType = "Content-Type=application/x-www-form-urlencoded";
 
-    public IEnumerable<string> Secret(int count, string client, string secret, string resource) =>
+    public static IEnumerable<string> Secret(int count, string client, string secret, string resource) =>
         Enumerable.Repeat(Line(null, new() { ["grant_type"] = "client_credentials", ["client_id"] = client, ["client_secret"] = secret, ["resource"] = resource }), count);
 
     public IEnumerable<string> Assertion(int count, string client, SigningKey key, string resource) =>
@@ -33,9 +33,16 @@ internal sealed class TokenRequests(string issuer, TimeProvider time)
 
     private Dictionary<string, string> WithAssertion(int i, string client, SigningKey key, Dictionary<string, string> form)
     {
-        var now = time.GetUtcNow();
         form[Names.ClientAssertion.TypeParameter] = Names.ClientAssertion.JwtBearer;
-        form[Names.ClientAssertion.Parameter] = key.Sign(Names.Types.ClientAuthentication, json =>
+        form[Names.ClientAssertion.Parameter] = Assert(i, client, key);
+        return form;
+    }
+
+    /// <summary>A fresh client assertion.</summary>
+    public string Assert(int i, string client, SigningKey key)
+    {
+        var now = time.GetUtcNow();
+        return key.Sign(Names.Types.ClientAuthentication, json =>
         {
             json.WriteString("iss", client);
             json.WriteString("sub", client);
@@ -44,7 +51,6 @@ internal sealed class TokenRequests(string issuer, TimeProvider time)
             json.WriteNumber("exp", now.AddMinutes(4).ToUnixTimeSeconds());
             json.WriteString("jti", Id.New($"b{i}_", now));
         });
-        return form;
     }
 
     private static string Line(string? proof, Dictionary<string, string> form) =>
