@@ -18,4 +18,5 @@ builder.Services.AddMcpGuard(options =>
 
 WebApplication app = builder.Build();
 app.MapGuardedMcp("/mcp");
+app.MapMcpGuardHealth();
 app.Run();
