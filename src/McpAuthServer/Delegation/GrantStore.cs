@@ -1,3 +1,5 @@
+using System.Data.Common;
+using McpAuth.Protocol;
 using McpAuth.Protocol.Json;
 using McpAuth.Protocol.ToolCalls;
 using McpAuthServer.Storage;
@@ -15,17 +17,35 @@ internal sealed class GrantStore(IReadStore store)
 
     private static readonly Sql ById = new("select id, task_id, user_id, authority, lineage from grants where id = @id");
 
-    public Task<GrantRecord?> Find(string id, CancellationToken cancel) =>
-        store.First(ById.With(id), r => (GrantRecord?)new GrantRecord(
-            r.GetString(0), r.GetString(1), r.IsDBNull(2) ? null : r.GetString(2),
-            Authority.Parse(StrictJson.Parse(r.GetString(3), TaskRecord.AuthorityLimits).Value).Value,
-            r.GetString(4).Split(' ', StringSplitOptions.RemoveEmptyEntries)), cancel);
+    private readonly Remembered<GrantRecord> known = new();
+
+    public async ValueTask<GrantRecord?> Find(string id, CancellationToken cancel)
+    {
+        if (known.Find(id) is { } grant)
+            return grant;
+        return await store.First(ById.With(id), Read, cancel) is { } found ? known.Add(id, found) : null;
+    }
+
+    private static GrantRecord? Read(DbDataReader r) => new(
+        r.GetString(0), r.GetString(1), r.IsDBNull(2) ? null : r.GetString(2), Authority.Parse(StrictJson.Parse(r.GetString(3), TaskRecord.AuthorityLimits).Value).Value,
+        r.GetString(4).Split(' ', StringSplitOptions.RemoveEmptyEntries));
 }
 
 /// <summary>Reads agent instances.</summary>
 internal sealed class InstanceStore(IReadStore store)
 {
     private static readonly Sql ById = new("select id, jkt, workload, assurance, expires_at, state from instances where id = @id");
+
+    private readonly Remembered<InstanceContext> known = new();
+
+    /// <summary>What a token says of an instance. It may have been renewed or ended since: the issuing unit asks for its state.</summary>
+    public async ValueTask<InstanceContext?> FindContext(string id, DateTimeOffset now, CancellationToken cancel)
+    {
+        // Near its end it is read again, so that a renewal does not go unseen and shorten tokens.
+        if (known.Find(id) is { } context && context.Expires > now + Limits.AccessToken)
+            return context;
+        return await Find(id, cancel) is { } found ? known.Add(id, found) : null;
+    }
 
     public Task<InstanceContext?> Find(string id, CancellationToken cancel) =>
         store.First(ById.With(id), r => (InstanceContext?)new InstanceContext(
