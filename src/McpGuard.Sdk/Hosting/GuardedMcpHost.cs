@@ -45,8 +45,7 @@ internal sealed class GuardedMcpHost
         await using var transport = new StreamableHttpServerTransport(logging) { Stateless = true };
         await using McpServer server = McpServer.Create(transport, options, logging, context.RequestServices);
         using LiveCall call = live.Enter(context, admission.Caller.Token);
-        using var stop = CancellationTokenSource.CreateLinkedTokenSource(call.Stop);
-        Task running = server.RunAsync(stop.Token);
+        Task running = server.RunAsync(call.Stop);
         try
         {
             await Post(context, transport, admission, call.Stop);
@@ -62,7 +61,8 @@ internal sealed class GuardedMcpHost
         finally
         {
             Unrun(admission, "not_run");
-            await stop.CancelAsync();
+            // With no more messages to come the server ends by itself; cancelling it would cost an exception at every request.
+            await transport.DisposeAsync();
             await running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }

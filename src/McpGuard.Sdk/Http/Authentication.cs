@@ -62,11 +62,11 @@ internal sealed partial class Authentication : IDisposable
             });
         }
 
-        TokenHash hash = TokenHash.Of(presented.Value);
+        TokenHash hash = TokenHash.Of(presented.Value.Span);
         ValidatedToken? token = keys.Usable ? tokens.Find(hash) : null;
         if (token is null)
         {
-            if (!(await reader.Read(presented.Value, cancellationToken)).TryGet(out token, out fault))
+            if (!(await reader.Read(presented.Value.ToString(), cancellationToken)).TryGet(out token, out fault))
                 return (null, fault.Code == IssuerKeys.Unavailable ? Unavailable(fault.Code) : Invalid(presented, fault.Code));
             tokens.Add(hash, token);
         }
@@ -81,7 +81,7 @@ internal sealed partial class Authentication : IDisposable
     {
         if (token.Jkt is null) return presented.Dpop ? Invalid(presented, "bearer_as_dpop", token.Jti) : null;
         if (!presented.Dpop) return new(StatusCodes.Status401Unauthorized, resource.InvalidBound, "bound_as_bearer", token.Jti);
-        if (!DpopProof.Read(request.Headers[Names.Dpop.Header], request.Method, resource.Uri, presented.Value, time.GetUtcNow()).TryGet(out DpopProof? proof, out Fault? fault))
+        if (!DpopProof.Read(request.Headers[Names.Dpop.Header], request.Method, resource.Uri, presented.Value.ToString(), time.GetUtcNow()).TryGet(out DpopProof? proof, out Fault? fault))
             return Proof("dpop_" + fault.Code);
         if (!string.Equals(proof.Thumbprint, token.Jkt, StringComparison.Ordinal)) return Proof("dpop_other_key");
         // A proof made before this process started may have been seen by its predecessor, whose memory is gone.
@@ -107,7 +107,7 @@ internal sealed partial class Authentication : IDisposable
         try
         {
             GuardChannel channel = await connection.Channel(cancellationToken);
-            IntrospectionResponse answer = await channel.Introspect(presented.Value, cancellationToken).WaitAsync(AskFor, time, cancellationToken);
+            IntrospectionResponse answer = await channel.Introspect(presented.Value.ToString(), cancellationToken).WaitAsync(AskFor, time, cancellationToken);
             return answer.Active && (answer.Jti is null || answer.Jti == token.Jti)
                 ? (new Caller(token, Confirmed: true), null) : (null, Invalid(presented, Names.Reasons.Revoked, token.Jti));
         }
