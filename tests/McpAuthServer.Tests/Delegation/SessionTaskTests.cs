@@ -47,17 +47,17 @@ public sealed class SessionTaskTests(TestServer server) : IClassFixture<TestServ
     }
 
     [Theory]
-    [InlineData(23.9)]
-    [InlineData(24.0)]
-    [InlineData(48.0)]
-    public async Task SessionTask_AtItsEnd_IsReplaced(double hours)
+    [InlineData(54)]
+    [InlineData(60)]
+    [InlineData(25 * 60)]
+    public async Task SessionTask_AtItsEnd_IsReplaced(int minutes)
     {
         var s = await server.ScenarioAsync();
         var before = await TaskAsync(s);
         server.Time.Set(server.Time.GetUtcNow() + TimeSpan.FromHours(23));
         Assert.Equal(before, await TaskAsync(s));
 
-        server.Time.Set(server.Time.GetUtcNow() + TimeSpan.FromHours(hours - 23) + TimeSpan.FromMinutes(2));
+        server.Time.Set(server.Time.GetUtcNow() + TimeSpan.FromMinutes(minutes + 2));
         var token = await (await s.ServiceTokenAsync()).ReadAsync(ProtocolJson.Default.TokenResponse);
 
         // Its token still has its whole life: the task is replaced a token's life before its own end.

@@ -197,7 +197,7 @@ public sealed class ClientCredentialsTests(TestServer server) : IClassFixture<Te
     [InlineData("beyond the running task", Names.Errors.InvalidAuthorizationDetails)]
     [InlineData("no JSON", Names.Errors.InvalidAuthorizationDetails)]
     [InlineData("a member twice", Names.Errors.InvalidAuthorizationDetails)]
-    [InlineData("another location than the resource", Names.Errors.InvalidAuthorizationDetails)]
+    [InlineData("another location than the resource", Names.Errors.InvalidTarget)]
     [InlineData("a scope beyond the details", Names.Errors.InvalidScope)]
     [Trait("Spec", "RFC9396-5")]
     public async Task Agent_AskingForWhatItMayNot_IsRefused(string what, string error)

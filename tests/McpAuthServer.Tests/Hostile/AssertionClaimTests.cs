@@ -46,7 +46,7 @@ public sealed class AssertionClaimTests(TestServer server) : IClassFixture<TestS
         ["jti of 513"] = ((c, _) => c["jti"] = new string('j', 513), "malformed"),
     };
 
-    private static readonly Dictionary<string, (Action<JsonObject, Scenario> Change, string Reason)> Names77 = new()
+    private static readonly Dictionary<string, (Action<JsonObject, Scenario> Change, string Reason)> Parties = new()
     {
         ["iss another client"] = ((c, s) => c["iss"] = s.ServiceClient, "client_mismatch"),
         ["sub another client"] = ((c, s) => c["sub"] = s.ServiceClient, "client_mismatch"),
@@ -54,16 +54,16 @@ public sealed class AssertionClaimTests(TestServer server) : IClassFixture<TestS
         ["no iss"] = ((c, _) => c.Remove("iss"), "client_mismatch"),
         ["no sub"] = ((c, _) => c.Remove("sub"), "client_mismatch"),
         ["iss and sub lists"] = ((c, _) => (c["iss"], c["sub"]) = (new JsonArray("x"), new JsonArray("x")), "client_mismatch"),
-        ["both an unknown client"] = ((c, _) => c["iss"] = c["sub"] = "nobody", "unknown_client"),
-        ["both an unknown guard"] = ((c, _) => c["iss"] = c["sub"] = "grd_nobody", "unknown_client"),
-        ["both a client with a secret"] = ((c, s) => c["iss"] = c["sub"] = s.ServiceClient, "wrong_method"),
-        ["both the issuer"] = ((c, _) => c["iss"] = c["sub"] = TestServer.Issuer, "unknown_client"),
-        ["other case"] = ((c, s) => c["iss"] = c["sub"] = s.Agent.ClientId.ToUpperInvariant(), "unknown_client"),
+        ["both an unknown client"] = ((c, _) => Both(c, "nobody"), "unknown_client"),
+        ["both an unknown guard"] = ((c, _) => Both(c, "grd_nobody"), "unknown_client"),
+        ["both a client with a secret"] = ((c, s) => Both(c, s.ServiceClient), "wrong_method"),
+        ["both the issuer"] = ((c, _) => Both(c, TestServer.Issuer), "unknown_client"),
+        ["other case"] = ((c, s) => Both(c, s.Agent.ClientId.ToUpperInvariant()), "unknown_client"),
     };
 
     public static TheoryData<string, string> AudienceCases => Door.Times(Audiences.Keys);
     public static TheoryData<string, string> TimeCases => Door.Times(Times.Keys);
-    public static TheoryData<string, string> NameCases => Door.Times(Names77.Keys);
+    public static TheoryData<string, string> NameCases => Door.Times(Parties.Keys);
     public static TheoryData<string> Doors => [.. Door.All];
 
     [Theory]
@@ -94,7 +94,7 @@ public sealed class AssertionClaimTests(TestServer server) : IClassFixture<TestS
     [MemberData(nameof(NameCases))]
     [Trait("Attack", "77")]
     [Trait("Spec", "RFC7523-3")]
-    public Task ClientAssertion_IssuerSubjectAndClientNotOne_IsNoClient(string names, string door) => RefusedAsync(Names77[names], door);
+    public Task ClientAssertion_IssuerSubjectAndClientNotOne_IsNoClient(string names, string door) => RefusedAsync(Parties[names], door);
 
     [Theory]
     [MemberData(nameof(Doors))]
@@ -162,6 +162,8 @@ public sealed class AssertionClaimTests(TestServer server) : IClassFixture<TestS
 
         Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
     }
+
+    private static void Both(JsonObject claims, string client) => (claims["iss"], claims["sub"]) = (client, client);
 
     private static long Now(Scenario s) => s.Server.Time.GetUtcNow().ToUnixTimeSeconds();
 
