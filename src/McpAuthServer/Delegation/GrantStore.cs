@@ -1,4 +1,3 @@
-using System.Data.Common;
 using McpAuth.Protocol;
 using McpAuth.Protocol.Json;
 using McpAuth.Protocol.ToolCalls;
