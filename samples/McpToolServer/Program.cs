@@ -1,8 +1,7 @@
-using McpGuard.Sdk;
 using McpToolServer;
 
 WebApplicationBuilder builder = WebApplication.CreateBuilder(args);
-IConfiguration settings = builder.Configuration;
+ConfigurationManager settings = builder.Configuration;
 
 // The tools, as with any MCP server.
 builder.Services.AddSingleton(new Folder(settings["Files:Root"] ?? throw new InvalidOperationException("Files:Root is not set.")));
@@ -19,4 +18,5 @@ builder.Services.AddMcpGuard(options =>
 
 WebApplication app = builder.Build();
 app.MapGuardedMcp("/mcp");
+app.MapMcpGuardHealth();
 app.Run();

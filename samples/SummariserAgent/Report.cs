@@ -51,15 +51,19 @@ internal sealed class Report
 
     public void Story(TaskStory story)
     {
-        var table = new Table().Border(TableBorder.Simple).AddColumns("ms", "event", "outcome", "tool", "reason", "token", "id");
+        var table = new Table().Border(TableBorder.Simple).AddColumns("ms", "event", "outcome", "tool", "reason", "token");
         table.Columns[0].RightAligned();
-        long start = story.Events.Count > 0 ? story.Events[0].Time : 0;
-        foreach (AuditEvent e in story.Events)
+        // On a narrow terminal only the reason gives way.
+        foreach (TableColumn column in table.Columns.Where((_, i) => i != 4)) column.NoWrap();
+        // The log has them in the order of their arrival; guards deliver in batches, so their records come a little later than they happened.
+        AuditEvent[] events = [.. story.Events.OrderBy(e => e.Time)];
+        long start = events.Length > 0 ? events[0].Time : 0;
+        foreach (AuditEvent e in events)
         {
             string colour = e.Outcome is "allow" or "success" ? "green" : "red";
             table.AddRow(
                 new Text((e.Time - start).ToString(CultureInfo.InvariantCulture)), new Text(e.Type), new Text(e.Outcome, Style.Parse(colour)),
-                new Text(e.Tool ?? ""), new Text(e.Reason ?? ""), new Text(Short(e.Jti)), new Text(Short(e.Id)));
+                new Text(e.Tool ?? ""), new Text(e.Reason ?? ""), new Text(Short(e.Jti)));
         }
         console.Write(table);
     }
@@ -67,5 +71,5 @@ internal sealed class Report
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     // The end of a time-ordered id is what differs.
-    private static string Short(string? id) => id is { Length: > 16 } ? $"{id[..4]}…{id[^6..]}" : id ?? "";
+    private static string Short(string? id) => id is { Length: > 16 } ? $"…{id[^6..]}" : id ?? "";
 }

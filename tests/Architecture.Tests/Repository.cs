@@ -30,7 +30,7 @@ internal static partial class Repository
         }
     }
 
-    public static IEnumerable<string> Projects() => new[] { "src", "samples", "tests", "bench" }
+    public static IEnumerable<string> Projects() => new[] { "src", "samples", "tests", "benchmarks" }
         .SelectMany(Files).Where(f => f.EndsWith(".csproj", StringComparison.Ordinal)).Order(StringComparer.Ordinal);
 
     public static string Read(string file) => File.ReadAllText(Path.Combine(Root, file));

@@ -52,10 +52,13 @@ internal sealed class SubsetRule
         _ => false,
     };
 
-    // A bound may be missing only where the parent's is; where both are equal, the child's may include it only if the parent's does.
+    // A bound may be missing only where the parent's is.
     private static bool NotBelow(Bound? child, Bound? parent) =>
-        parent is null || child is not null && child.Value.CompareTo(parent.Value) is var order && (order > 0 || order == 0 && (parent.Inclusive || !child.Inclusive));
+        parent is null || child is not null && AsTight(child.Value.CompareTo(parent.Value), child, parent);
 
     private static bool NotAbove(Bound? child, Bound? parent) =>
-        parent is null || child is not null && child.Value.CompareTo(parent.Value) is var order && (order < 0 || order == 0 && (parent.Inclusive || !child.Inclusive));
+        parent is null || child is not null && AsTight(parent.Value.CompareTo(child.Value), child, parent);
+
+    // Where both bounds are one number, the child may include it only if the parent does.
+    private static bool AsTight(int inward, Bound child, Bound parent) => inward > 0 || inward == 0 && (parent.Inclusive || !child.Inclusive);
 }

@@ -22,7 +22,7 @@ internal static class InstancesEndpoint
 
     public static void MapInstancesEndpoint(this IEndpointRouteBuilder routes)
     {
-        routes.MapPost(Names.Paths.Instances, AttestAsync);
+        routes.Map(Names.Paths.Instances, AttestAsync);
         routes.MapDelete(Names.Paths.Instances + "/{id}", EndAsync);
     }
 

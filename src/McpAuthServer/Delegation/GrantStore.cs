@@ -1,3 +1,4 @@
+using McpAuth.Protocol;
 using McpAuth.Protocol.Json;
 using McpAuth.Protocol.ToolCalls;
 using McpAuthServer.Storage;
@@ -34,6 +35,17 @@ internal sealed class GrantStore(IReadStore store)
 internal sealed class InstanceStore(IReadStore store)
 {
     private static readonly Sql ById = new("select id, jkt, workload, assurance, expires_at, state from instances where id = @id");
+
+    private readonly Remembered<InstanceContext> known = new();
+
+    /// <summary>What a token says of an instance. It may have been renewed or ended since: the issuing unit asks for its state.</summary>
+    public async ValueTask<InstanceContext?> FindContext(string id, DateTimeOffset now, CancellationToken cancel)
+    {
+        // Near its end it is read again, so that a renewal does not go unseen and shorten tokens.
+        if (known.Find(id) is { } context && context.Expires > now + Limits.AccessToken)
+            return context;
+        return await Find(id, cancel) is { } found ? known.Add(id, found) : null;
+    }
 
     public Task<InstanceContext?> Find(string id, CancellationToken cancel) =>
         store.First(ById.With(id), r => (InstanceContext?)new InstanceContext(

@@ -121,7 +121,7 @@ internal sealed class IssueUnit(Issuance plan, string node) : Unit<IssueResult>
         };
         return tx.Run(insert.With(
             plan.GrantId, plan.ParentGrant, plan.TaskId, plan.Who.Agent, plan.Who.Instance, plan.Who.User, plan.Who.Client, plan.Target.Id,
-            plan.Authority.ToJson(), string.Join(' ', plan.Who.Chain), string.Join(' ', plan.Lineage), plan.Who.Chain.Count,
+            plan.AuthorityJson, string.Join(' ', plan.Who.Chain), string.Join(' ', plan.Lineage), plan.Who.Chain.Count,
             now, plan.TaskExpires.ToUnixTimeMilliseconds(), tokenExp)) == 1;
     }
 

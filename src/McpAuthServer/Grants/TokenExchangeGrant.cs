@@ -48,7 +48,7 @@ internal sealed class TokenExchangeGrant(
             return OAuthError.InvalidRequest("The presenter is not this client's agent.", Names.Reasons.ActorUnauthorized);
         if (!agent.Active)
             return OAuthError.InvalidRequest("The agent is not active.", Names.Reasons.AgentSuspended);
-        if (presenter.Instance is not { } instanceId || await instances.Find(instanceId, cancel) is not { } instance)
+        if (presenter.Instance is not { } instanceId || await instances.FindContext(instanceId, request.Now, cancel) is not { } instance)
             return OAuthError.InvalidRequest("The presenter's instance is unknown.", Names.Reasons.InstanceEnded);
 
         var details = request.Details();
@@ -155,7 +155,7 @@ internal sealed class TokenExchangeGrant(
         foreach (var agent in subject.Chain.Append(subject.Subject).Where(id => id.StartsWith(Id.Agent, StringComparison.Ordinal)))
             if (request.Registry.Agents.GetValueOrDefault(agent) is not { Active: true })
                 return (OAuthError.InvalidRequest("An agent in the chain is not active.", Names.Reasons.AgentSuspended), default);
-        if (await grants.Find(subject.Grant, cancel) is not { } grant || await tasks.Find(subject.Task, cancel) is not { } task)
+        if (await grants.Find(subject.Grant, cancel) is not { } grant || await tasks.FindTerms(subject.Task, cancel) is not { } task)
             return (OAuthError.InvalidRequest("The subject token's grant is unknown.", Names.Reasons.Revoked), default);
         return (null, (grant, task, target));
     }

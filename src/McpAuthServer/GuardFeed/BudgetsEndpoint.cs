@@ -39,7 +39,7 @@ internal static class BudgetsEndpoint
         var limits = new List<(string Task, long Limit)>();
         foreach (var (id, _) in await tasks.Lineage(task, cancel))
         {
-            var held = (await tasks.Find(id, cancel))!.Authority.At(caller.Server.Resource)?.Tools.GetValueOrDefault(body.Tool)?.MaxCalls;
+            var held = (await tasks.FindTerms(id, cancel))!.Authority.At(caller.Server.Resource)?.Tools.GetValueOrDefault(body.Tool)?.MaxCalls;
             var narrowed = id == task ? grant.Authority.At(caller.Server.Resource)?.Tools.GetValueOrDefault(body.Tool)?.MaxCalls : null;
             if ((held, narrowed) is not (null, null))
                 limits.Add((id, Math.Min(held ?? long.MaxValue, narrowed ?? long.MaxValue)));

@@ -18,7 +18,9 @@ internal sealed record CompletedEntry(PresentedEntry Entry, AuditEvent? Event, s
     public static CompletedEntry From(PresentedEntry entry, AuditEvent? issued, GuardCaller caller)
     {
         var e = entry.Event;
-        if (!Types.Contains(e.Type) || !e.Id.StartsWith(Id.Event, StringComparison.Ordinal) || e.Id.Length > 64)
+        // A decision's event carries the decision's own id, which the denied caller was told.
+        var prefix = e.Type == AuditTypes.CallDecided ? Id.Decision : Id.Event;
+        if (!Types.Contains(e.Type) || !e.Id.StartsWith(prefix, StringComparison.Ordinal) || e.Id.Length > 64)
             return new(entry, null, "unknown_type");
         if (e.Jti is not null && (issued is null || issued.Resource != caller.Server.Resource))
             return new(entry, null, "foreign_jti");

@@ -61,15 +61,15 @@ internal sealed class StreamDirectory(IReadStore store)
 {
     private static readonly Sql Owner = new("select guard_id from guard_streams where id = @id");
 
-    private readonly System.Collections.Concurrent.ConcurrentDictionary<string, string> owners = new(StringComparer.Ordinal);
+    private readonly Remembered<string> owners = new();
 
     public async Task<bool> BelongsAsync(string stream, string guard, CancellationToken cancel)
     {
-        if (owners.TryGetValue(stream, out var owner))
+        if (owners.Find(stream) is { } owner)
             return owner == guard;
         if (await store.First(Owner.With(stream), r => r.GetString(0), cancel) is not { } found)
             return false;
-        return (owners[stream] = found) == guard;
+        return owners.Add(stream, found) == guard;
     }
 }
 

@@ -1,9 +1,6 @@
 using System.Data.Common;
-using System.Text;
-using System.Text.Json;
 using McpAuth.Protocol;
 using McpAuth.Protocol.Jose;
-using McpAuth.Protocol.Json;
 using McpAuthServer.Storage;
 using GrantedAuthority = McpAuth.Protocol.ToolCalls.Authority;
 
@@ -77,28 +74,4 @@ internal sealed class RegistryReader(IReadStore store)
 
     private static T Stored<T>(Result<T> result) =>
         result.TryGet(out var value, out var fault) ? value : throw new InvalidDataException($"The registry holds a value that does not read: {fault}");
-}
-
-/// <summary>How lists stand in a text column: a JSON array in ordinal order, so that equal sets are equal text.</summary>
-internal static class StoredText
-{
-    public static string FromSet(IEnumerable<string> values) =>
-        JsonSerializer.Serialize(values.Order(StringComparer.Ordinal).ToArray(), StoredTextJson.Default.StringArray);
-
-    public static IReadOnlySet<string> ToSet(string text) =>
-        JsonSerializer.Deserialize(text, StoredTextJson.Default.StringArray)!.ToHashSet(StringComparer.Ordinal);
-
-    public static JsonElement Json(string text) =>
-        StrictJson.Parse(Encoding.UTF8.GetBytes(text), new JsonLimits(Limits.GuardBody)).TryGet(out var json, out var fault)
-            ? json : throw new InvalidDataException($"The registry holds a value that does not read: {fault}");
-}
-
-[System.Text.Json.Serialization.JsonSerializable(typeof(string[]))]
-internal sealed partial class StoredTextJson : System.Text.Json.Serialization.JsonSerializerContext;
-
-/// <summary>States of agents, clients and tool servers, and of tools.</summary>
-internal static class RegistryState
-{
-    public const string Active = "active", Suspended = "suspended", Retired = "retired";
-    public const string New = "new", Approved = "approved", Drifted = "drifted";
 }

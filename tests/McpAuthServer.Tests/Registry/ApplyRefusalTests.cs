@@ -4,15 +4,11 @@ using McpAuth.Protocol.Audit;
 namespace McpAuthServer.Tests.Registry;
 
 /// <summary>Everything an apply file is refused for: the fault names its place, and nothing is applied.</summary>
-public sealed class ApplyRefusalTests : IAsyncLifetime
+public sealed class ApplyRefusalTests : RegistrySuite
 {
     private const string Hash = "\"3q2-7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"";
 
-    private RegistryHarness registry = null!;
-
-    public async Task InitializeAsync() => registry = await RegistryHarness.Create();
-
-    public async Task DisposeAsync() => await registry.DisposeAsync();
+    private protected override bool OnPostgres => false;
 
     [Theory]
     // Unknown members, at every level.
@@ -153,16 +149,20 @@ public sealed class ApplyRefusalTests : IAsyncLifetime
         "$.agents[0].ceiling[0].tools.refund.args.amount.constraint_type")]
     [InlineData("clients[1].authority[0].tools.read_order.max_calls", "-1", "invalid_authorization_details",
         "$.clients[1].authority[0].tools.read_order.max_calls")]
+    [Trait("Spec", "RFC8707-2")]
+    [Trait("Spec", "RFC6749-4.4")]
+    [Trait("Spec", "RFC9068-5")]
+    [Trait("Spec", "RFC3339-5.6")]
     public async Task Apply_OneFault_IsRefusedWithItsPathAndNothingIsApplied(string place, string? json, string code, string path)
     {
-        var before = await registry.Dump();
-        var outcome = await registry.File(ApplyFile.With(place, json));
+        var before = await Registry.Dump();
+        var outcome = await Registry.File(ApplyFile.With(place, json));
 
         var fault = Assert.Single(outcome.Faults);
         Assert.Equal((code, path), (fault.Code, fault.Path));
         Assert.Equal(0, outcome.Changed);
-        Assert.Equal(before, await registry.Dump());
-        var e = Assert.Single(await registry.Events());
+        Assert.Equal(before, await Registry.Dump());
+        var e = Assert.Single(await Registry.Events());
         Assert.Equal((AuditTypes.AdminApplied, "refused", code), (e.Type, e.Outcome, e.Reason));
     }
 
@@ -181,12 +181,12 @@ public sealed class ApplyRefusalTests : IAsyncLifetime
     [InlineData("tool_servers[0].tools[0].name", null, "missing_member", "$.tool_servers[0].tools[0].name")]
     public async Task Apply_UnreadableIdentifier_IsReportedFirst(string place, string? json, string code, string path)
     {
-        var before = await registry.Dump();
-        var outcome = await registry.File(ApplyFile.With(place, json));
+        var before = await Registry.Dump();
+        var outcome = await Registry.File(ApplyFile.With(place, json));
 
         Assert.Equal((code, path), (outcome.Faults[0].Code, outcome.Faults[0].Path));
         Assert.All(outcome.Faults.Skip(1), f => Assert.Equal("unknown_reference", f.Code));
-        Assert.Equal(before, await registry.Dump());
+        Assert.Equal(before, await Registry.Dump());
     }
 
     [Theory]
@@ -203,17 +203,17 @@ public sealed class ApplyRefusalTests : IAsyncLifetime
     [InlineData("null", "wrong_type", "$")]
     public async Task Apply_NotStrictJson_IsRefused(string text, string code, string path)
     {
-        var outcome = await registry.File(text);
+        var outcome = await Registry.File(text);
 
         var fault = Assert.Single(outcome.Faults);
         Assert.Equal((code, path), (fault.Code, fault.Path));
-        Assert.Equal("refused", Assert.Single(await registry.Events()).Outcome);
+        Assert.Equal("refused", Assert.Single(await Registry.Events()).Outcome);
     }
 
     [Fact]
     public async Task Apply_SeveralRepeatedMembers_AreAllReported()
     {
-        var outcome = await registry.File("""{"users":[{"id":"usr_1","Id":"usr_2"},{"name":"a","name":"b"}],"USERS":[]}""");
+        var outcome = await Registry.File("""{"users":[{"id":"usr_1","Id":"usr_2"},{"name":"a","name":"b"}],"USERS":[]}""");
 
         Assert.Equal(["$.users[0].Id", "$.users[1].name", "$.USERS"], outcome.Faults.Select(f => f.Path));
     }
@@ -226,45 +226,45 @@ public sealed class ApplyRefusalTests : IAsyncLifetime
             .With("clients[1].secret", "\"short\"").With("tool_servers[1].resource", "\"ftp://x/\"").With("edges[0].to.tools[0]", "\"nothing\"")
             .With("agents[0].ceiling[0].tools.shred", "{}").With("groups[0].name", "[]");
 
-        var outcome = await registry.File(file);
+        var outcome = await Registry.File(file);
 
         Assert.Equal(
             ["$.agents[0].ceiling[0].tools.shred", "$.agents[1].max_task_seconds", "$.agents[1].owner", "$.clients[1].secret", "$.edges[0].to.tools[0]",
                 "$.groups[0].name", "$.tool_servers[1].resource", "$.users[0].colour"],
             outcome.Faults.Select(f => f.Path!).Order(StringComparer.Ordinal));
-        Assert.Equal(8, (int)Assert.Single(await registry.Events()).Data!["faults"]!);
+        Assert.Equal(8, (int)Assert.Single(await Registry.Events()).Data!["faults"]!);
     }
 
     [Fact]
     public async Task Apply_ResourceOfARegisteredServerChanged_IsRefused()
     {
-        await registry.Applied(ApplyFile.Full());
-        var before = await registry.Dump();
+        await Registry.Applied(ApplyFile.Full());
+        var before = await Registry.Dump();
 
-        var outcome = await registry.File(ServerOnly("srv_files", "https://files.example/v2"));
+        var outcome = await Registry.File(ServerOnly("srv_files", "https://files.example/v2"));
 
         Assert.Equal(("conflict", "$.tool_servers[0].resource"), (Assert.Single(outcome.Faults).Code, outcome.Faults[0].Path));
-        Assert.Equal(before, await registry.Dump());
+        Assert.Equal(before, await Registry.Dump());
     }
 
     [Fact]
     public async Task Apply_ResourceOfAnotherRegisteredServer_IsRefused()
     {
-        await registry.Applied(ApplyFile.Full());
+        await Registry.Applied(ApplyFile.Full());
 
-        var outcome = await registry.File(ServerOnly("srv_impostor", "https://files.example/mcp"));
+        var outcome = await Registry.File(ServerOnly("srv_impostor", "https://files.example/mcp"));
 
         Assert.Equal(("conflict", "$.tool_servers[0].resource"), (Assert.Single(outcome.Faults).Code, outcome.Faults[0].Path));
-        Assert.DoesNotContain("srv_impostor", await registry.Dump(), StringComparison.Ordinal);
+        Assert.DoesNotContain("srv_impostor", await Registry.Dump(), StringComparison.Ordinal);
     }
 
     [Fact]
     public async Task Apply_EnrolmentSecretOfAnotherRegisteredServer_IsRefused()
     {
-        await registry.Applied(ApplyFile.Full());
+        await Registry.Applied(ApplyFile.Full());
         var file = ServerOnly("srv_third", "https://third.example/mcp").With("tool_servers[0].enrolment_secrets", $"[\"{ApplyFile.EnrolmentSecret}\"]");
 
-        var outcome = await registry.File(file);
+        var outcome = await Registry.File(file);
 
         Assert.Equal(("conflict", "$.tool_servers[0].enrolment_secrets[0]"), (Assert.Single(outcome.Faults).Code, outcome.Faults[0].Path));
     }
@@ -272,7 +272,7 @@ public sealed class ApplyRefusalTests : IAsyncLifetime
     [Fact]
     public async Task Apply_ReferencesToWhatIsRegistered_AreKnown()
     {
-        await registry.Applied(ApplyFile.Full());
+        await Registry.Applied(ApplyFile.Full());
         var file = JsonNode.Parse("""
             {"agents":[{"id":"agt_new","name":"New","owner":"usr_bob","purpose":"p","hand_off_to":["agt_refunds"],
               "ceiling":[{"type":"mcp_tool_call","locations":["https://files.example/mcp"],"tools":{"refund":{}}}]}],
@@ -281,7 +281,7 @@ public sealed class ApplyRefusalTests : IAsyncLifetime
              "edges":[{"from":{"server":"srv_ledger","tool":"post"},"to":{"server":"srv_files","tools":["read_order"]}}]}
             """)!;
 
-        Assert.Equal(4, await registry.Applied(file));
+        Assert.Equal(4, await Registry.Applied(file));
     }
 
     private static JsonObject ServerOnly(string id, string resource) => new()

@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.Json.Nodes;
 using McpAuth.Protocol.Audit;
 using McpAuth.Protocol.Jose;
+using McpAuth.Testing;
 using McpAuthServer.Keys;
 using McpAuthServer.Registry.Apply;
 using GrantedAuthority = McpAuth.Protocol.ToolCalls.Authority;
@@ -9,20 +10,14 @@ using GrantedAuthority = McpAuth.Protocol.ToolCalls.Authority;
 namespace McpAuthServer.Tests.Registry;
 
 /// <summary>What applying a file does to the registry and writes to the audit log.</summary>
-public sealed class RegistryApplyTests : IAsyncLifetime
+public abstract class RegistryApplyTests : RegistrySuite
 {
-    private RegistryHarness registry = null!;
-
-    public async Task InitializeAsync() => registry = await RegistryHarness.Create();
-
-    public async Task DisposeAsync() => await registry.DisposeAsync();
-
-    [Fact]
+    [SuiteFact]
     public async Task Apply_FullFile_IsWhatTheSnapshotHolds()
     {
-        Assert.Equal(16, await registry.Applied(ApplyFile.Full()));
+        Assert.Equal(16, await Registry.Applied(ApplyFile.Full()));
 
-        var snapshot = await registry.Snapshot();
+        var snapshot = await Registry.Snapshot();
         Assert.Equal(2, snapshot.Version);
 
         var agent = snapshot.Agents["agt_refunds"];
@@ -53,34 +48,34 @@ public sealed class RegistryApplyTests : IAsyncLifetime
         var edge = Assert.Single(snapshot.Edges);
         Assert.Equal(("srv_files", "refund", "srv_ledger"), (edge.FromServer, edge.FromTool, edge.ToServer));
         Assert.Equal(["post"], edge.ToTools);
-        Assert.Equal(["usr_ada|Ada|ada@example.com|1", "usr_bob|Bob|null|1"], await registry.Query("select id, name, email, enabled from users order by id"));
-        Assert.Equal(["grp_support|usr_ada"], await registry.Query("select group_id, user_id from group_members"));
-        Assert.Equal(["1798761600000"], await registry.Query("select review_at from agents where id = 'agt_refunds'"));
+        Assert.Equal(["usr_ada|Ada|ada@example.com|1", "usr_bob|Bob|null|1"], await Registry.Query("select id, name, email, enabled from users order by id"));
+        Assert.Equal(["grp_support|usr_ada"], await Registry.Query("select group_id, user_id from group_members"));
+        Assert.Equal(["1798761600000"], await Registry.Query("select review_at from agents where id = 'agt_refunds'"));
     }
 
-    [Fact]
+    [SuiteFact]
     public async Task Apply_SameFileAgain_ChangesNothingAndSaysSo()
     {
         var text = ApplyFile.Full().ToJsonString();
-        await registry.File(text);
-        var before = await registry.Dump();
-        registry.Time.Advance(TimeSpan.FromHours(1));
+        await Registry.File(text);
+        var before = await Registry.Dump();
+        Time.Advance(TimeSpan.FromHours(1));
 
         ApplyOutcome? again = null;
-        var events = await registry.EventsOf(async () => again = await registry.File(text));
+        var events = await Registry.EventsOf(async () => again = await Registry.File(text));
 
         Assert.Equal((0, true), (again!.Changed, again.Applied));
-        Assert.Equal(before, await registry.Dump());
+        Assert.Equal(before, await Registry.Dump());
         var e = Assert.Single(events);
         Assert.Equal((AuditTypes.AdminApplied, "success"), (e.Type, e.Outcome));
         Assert.Equal(0, (int)e.Data!["changed"]!);
         Assert.Equal("sha-256:" + Base64Url.Sha256(text), (string)e.Data["file_digest"]!);
     }
 
-    [Fact]
+    [SuiteFact]
     public async Task Apply_SameContentWrittenDifferently_ChangesNothing()
     {
-        await registry.Applied(ApplyFile.Full());
+        await Registry.Applied(ApplyFile.Full());
         var other = ApplyFile.Full();
         var hashes = other["clients"]![0]!["grant_types"]!.AsArray();
         var first = hashes[0];
@@ -89,18 +84,18 @@ public sealed class RegistryApplyTests : IAsyncLifetime
         other["agents"]![0]!["review_at"] = "2027-01-01T01:00:00.000+01:00";
         other["agents"]![0]!["max_task_seconds"] = 3.6e3;
 
-        Assert.Equal(0, await registry.Applied(other));
+        Assert.Equal(0, await Registry.Applied(other));
     }
 
-    [Fact]
+    [SuiteFact]
     public async Task Apply_OneMemberChanged_NamesThatMemberOnlyAndRaisesTheVersionOnce()
     {
-        await registry.Applied(ApplyFile.Full());
-        registry.Time.Advance(TimeSpan.FromSeconds(1));
+        await Registry.Applied(ApplyFile.Full());
+        Time.Advance(TimeSpan.FromSeconds(1));
 
         var changed = ApplyFile.Full().With("agents[1].purpose", "\"Reads more\"").With("clients[1].secret", "\"another-secret-0123456789-abcdefghi\"")
             .With("users[1].groups", "[\"grp_all\"]").With("tool_servers[0].tools[1].approval", "\"required\"").With("groups[1].name", "\"Everyone\"");
-        var events = await registry.EventsOf(() => registry.Applied(changed));
+        var events = await Registry.EventsOf(() => Registry.Applied(changed));
 
         Assert.Equal(
             ["group grp_all [\"name\"]", "user usr_bob [\"groups\"]", "agent agt_reader [\"purpose\"]", "client https://batch.example/job [\"secret\"]",
@@ -108,62 +103,62 @@ public sealed class RegistryApplyTests : IAsyncLifetime
             events.Where(e => e.Type == AuditTypes.AdminChanged).Select(e => $"{e.Data!["kind"]} {e.Data["id"]} {e.Data["members"]!.ToJsonString()}"));
         Assert.Equal(5, (int)events[^1].Data!["changed"]!);
         Assert.Equal(AuditTypes.AdminApplied, events[^1].Type);
-        var snapshot = await registry.Snapshot();
+        var snapshot = await Registry.Snapshot();
         Assert.Equal(3, snapshot.Version);
         Assert.Equal((2, 1), (snapshot.ToolServers["srv_files"].Manifest - 1, snapshot.ToolServers["srv_ledger"].Manifest - 1));
     }
 
-    [Fact]
+    [SuiteFact]
     public async Task Apply_WhatTheFileDoesNotName_Stays()
     {
-        await registry.Applied(ApplyFile.Full());
-        var before = await registry.Dump();
+        await Registry.Applied(ApplyFile.Full());
+        var before = await Registry.Dump();
 
-        Assert.Equal(0, await registry.Applied(new JsonObject()));
+        Assert.Equal(0, await Registry.Applied(new JsonObject()));
         var oneTool = ApplyFile.Full();
         foreach (var member in new[] { "users", "groups", "agents", "clients", "edges" })
             oneTool.Remove(member);
         oneTool.With("tool_servers[0].tools", "[]").With("tool_servers[0].enrolment_secrets", null);
 
-        Assert.Equal(0, await registry.Applied(oneTool));
-        Assert.Equal(before, await registry.Dump());
+        Assert.Equal(0, await Registry.Applied(oneTool));
+        Assert.Equal(before, await Registry.Dump());
     }
 
-    [Fact]
+    [SuiteFact]
     public async Task Apply_MemberLeftOutOfANamedEntry_GetsItsDefault()
     {
-        await registry.Applied(ApplyFile.Full());
+        await Registry.Applied(ApplyFile.Full());
 
-        await registry.Applied(ApplyFile.Full().With("agents[0].client_credentials", null).With("agents[0].hand_off_to", null)
+        await Registry.Applied(ApplyFile.Full().With("agents[0].client_credentials", null).With("agents[0].hand_off_to", null)
             .With("users[0].groups", null).With("users[0].email", null).With("clients[1].authority", null));
 
-        var snapshot = await registry.Snapshot();
+        var snapshot = await Registry.Snapshot();
         Assert.False(snapshot.Agents["agt_refunds"].ClientCredentials);
         Assert.Empty(snapshot.Agents["agt_refunds"].HandOffTo);
         Assert.True(snapshot.Clients["https://batch.example/job"].Authority.IsEmpty);
-        Assert.Empty(await registry.Query("select user_id from group_members"));
-        Assert.Equal(["null"], await registry.Query("select email from users where id = 'usr_ada'"));
+        Assert.Empty(await Registry.Query("select user_id from group_members"));
+        Assert.Equal(["null"], await Registry.Query("select email from users where id = 'usr_ada'"));
     }
 
-    [Fact]
+    [SuiteFact]
     public async Task Apply_FailureInTheMiddle_LeavesNothing()
     {
         // Users, agents and clients are written before the first tool server's key is wrapped, and that fails.
         var broken = new KeyEncryption(new byte[32]);
         broken.Dispose();
-        var before = await registry.Dump();
+        var before = await Registry.Dump();
 
         await Assert.ThrowsAsync<ObjectDisposedException>(() =>
-            new RegistryApply(registry.Log, broken, registry.Time).Apply(Encoding.UTF8.GetBytes(ApplyFile.Full().ToJsonString())));
+            new RegistryApply(Registry.Log, broken, Time).Apply(Encoding.UTF8.GetBytes(ApplyFile.Full().ToJsonString())));
 
-        Assert.Equal(before, await registry.Dump());
-        Assert.Empty(await registry.Events());
+        Assert.Equal(before, await Registry.Dump());
+        Assert.Empty(await Registry.Events());
     }
 
-    [Fact]
+    [SuiteFact]
     public async Task Apply_SeveralFiles_AreATransactionEachAndStopAtTheRefusedOne()
     {
-        using var directory = new McpAuth.Testing.TempDirectory();
+        using var directory = new TempDirectory();
         string[] files =
         [
             directory.Write("1.json", """{"users":[{"id":"usr_1","name":"One"}]}"""),
@@ -172,22 +167,22 @@ public sealed class RegistryApplyTests : IAsyncLifetime
             directory.Write("4.json", """{"users":[{"id":"usr_2","name":"Two"}]}"""),
         ];
 
-        var outcomes = await registry.Apply.ApplyFiles(files, CancellationToken.None);
+        var outcomes = await Registry.Apply.ApplyFiles(files, CancellationToken.None);
 
         Assert.Equal([true, true, false], outcomes.Select(o => o.Outcome.Applied));
         Assert.Equal(files[2], outcomes[2].File);
-        Assert.Equal(["usr_1"], await registry.Query("select id from users"));
-        Assert.Equal(["agt_1"], await registry.Query("select id from agents"));
+        Assert.Equal(["usr_1"], await Registry.Query("select id from users"));
+        Assert.Equal(["agt_1"], await Registry.Query("select id from agents"));
     }
 
-    [Fact]
+    [SuiteFact]
     [Trait("Attack", "92")]
     public async Task Apply_Secrets_AreInNoTableAndTheirHashesInNoEvent()
     {
-        await registry.Applied(ApplyFile.Full());
+        await Registry.Applied(ApplyFile.Full());
 
-        var dump = await registry.Dump();
-        var events = string.Join('\n', await registry.Query("select body from audit_events"));
+        var dump = await Registry.Dump();
+        var events = string.Join('\n', await Registry.Query("select body from audit_events"));
         foreach (var secret in new[] { ApplyFile.ClientSecret, ApplyFile.EnrolmentSecret })
         {
             Assert.DoesNotContain(secret, dump + events, StringComparison.Ordinal);
@@ -196,73 +191,73 @@ public sealed class RegistryApplyTests : IAsyncLifetime
         }
     }
 
-    [Fact]
+    [SuiteFact]
     public async Task Apply_RefusedSecret_IsNotQuoted()
     {
         var file = ApplyFile.With("clients[1].secret", "\"too-short-s3cret\"").With("tool_servers[0].enrolment_secrets[0]", "\"s3cret with spaces 0123456789-abcdefghij\"");
 
-        var outcome = await registry.File(file);
+        var outcome = await Registry.File(file);
 
         Assert.Equal(2, outcome.Faults.Count);
-        Assert.DoesNotContain("s3cret", string.Join('\n', outcome.Faults) + string.Join('\n', await registry.Query("select body from audit_events")), StringComparison.Ordinal);
+        Assert.DoesNotContain("s3cret", string.Join('\n', outcome.Faults) + string.Join('\n', await Registry.Query("select body from audit_events")), StringComparison.Ordinal);
     }
 
-    [Fact]
+    [SuiteFact]
     public async Task Apply_UsedEnrolmentSecret_IsNotArmedAgain()
     {
-        await registry.Applied(ApplyFile.Full());
-        await registry.Execute("update enrolment_secrets set used_at = @at, used_by = @by where hash = @hash", 5L, "grd_1", Base64Url.Sha256(ApplyFile.EnrolmentSecret));
-        var before = await registry.Rows("enrolment_secrets");
+        await Registry.Applied(ApplyFile.Full());
+        await Registry.Execute("update enrolment_secrets set used_at = @at, used_by = @by where hash = @hash", 5L, "grd_1", Base64Url.Sha256(ApplyFile.EnrolmentSecret));
+        var before = await Registry.Rows("enrolment_secrets");
 
-        Assert.Equal(0, await registry.Applied(ApplyFile.Full()));
-        Assert.Equal(before, await registry.Rows("enrolment_secrets"));
+        Assert.Equal(0, await Registry.Applied(ApplyFile.Full()));
+        Assert.Equal(before, await Registry.Rows("enrolment_secrets"));
 
-        Assert.Equal(1, await registry.Applied(ApplyFile.Full().With("tool_servers[0].enrolment_secrets[1]", "\"second-secret-0123456789-abcdefghijk\"")));
-        Assert.Equal(3, (await registry.Query("select hash from enrolment_secrets where tool_server = 'srv_files'")).Count);
+        Assert.Equal(1, await Registry.Applied(ApplyFile.Full().With("tool_servers[0].enrolment_secrets[1]", "\"second-secret-0123456789-abcdefghijk\"")));
+        Assert.Equal(3, (await Registry.Query("select hash from enrolment_secrets where tool_server = 'srv_files'")).Count);
     }
 
-    [Fact]
+    [SuiteFact]
     public async Task Apply_ToolServers_GetArgumentKeysOfTheirOwnThatStay()
     {
-        await registry.Applied(ApplyFile.Full());
-        byte[] Key(string hex, string server) => registry.Keys.Unwrap(Convert.FromHexString(hex), ApplyToolServers.ArgsKeyPurpose(server));
-        var wrapped = await registry.Query("select args_key_wrapped from tool_servers order by id");
+        await Registry.Applied(ApplyFile.Full());
+        byte[] Key(string hex, string server) => RegistryHarness.Keys.Unwrap(Convert.FromHexString(hex), ApplyToolServers.ArgsKeyPurpose(server));
+        var wrapped = await Registry.Query("select args_key_wrapped from tool_servers order by id");
 
         var (files, ledger) = (Key(wrapped[0], "srv_files"), Key(wrapped[1], "srv_ledger"));
         Assert.Equal((32, 32), (files.Length, ledger.Length));
         Assert.NotEqual(files, ledger);
         Assert.ThrowsAny<System.Security.Cryptography.CryptographicException>(() => Key(wrapped[0], "srv_ledger"));
 
-        await registry.Applied(ApplyFile.Full().With("tool_servers[0].name", "\"Renamed\""));
-        Assert.Equal(wrapped, await registry.Query("select args_key_wrapped from tool_servers order by id"));
+        await Registry.Applied(ApplyFile.Full().With("tool_servers[0].name", "\"Renamed\""));
+        Assert.Equal(wrapped, await Registry.Query("select args_key_wrapped from tool_servers order by id"));
     }
 
-    [Fact]
+    [SuiteFact]
     public async Task Apply_EdgeWithoutTools_IsClosed()
     {
-        await registry.Applied(ApplyFile.Full());
+        await Registry.Applied(ApplyFile.Full());
 
-        Assert.Equal(1, await registry.Applied(ApplyFile.With("edges[0].to.tools", "[]")));
-        Assert.Empty(Assert.Single((await registry.Snapshot()).Edges).ToTools);
+        Assert.Equal(1, await Registry.Applied(ApplyFile.With("edges[0].to.tools", "[]")));
+        Assert.Empty(Assert.Single((await Registry.Snapshot()).Edges).ToTools);
     }
 
-    [Fact]
-    public async Task Apply_JwksWithOtherText_StoresPublicMembersOnlyOfTheKeys()
+    [SuiteFact]
+    public async Task Apply_Jwks_IsStoredAsPublicMembersOnly()
     {
-        await registry.Applied(ApplyFile.Full());
+        await Registry.Applied(ApplyFile.Full());
 
-        var stored = Assert.Single(await registry.Query("select jwks from clients where id = 'refunds-client'"));
+        var stored = Assert.Single(await Registry.Query("select jwks from clients where id = 'refunds-client'"));
         Assert.DoesNotContain("\"d\"", stored, StringComparison.Ordinal);
         Assert.Contains("\"kid\":\"k1\"", stored, StringComparison.Ordinal);
     }
 
-    [Fact]
+    [SuiteFact]
     public async Task Apply_Ceiling_IsStoredAsTheGrammarWritesIt()
     {
-        await registry.Applied(ApplyFile.Full());
+        await Registry.Applied(ApplyFile.Full());
 
-        var stored = Assert.Single(await registry.Query("select ceiling from agents where id = 'agt_refunds'"));
-        var snapshot = (await registry.Snapshot()).Agents["agt_refunds"].Ceiling;
+        var stored = Assert.Single(await Registry.Query("select ceiling from agents where id = 'agt_refunds'"));
+        var snapshot = (await Registry.Snapshot()).Agents["agt_refunds"].Ceiling;
         Assert.Equal(snapshot.ToJson(), stored);
         Assert.Null(snapshot.Exceeds(snapshot));
         Assert.NotNull(GrantedAuthority.ForTools("https://files.example/mcp", ["refund"]).Exceeds(snapshot));

@@ -1,4 +1,5 @@
 using System.Data.Common;
+using McpAuth.Testing;
 using McpAuthServer.Registry;
 using McpAuthServer.Storage;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -6,41 +7,30 @@ using Microsoft.Extensions.Logging.Abstractions;
 namespace McpAuthServer.Tests.Registry;
 
 /// <summary>The snapshot in memory against a database that others change.</summary>
-public sealed class RegistryCacheTests : IAsyncLifetime
+public abstract class RegistryCacheTests : RegistrySuite
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+    private protected override Task Arrange() => Registry.Applied(ApplyFile.Full());
 
-    private RegistryHarness registry = null!;
-
-    public async Task InitializeAsync()
-    {
-        registry = await RegistryHarness.Create();
-        await registry.Applied(ApplyFile.Full());
-    }
-
-    public async Task DisposeAsync() => await registry.DisposeAsync();
-
-    [Fact]
+    [SuiteFact]
     public async Task Cache_AnotherProcessChanged_IsSeenAtTheNextPoll()
     {
-        using var cache = new RegistryCache(registry.Reader, registry.Time, NullLogger<RegistryCache>.Instance);
+        using var cache = new RegistryCache(Registry.Reader, Time, NullLogger<RegistryCache>.Instance);
         await cache.StartAsync(CancellationToken.None);
         Assert.True((await cache.Current(CancellationToken.None)).Agents["agt_refunds"].Active);
-        await Until(() => registry.Time.Waiting > 0);
+        await Until(() => Time.Waiting > 0);
 
-        await using (var other = registry.AnotherProcess())
-            await other.Applied(ApplyFile.With("agents[0].state", "\"suspended\""));
+        await (await AnotherProcess()).Applied(ApplyFile.With("agents[0].state", "\"suspended\""));
 
-        registry.Time.Advance(RegistryCache.Poll);
+        Time.Advance(RegistryCache.Poll);
         await Until(() => AtHand(cache) is { } now && !now.Agents["agt_refunds"].Active);
         await cache.StopAsync(CancellationToken.None);
     }
 
-    [Fact]
+    [SuiteFact]
     public async Task Cache_NothingChanged_HandsOutTheSameSnapshotWithoutReading()
     {
-        var store = new CountingStore(registry.Reads);
-        using var cache = new RegistryCache(new RegistryReader(store), registry.Time, NullLogger<RegistryCache>.Instance);
+        var store = new CountingStore(Registry.Reads);
+        using var cache = new RegistryCache(new RegistryReader(store), Time, NullLogger<RegistryCache>.Instance);
         var first = await cache.Current(CancellationToken.None);
         var reads = store.Reads;
 
@@ -49,12 +39,12 @@ public sealed class RegistryCacheTests : IAsyncLifetime
         Assert.Equal(reads, store.Reads);
     }
 
-    [Fact]
+    [SuiteFact]
     public async Task Cache_Invalidated_ReadsAgainBeforeTheNextPoll()
     {
-        using var cache = new RegistryCache(registry.Reader, registry.Time, NullLogger<RegistryCache>.Instance);
+        using var cache = new RegistryCache(Registry.Reader, Time, NullLogger<RegistryCache>.Instance);
         var stale = await cache.Current(CancellationToken.None);
-        await registry.Applied(ApplyFile.With("agents[0].state", "\"suspended\""));
+        await Registry.Applied(ApplyFile.With("agents[0].state", "\"suspended\""));
         Assert.Same(stale, await cache.Current(CancellationToken.None));
 
         cache.Invalidate(stale.Version);
@@ -66,11 +56,11 @@ public sealed class RegistryCacheTests : IAsyncLifetime
         Assert.Same(fresh, await cache.Current(CancellationToken.None));
     }
 
-    [Fact]
+    [SuiteFact]
     public async Task Cache_LoadBegunBeforeAnInvalidation_IsNotPublished()
     {
-        var store = new CountingStore(registry.Reads) { Gate = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously) };
-        using var cache = new RegistryCache(new RegistryReader(store), registry.Time, NullLogger<RegistryCache>.Instance);
+        var store = new CountingStore(Registry.Reads) { Gate = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously) };
+        using var cache = new RegistryCache(new RegistryReader(store), Time, NullLogger<RegistryCache>.Instance);
         var slow = cache.Current(CancellationToken.None).AsTask();
         await Until(() => store.Held > 0);
 
@@ -85,11 +75,11 @@ public sealed class RegistryCacheTests : IAsyncLifetime
         Assert.Same(fresh, await cache.Current(CancellationToken.None));
     }
 
-    [Fact]
+    [SuiteFact]
     public async Task Cache_ManyCallersOfAColdCache_ShareOneLoad()
     {
-        var store = new CountingStore(registry.Reads) { Gate = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously) };
-        using var cache = new RegistryCache(new RegistryReader(store), registry.Time, NullLogger<RegistryCache>.Instance);
+        var store = new CountingStore(Registry.Reads) { Gate = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously) };
+        using var cache = new RegistryCache(new RegistryReader(store), Time, NullLogger<RegistryCache>.Instance);
         var callers = Enumerable.Range(0, 20).Select(_ => cache.Current(CancellationToken.None).AsTask()).ToArray();
         store.Gate.SetResult();
 
@@ -99,57 +89,63 @@ public sealed class RegistryCacheTests : IAsyncLifetime
         Assert.Equal(7, store.Reads);
     }
 
-    [Fact]
+    [SuiteFact]
     public async Task Cache_LoadThatFails_FailsItsCallersAndIsTriedAgain()
     {
-        var store = new CountingStore(registry.Reads) { Fails = true };
-        using var cache = new RegistryCache(new RegistryReader(store), registry.Time, NullLogger<RegistryCache>.Instance);
+        var store = new CountingStore(Registry.Reads) { Fails = true };
+        using var cache = new RegistryCache(new RegistryReader(store), Time, NullLogger<RegistryCache>.Instance);
         await Assert.ThrowsAsync<IOException>(async () => await cache.Current(CancellationToken.None));
 
         store.Fails = false;
         Assert.NotNull(await cache.Current(CancellationToken.None));
     }
 
-    [Fact]
+    [SuiteFact]
     public async Task Cache_PollThatFails_KeepsTheSnapshotAndGoesOnPolling()
     {
-        var store = new CountingStore(registry.Reads);
-        using var cache = new RegistryCache(new RegistryReader(store), registry.Time, NullLogger<RegistryCache>.Instance);
+        var store = new CountingStore(Registry.Reads);
+        using var cache = new RegistryCache(new RegistryReader(store), Time, NullLogger<RegistryCache>.Instance);
         var first = await cache.Current(CancellationToken.None);
         store.Fails = true;
         await cache.StartAsync(CancellationToken.None);
-        await Until(() => store.Failed > 0 && registry.Time.Waiting > 0);
+        await Until(() => store.Failed > 0 && Time.Waiting > 0);
         Assert.Same(first, await cache.Current(CancellationToken.None));
 
         store.Fails = false;
-        await registry.Applied(ApplyFile.With("agents[0].state", "\"suspended\""));
-        registry.Time.Advance(RegistryCache.Poll);
+        await Registry.Applied(ApplyFile.With("agents[0].state", "\"suspended\""));
+        Time.Advance(RegistryCache.Poll);
         await Until(() => AtHand(cache) is { } now && now.Version > first.Version);
         await cache.StopAsync(CancellationToken.None);
     }
 
-    [Fact]
+    [SuiteFact]
     public async Task Reader_ChangeBetweenItsReads_YieldsOneVersionWhole()
     {
-        var store = new CountingStore(registry.Reads);
+        var store = new CountingStore(Registry.Reads);
         // After the agents were read, and once more on the second attempt.
-        store.AfterRead[2] = () => registry.Applied(ApplyFile.With("agents[0].name", "\"Second\"").With("tool_servers[0].name", "\"Second\""));
-        store.AfterRead[8] = () => registry.Applied(ApplyFile.With("agents[0].name", "\"Third\"").With("tool_servers[0].name", "\"Third\""));
+        store.AfterRead[2] = () => Registry.Applied(ApplyFile.With("agents[0].name", "\"Second\"").With("tool_servers[0].name", "\"Second\""));
+        store.AfterRead[8] = () => Registry.Applied(ApplyFile.With("agents[0].name", "\"Third\"").With("tool_servers[0].name", "\"Third\""));
 
         var snapshot = await new RegistryReader(store).Load(CancellationToken.None);
 
         Assert.Equal(("Third", "Third", 4L), (snapshot.Agents["agt_refunds"].Name, snapshot.ToolServers["srv_files"].Name, snapshot.Version));
     }
 
-    [Fact]
+    [SuiteFact]
     public async Task RegistryVersion_InATransaction_TellsWhetherASnapshotIsCurrent()
     {
-        var snapshot = await registry.Snapshot();
+        var snapshot = await Registry.Snapshot();
 
-        Assert.Equal(1, await registry.Run(tx => RegistryVersion.IsCurrent(tx, snapshot.Version) ? 1 : 0));
-        await registry.Run(tx => { RegistryVersion.Raise(tx); return 0; });
-        Assert.Equal(0, await registry.Run(tx => RegistryVersion.IsCurrent(tx, snapshot.Version) ? 1 : 0));
-        Assert.Equal(snapshot.Version + 1, (await registry.Snapshot()).Version);
+        Assert.True(await Store.Do(tx => RegistryVersion.IsCurrent(tx, snapshot.Version)));
+        await Store.Do(
+            tx =>
+            {
+                RegistryVersion.Raise(tx);
+                return 0;
+            },
+            StateLock.Exclusive);
+        Assert.False(await Store.Do(tx => RegistryVersion.IsCurrent(tx, snapshot.Version)));
+        Assert.Equal(snapshot.Version + 1, (await Registry.Snapshot()).Version);
     }
 
     /// <summary>What the cache hands out without waiting.</summary>

@@ -9,47 +9,23 @@ using McpAuthServer.Keys;
 using McpAuthServer.Registry;
 using McpAuthServer.Registry.Apply;
 using McpAuthServer.Storage;
-using McpAuthServer.Storage.Sqlite;
-using Microsoft.Extensions.Logging.Abstractions;
+using McpAuthServer.Tests.Storage;
 
 namespace McpAuthServer.Tests.Registry;
 
-/// <summary>One database with the registry on it, and what tests ask about it.</summary>
-internal sealed class RegistryHarness : IAsyncDisposable
+/// <summary>A node with the registry on it, and what tests ask about it.</summary>
+internal sealed class RegistryHarness(TestStore store, ManualTime time)
 {
     private static readonly string[] RegistryTables =
         ["registry", "users", "groups", "group_members", "agents", "clients", "tool_servers", "enrolment_secrets", "tools", "edges", "revocations"];
 
-    private readonly TempDirectory? owned;
-    private readonly string path;
-    private readonly SqliteReadStore reads;
+    public static KeyEncryption Keys { get; } = new(Enumerable.Range(1, 32).Select(i => (byte)i).ToArray());
 
-    private RegistryHarness(TempDirectory? owned, string path, ManualTime time)
-    {
-        (this.owned, this.path, Time) = (owned, path, time);
-        Log = new SqliteCommitLog(path, 256, new ChangeSignal(), NullLogger<SqliteCommitLog>.Instance);
-        reads = new SqliteReadStore(path);
-        Apply = new RegistryApply(Log, Keys, Time);
-        Reader = new RegistryReader(reads);
-    }
-
-    public ManualTime Time { get; }
-    public KeyEncryption Keys { get; } = new(Enumerable.Range(1, 32).Select(i => (byte)i).ToArray());
-    public ICommitLog Log { get; }
-    public IReadStore Reads => reads;
-    public RegistryApply Apply { get; }
-    public RegistryReader Reader { get; }
-
-    public static async Task<RegistryHarness> Create()
-    {
-        var directory = new TempDirectory();
-        var time = new ManualTime();
-        await new Migrator(new SqliteMigrations(directory["auth.db"]), Migration.Embedded(StoreOptions.Sqlite), time).Apply(CancellationToken.None);
-        return new RegistryHarness(directory, directory["auth.db"], time);
-    }
-
-    /// <summary>The same database as another process sees it: connections of its own.</summary>
-    public RegistryHarness AnotherProcess() => new(null, path, Time);
+    public ManualTime Time => time;
+    public ICommitLog Log => store.Log;
+    public IReadStore Reads => store.Reads;
+    public RegistryApply Apply { get; } = new(store.Log, Keys, time);
+    public RegistryReader Reader { get; } = new(store.Reads);
 
     public Task<ApplyOutcome> File(JsonNode document) => File(document.ToJsonString());
 
@@ -94,24 +70,7 @@ internal sealed class RegistryHarness : IAsyncDisposable
         return (await Events())[before..];
     }
 
-    public Task Execute(string sql, params object?[] values) => Log.Commit(new Act(tx => tx.Run(new Sql(sql).With(values))));
-
-    public Task<int> Run(Func<WriteTx, int> act) => Log.Commit(new Act(act));
-
-    public async ValueTask DisposeAsync()
-    {
-        await Log.DisposeAsync();
-        reads.Dispose();
-        Keys.Dispose();
-        owned?.Dispose();
-    }
-
-    private sealed class Act(Func<WriteTx, int> act) : Unit<int>
-    {
-        public override StateLock Lock => StateLock.Exclusive;
-
-        public override int Apply(WriteTx tx) => act(tx);
-    }
+    public Task Execute(string sql, params object?[] values) => store.Do(tx => tx.Run(new Sql(sql).With(values)), StateLock.Exclusive);
 }
 
 /// <summary>A valid file that uses every member there is, to change at will.</summary>

@@ -1,73 +1,66 @@
 using McpAuth.Protocol.Audit;
 using McpAuth.Protocol.Messages;
+using McpAuth.Testing;
 using McpAuthServer.Registry;
 
 namespace McpAuthServer.Tests.Registry;
 
 /// <summary>What guards report against what was approved.</summary>
-public sealed class ToolReportTests : IAsyncLifetime
+public abstract class ToolReportTests : RegistrySuite
 {
     private const string A = "sha-256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", B = "sha-256:BAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
-    private RegistryHarness registry = null!;
+    private protected override Task Arrange() => Registry.Applied(ApplyFile.Full());
 
-    public async Task InitializeAsync()
-    {
-        registry = await RegistryHarness.Create();
-        await registry.Applied(ApplyFile.Full());
-    }
-
-    public async Task DisposeAsync() => await registry.DisposeAsync();
-
-    [Fact]
+    [SuiteFact]
     public async Task Report_UnknownTool_IsNewAndDestructive()
     {
-        var before = await registry.Snapshot();
+        var before = await Registry.Snapshot();
         var (answer, events) = await Report(("shred", A));
 
         Assert.Equal([new ManifestToolState("shred", "new", "destructive", null)], answer.Tools);
-        var after = await registry.Snapshot();
+        var after = await Registry.Snapshot();
         var tool = after.ToolServers["srv_files"].Tools["shred"];
         Assert.Equal(("new", "destructive", false, null), (tool.State, tool.Sensitivity, tool.Approved, tool.Digest));
         Assert.Equal((before.Version + 1, before.ToolServers["srv_files"].Manifest + 1), (after.Version, after.ToolServers["srv_files"].Manifest));
         Assert.Equal(answer.Manifest, after.ToolServers["srv_files"].Manifest);
-        Assert.Equal(["{\"name\":\"shred\"}|" + A], await registry.Query("select definition, reported_digest from tools where name = 'shred'"));
+        Assert.Equal(["{\"name\":\"shred\"}|" + A], await Registry.Query("select definition, reported_digest from tools where name = 'shred'"));
         var e = Assert.Single(events);
         Assert.Equal((AuditTypes.ManifestReported, "success", "https://files.example/mcp"), (e.Type, e.Outcome, e.Resource));
         Assert.Equal("shred", (string)e.Data!["changed"]![0]!["tool"]!);
     }
 
-    [Fact]
+    [SuiteFact]
     public async Task Report_ApprovedToolWithoutDigest_IsPinned()
     {
         var (answer, _) = await Report(("read_order", B));
 
         Assert.Equal([new ManifestToolState("read_order", "approved", "read", B)], answer.Tools);
-        Assert.Equal(B, (await registry.Snapshot()).ToolServers["srv_files"].Tools["read_order"].Digest);
+        Assert.Equal(B, (await Registry.Snapshot()).ToolServers["srv_files"].Tools["read_order"].Digest);
     }
 
-    [Fact]
+    [SuiteFact]
     public async Task Report_SameAsApproved_ChangesNothingButIsAudited()
     {
         await Report(("refund", A), ("read_order", A));
-        var before = await registry.Dump();
+        var before = await Registry.Dump();
 
         var (answer, events) = await Report(("read_order", A), ("refund", A));
 
         Assert.Equal(["read_order", "refund"], answer.Tools.Select(t => t.Name));
         Assert.All(answer.Tools, t => Assert.Equal("approved", t.State));
-        Assert.Equal(before, await registry.Dump());
+        Assert.Equal(before, await Registry.Dump());
         Assert.Empty(Assert.Single(events).Data!["changed"]!.AsArray());
     }
 
-    [Fact]
+    [SuiteFact]
     public async Task Report_ChangedDefinition_DriftsUntilItIsAsApprovedAgain()
     {
         await Report(("refund", A));
         var (drifted, _) = await Report(("refund", B));
-        var whileDrifted = await registry.Snapshot();
+        var whileDrifted = await Registry.Snapshot();
         var (back, _) = await Report(("refund", A));
-        var after = await registry.Snapshot();
+        var after = await Registry.Snapshot();
 
         Assert.Equal([new ManifestToolState("refund", "drifted", "destructive", A)], drifted.Tools);
         Assert.False(whileDrifted.ToolServers["srv_files"].Tools["refund"].Approved);
@@ -76,7 +69,7 @@ public sealed class ToolReportTests : IAsyncLifetime
         Assert.Equal((whileDrifted.Version + 1, drifted.Manifest + 1), (after.Version, back.Manifest));
     }
 
-    [Fact]
+    [SuiteFact]
     public async Task Report_FirstReportUnlikeTheDigestOfTheFile_Drifts()
     {
         var (answer, _) = await Report(("refund", B));
@@ -84,114 +77,112 @@ public sealed class ToolReportTests : IAsyncLifetime
         Assert.Equal("drifted", Assert.Single(answer.Tools).State);
     }
 
-    [Fact]
+    [SuiteFact]
     public async Task Apply_DriftedToolWithTheSameFile_StaysDrifted()
     {
         await Report(("refund", B), ("read_order", A));
         await Report(("read_order", B));
 
-        Assert.Equal(0, await registry.Applied(ApplyFile.Full()));
-        var tools = (await registry.Snapshot()).ToolServers["srv_files"].Tools;
+        Assert.Equal(0, await Registry.Applied(ApplyFile.Full()));
+        var tools = (await Registry.Snapshot()).ToolServers["srv_files"].Tools;
         Assert.Equal(("drifted", "drifted"), (tools["refund"].State, tools["read_order"].State));
     }
 
-    [Fact]
+    [SuiteFact]
     public async Task Apply_NewDigestOfADriftedTool_ApprovesItAgain()
     {
         await Report(("refund", B));
 
-        Assert.Equal(1, await registry.Applied(ApplyFile.With("tool_servers[0].tools[0].digest", $"\"{B}\"")));
-        var tool = (await registry.Snapshot()).ToolServers["srv_files"].Tools["refund"];
+        Assert.Equal(1, await Registry.Applied(ApplyFile.With("tool_servers[0].tools[0].digest", $"\"{B}\"")));
+        var tool = (await Registry.Snapshot()).ToolServers["srv_files"].Tools["refund"];
         Assert.Equal(("approved", B), (tool.State, tool.Digest));
     }
 
-    [Fact]
+    [SuiteFact]
     public async Task Apply_NewToolNamed_ApprovesWhatWasReported()
     {
         await Report(("shred", B));
 
-        await registry.Applied(ApplyFile.With("tool_servers[0].tools[2]", """{"name":"shred","sensitivity":"destructive"}"""));
-        var tool = (await registry.Snapshot()).ToolServers["srv_files"].Tools["shred"];
+        await Registry.Applied(ApplyFile.With("tool_servers[0].tools[2]", """{"name":"shred","sensitivity":"destructive"}"""));
+        var tool = (await Registry.Snapshot()).ToolServers["srv_files"].Tools["shred"];
         Assert.Equal(("approved", B), (tool.State, tool.Digest));
 
         Assert.Equal("drifted", (await Report(("shred", A))).Answer.Tools[0].State);
     }
 
-    [Fact]
+    [SuiteFact]
     public async Task Report_RetiredTool_StaysRetired()
     {
-        await registry.Applied(ApplyFile.With("tool_servers[0].tools[0].state", "\"retired\""));
-        var before = (await registry.Snapshot()).Version;
+        await Registry.Applied(ApplyFile.With("tool_servers[0].tools[0].state", "\"retired\""));
+        var before = (await Registry.Snapshot()).Version;
 
         Assert.Equal("retired", (await Report(("refund", B))).Answer.Tools[0].State);
-        Assert.Equal(before, (await registry.Snapshot()).Version);
+        Assert.Equal(before, (await Registry.Snapshot()).Version);
         // Naming it without a state does not bring it back, and "approved" does.
-        await registry.Applied(ApplyFile.With("tool_servers[0].tools[0].state", null));
-        Assert.Equal("retired", (await registry.Snapshot()).ToolServers["srv_files"].Tools["refund"].State);
-        await registry.Applied(ApplyFile.With("tool_servers[0].tools[0].digest", $"\"{B}\""));
-        Assert.Equal("approved", (await registry.Snapshot()).ToolServers["srv_files"].Tools["refund"].State);
+        await Registry.Applied(ApplyFile.With("tool_servers[0].tools[0].state", null));
+        Assert.Equal("retired", (await Registry.Snapshot()).ToolServers["srv_files"].Tools["refund"].State);
+        await Registry.Applied(ApplyFile.With("tool_servers[0].tools[0].digest", $"\"{B}\""));
+        Assert.Equal("approved", (await Registry.Snapshot()).ToolServers["srv_files"].Tools["refund"].State);
     }
 
-    [Fact]
+    [SuiteFact]
     public async Task Report_NewToolThatChanged_KeepsTheNewestDefinitionWithoutANewVersion()
     {
         await Report(("shred", A));
-        var before = (await registry.Snapshot()).Version;
+        var before = (await Registry.Snapshot()).Version;
         await Report(("shred", B));
 
-        Assert.Equal([B], await registry.Query("select reported_digest from tools where name = 'shred'"));
-        Assert.Equal(before, (await registry.Snapshot()).Version);
+        Assert.Equal([B], await Registry.Query("select reported_digest from tools where name = 'shred'"));
+        Assert.Equal(before, (await Registry.Snapshot()).Version);
     }
 
-    [Theory]
-    [InlineData("re fund")]
-    [InlineData("")]
-    [InlineData("réfund")]
-    public async Task Report_NameThatCannotBeApproved_IsAnsweredAndNotKept(string name)
+    [SuiteFact]
+    public async Task Report_NameThatCannotBeApproved_IsAnsweredAndNotKept()
     {
-        var before = await registry.Dump();
-        var (answer, _) = await Report((name, A));
+        var before = await Registry.Dump();
+        string[] names = ["re fund", "", "réfund", new('a', 129)];
+        var (answer, _) = await Report([.. names.Select(n => (n, A))]);
 
-        Assert.Equal([new ManifestToolState(name, "new", "destructive", null)], answer.Tools);
-        Assert.Equal(before, await registry.Dump());
+        Assert.Equal(names.Select(n => new ManifestToolState(n, "new", "destructive", null)), answer.Tools);
+        Assert.Equal(before, await Registry.Dump());
     }
 
-    [Fact]
+    [SuiteFact]
     public async Task Report_MoreToolsThanTheBound_AreNotKept()
     {
         await Report([.. Enumerable.Range(0, ToolReportUnit.MaxTools + 50).Select(i => ($"t{i}", A))]);
 
-        Assert.Equal(ToolReportUnit.MaxTools, (await registry.Snapshot()).ToolServers["srv_files"].Tools.Count);
+        Assert.Equal(ToolReportUnit.MaxTools, (await Registry.Snapshot()).ToolServers["srv_files"].Tools.Count);
     }
 
-    [Fact]
+    [SuiteFact]
     public async Task Report_SameToolTwice_IsTakenInOrder()
     {
         var (answer, _) = await Report(("read_order", A), ("read_order", B));
 
         Assert.Equal(["approved", "drifted"], answer.Tools.Select(t => t.State));
-        Assert.Equal("drifted", (await registry.Snapshot()).ToolServers["srv_files"].Tools["read_order"].State);
+        Assert.Equal("drifted", (await Registry.Snapshot()).ToolServers["srv_files"].Tools["read_order"].State);
     }
 
-    [Fact]
+    [SuiteFact]
     public async Task Report_AnotherServersTool_IsAToolOfTheReportingServer()
     {
         await Report(("post", B));
 
-        var servers = (await registry.Snapshot()).ToolServers;
+        var servers = (await Registry.Snapshot()).ToolServers;
         Assert.Equal(("approved", null), (servers["srv_ledger"].Tools["post"].State, servers["srv_ledger"].Tools["post"].Digest));
         Assert.Equal("new", servers["srv_files"].Tools["post"].State);
     }
 
-    [Fact]
+    [SuiteFact]
     public async Task Report_UnknownToolServer_IsNothing() =>
-        Assert.Null(await registry.Log.Commit(new ToolReportUnit("srv_nowhere", [new("t", "{}", A)], registry.Time)));
+        Assert.Null(await Registry.Log.Commit(new ToolReportUnit("srv_nowhere", [new("t", "{}", A)], Time)));
 
     private async Task<(ManifestResponse Answer, List<AuditEvent> Events)> Report(params (string Name, string Digest)[] tools)
     {
         ManifestResponse? answer = null;
-        var events = await registry.EventsOf(async () => answer = await registry.Log.Commit(
-            new ToolReportUnit("srv_files", [.. tools.Select(t => new ReportedTool(t.Name, $"{{\"name\":\"{t.Name}\"}}", t.Digest))], registry.Time, "grd_1")));
+        var events = await Registry.EventsOf(async () => answer = await Registry.Log.Commit(
+            new ToolReportUnit("srv_files", [.. tools.Select(t => new ReportedTool(t.Name, $"{{\"name\":\"{t.Name}\"}}", t.Digest))], Time, "grd_1")));
         return (answer!, events);
     }
 }

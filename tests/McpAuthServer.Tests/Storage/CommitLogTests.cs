@@ -81,7 +81,7 @@ public abstract class CommitLogTests : StoreSuite
     }
 
     [SuiteFact]
-    [Trait("Attack", "12")]
+    [Trait("Spec", "Invariant-11")]
     public async Task SingleUse_FiftyParallelCallersOnTwoNodes_ExactlyOneSucceeds()
     {
         var other = await Node();

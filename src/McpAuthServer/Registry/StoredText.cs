@@ -1,0 +1,31 @@
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using McpAuth.Protocol;
+using McpAuth.Protocol.Json;
+
+namespace McpAuthServer.Registry;
+
+/// <summary>How lists stand in a text column: a JSON array in ordinal order, so that equal sets are equal text.</summary>
+internal static class StoredText
+{
+    public static string FromSet(IEnumerable<string> values) =>
+        JsonSerializer.Serialize(values.Order(StringComparer.Ordinal).ToArray(), StoredTextJson.Default.StringArray);
+
+    public static IReadOnlySet<string> ToSet(string text) =>
+        JsonSerializer.Deserialize(text, StoredTextJson.Default.StringArray)!.ToHashSet(StringComparer.Ordinal);
+
+    public static JsonElement Json(string text) =>
+        StrictJson.Parse(Encoding.UTF8.GetBytes(text), new JsonLimits(Limits.GuardBody)).TryGet(out var json, out var fault)
+            ? json : throw new InvalidDataException($"The registry holds a value that does not read: {fault}");
+}
+
+[JsonSerializable(typeof(string[]))]
+internal sealed partial class StoredTextJson : JsonSerializerContext;
+
+/// <summary>States of agents, clients and tool servers, and of tools.</summary>
+internal static class RegistryState
+{
+    public const string Active = "active", Suspended = "suspended", Retired = "retired";
+    public const string New = "new", Approved = "approved", Drifted = "drifted";
+}

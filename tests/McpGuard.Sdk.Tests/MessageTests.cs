@@ -1,0 +1,310 @@
+using System.Net.Http.Headers;
+using System.Text;
+using McpAuth.Protocol;
+
+namespace McpGuard.Sdk.Tests;
+
+/// <summary>Host, origin, body and headers: what reaches a handler is one message, read once.</summary>
+public sealed class MessageTests(GuardFixture fixture) : IClassFixture<GuardFixture>
+{
+    private FakeAuthorizationServer Server => fixture.Server;
+    private ToolHost Host => fixture.Host;
+
+    [Theory]
+    [Trait("Attack", "144")]
+    [Trait("Attack", "7")]
+    [InlineData("Host", "evil.example")]
+    [InlineData("Origin", "https://evil.example")]
+    [InlineData("Origin", "null")]
+    [InlineData("Origin", "http://127.0.0.1.evil.example")]
+    public async Task HostOrOrigin_Foreign_IsForbiddenAndGetsNoCorsGrant(string header, string value)
+    {
+        using HttpRequestMessage request = Host.Request(ToolHost.Call("echo", """{"text":"evil"}"""), Server.Token());
+        request.Headers.TryAddWithoutValidation(header, value);
+        using HttpResponseMessage response = await Host.Http.SendAsync(request);
+        Assert.Equal(403, (int)response.StatusCode);
+        Assert.False(response.Headers.Contains("Access-Control-Allow-Origin"));
+        Assert.DoesNotContain("echo evil", Host.Runs.All);
+    }
+
+    [Fact]
+    [Trait("Spec", "MCP-Inspector-CORS")]
+    public async Task Preflight_FromAnAllowedOrigin_NamesTheHeadersAndNoCredentials()
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Options, Host.Resource);
+        request.Headers.Add("Origin", "http://localhost:6274");
+        request.Headers.Add("Access-Control-Request-Headers", "authorization, mcp-param-region, x-evil");
+        using HttpResponseMessage response = await Host.Http.SendAsync(request);
+        Assert.Equal(204, (int)response.StatusCode);
+        Assert.Equal("http://localhost:6274", response.Headers.GetValues("Access-Control-Allow-Origin").Single());
+        string allowed = response.Headers.GetValues("Access-Control-Allow-Headers").Single();
+        foreach (string name in new[] { "Authorization", "Content-Type", "DPoP", "MCP-Protocol-Version", "Mcp-Method", "Mcp-Name", "mcp-param-region" })
+            Assert.Contains(name, allowed, StringComparison.Ordinal);
+        Assert.DoesNotContain("x-evil", allowed, StringComparison.Ordinal);
+        Assert.False(response.Headers.Contains("Access-Control-Allow-Credentials"));
+    }
+
+    [Fact]
+    [Trait("Spec", "MCP-Inspector-CORS")]
+    public async Task Challenge_ToABrowser_CanBeRead()
+    {
+        using HttpRequestMessage request = Host.Request("{}", null);
+        request.Headers.Add("Origin", "http://localhost:6274");
+        using HttpResponseMessage response = await Host.Http.SendAsync(request);
+        Assert.Equal(401, (int)response.StatusCode);
+        Assert.Equal("http://localhost:6274", response.Headers.GetValues("Access-Control-Allow-Origin").Single());
+        Assert.Contains("WWW-Authenticate", response.Headers.GetValues("Access-Control-Expose-Headers").Single(), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [Trait("Attack", "2")]
+    [Trait("Attack", "4")]
+    [Trait("Spec", "RFC9728-3")]
+    [InlineData("/.well-known/oauth-protected-resource")]
+    [InlineData("/.well-known/oauth-protected-resource/mcp")]
+    public async Task Metadata_AtTheRootAndInserted_IsTheSameConfiguredDocument(string path)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, Host.Url(path));
+        request.Headers.Host = "evil.example";
+        using HttpResponseMessage response = await Host.Http.SendAsync(request);
+        Assert.Equal("*", response.Headers.GetValues("Access-Control-Allow-Origin").Single());
+        string body = await response.Content.ReadAsStringAsync();
+        Assert.Equal(
+            $$"""{"resource":"{{Host.Resource}}","authorization_servers":["{{Server.Issuer}}"],"scopes_supported":["tools:read"],"bearer_methods_supported":["header"],"dpop_signing_alg_values_supported":["ES256","RS256"],"authorization_details_types_supported":["mcp_tool_call"]}""",
+            body);
+    }
+
+    [Theory]
+    [Trait("Attack", "132")]
+    [InlineData("[]")]
+    [InlineData("""[{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{"text":"batch"}}}]""")]
+    public async Task Body_Batch_IsRefused(string body) => await Unread(body, "batch");
+
+    [Theory]
+    [Trait("Attack", "133")]
+    [InlineData("""{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","name":"refund","arguments":{"text":"dup"}}}""")]
+    [InlineData("""{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","n\u0061me":"refund","arguments":{"text":"dup"}}}""")]
+    [InlineData("""{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","Name":"refund","arguments":{"text":"dup"}}}""")]
+    [InlineData("""{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{"text":"a"},"Arguments":{"text":"dup"}}}""")]
+    [InlineData("""{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{"text":"a","text":"dup"}}}""")]
+    [InlineData("""{"jsonrpc":"2.0","id":1,"method":"ping","Method":"tools/call","params":{"name":"echo","arguments":{"text":"dup"}}}""")]
+    public async Task Body_WithKeysEqualOrEqualButForCase_IsRefused(string body) => await Unread(body, "dup");
+
+    [Theory]
+    [Trait("Attack", "135")]
+    [InlineData("9007199254740993")]
+    [InlineData("1e400")]
+    [InlineData("NaN")]
+    [InlineData("-0")]
+    [InlineData("0x10")]
+    public async Task Number_ThatReadersDisagreeOn_IsRefused(string number) =>
+        await Unread(ToolHost.Call("refund", $$"""{"order_id":"num","amount":{{number}}}""", ""), "num");
+
+    [Theory]
+    [Trait("Attack", "135")]
+    [InlineData("1e2", 100)]
+    [InlineData("100.0", 100)]
+    [InlineData("12.50", 12.5)]
+    public async Task Number_InAnotherSpelling_IsOneValueForDecisionAndHandler(string number, double value)
+    {
+        string order = "same" + number;
+        string exact = value.ToString(System.Globalization.CultureInfo.InvariantCulture);
+        string details = Details("""{"refund":{"args":{"order_id":{"constraint_type":"wildcard"},"amount":{"constraint_type":"exact","value":EXACT}}}}""".Replace("EXACT", exact, StringComparison.Ordinal));
+        Answer answer = await Host.CallTool("refund", $$"""{"order_id":"{{order}}","amount":{{number}}}""", Server.Token(new() { Details = details, Scope = null }));
+        Assert.Equal("refunded", answer.Text);
+        Assert.Contains(FormattableString.Invariant($"refund {order} {value}"), Host.Runs.All);
+    }
+
+    [Fact]
+    [Trait("Attack", "135")]
+    public async Task Number_AsAString_IsNotCoerced()
+    {
+        Answer answer = await Host.CallTool("refund", """{"order_id":"text","amount":{"a":"100"}}""", Server.Token(new() { Scope = "tool:refund" }));
+        Assert.Equal("argument_denied", answer.Denial);
+        Assert.DoesNotContain(Host.Runs.All, r => r.StartsWith("refund text", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    [Trait("Attack", "137")]
+    public async Task Body_NestedTooDeep_IsRefused() =>
+        await Unread(ToolHost.Call("echo", $$"""{"text":{{new string('[', 63)}}{{new string(']', 63)}}}""", ""), "deep");
+
+    [Fact]
+    [Trait("Attack", "137")]
+    public async Task Body_TooLarge_IsRefusedBeforeItIsParsed()
+    {
+        using HttpRequestMessage request = Host.Request(ToolHost.Call("echo", $$"""{"text":"{{new string('x', 5 * 1024 * 1024)}}"}"""), Server.Token());
+        Assert.Equal(413, (await Host.Send(request)).Status);
+        Assert.Equal(200, (await Host.CallTool("echo", """{"text":"after"}""", Server.Token())).Status);
+    }
+
+    [Theory]
+    [Trait("Attack", "137")]
+    [InlineData("{\"jsonrpc\":\"2.0\",}")]
+    [InlineData("{\"jsonrpc\":\"2.0\"} {}")]
+    [InlineData("\"text\"")]
+    [InlineData("null")]
+    [InlineData("{\"jsonrpc\":\"2.0\",\"id\":null,\"method\":\"ping\"}")]
+    [InlineData("{\"jsonrpc\":\"2.0\",\"id\":1.5,\"method\":\"ping\"}")]
+    [InlineData("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\",\"params\":[]}")]
+    [InlineData("{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}")]
+    [InlineData("{\"jsonrpc\":\"1.0\",\"id\":1,\"method\":\"ping\"}")]
+    [InlineData("\"\\ud800\"")]
+    [InlineData("")]
+    public async Task Body_ThatIsNoMessage_IsRefused(string body) => await Unread(body, "nothing");
+
+    [Theory]
+    [InlineData("text/plain")]
+    [InlineData("application/json; charset=utf-16")]
+    [InlineData("application/x-www-form-urlencoded")]
+    public async Task MediaType_OtherThanJson_IsRefused(string type)
+    {
+        using HttpRequestMessage request = Host.Request(ToolHost.Call("echo", """{"text":"type"}"""), Server.Token());
+        request.Content!.Headers.ContentType = MediaTypeHeaderValue.Parse(type);
+        Assert.Equal(415, (await Host.Send(request)).Status);
+    }
+
+    [Theory]
+    [Trait("Attack", "130")]
+    [Trait("Spec", "MCP-2026-07-28-headers")]
+    [InlineData("tools/call", null)]
+    [InlineData("tools/call", "refund")]
+    [InlineData("tools/call", "Echo")]
+    [InlineData("tools/call", "=?base64?!!!?=")]
+    [InlineData("tools/call", "=?base64?ZWNob")]
+    [InlineData("tools/call", "=?base64?/w==?=")]
+    [InlineData("tools/list", "echo")]
+    [InlineData(null, "echo")]
+    public async Task StandardHeader_MissingOrOther_IsAHeaderMismatch(string? method, string? name)
+    {
+        using HttpRequestMessage request = Host.Request(ToolHost.Call("echo", """{"text":"header"}"""), Server.Token());
+        if (method is not null) request.Headers.Add(Names.Mcp.MethodHeader, method);
+        if (name is not null) request.Headers.TryAddWithoutValidation(Names.Mcp.NameHeader, name);
+        Answer answer = await Host.Send(request);
+        Assert.Equal((400, -32020), (answer.Status, answer.Error));
+        Assert.DoesNotContain("echo header", Host.Runs.All);
+    }
+
+    [Fact]
+    [Trait("Spec", "MCP-2026-07-28-headers")]
+    public async Task NameHeader_Encoded_IsDecodedFirst()
+    {
+        using HttpRequestMessage request = Host.Request(ToolHost.Call("echo", """{"text":"encoded"}"""), Server.Token());
+        request.Headers.Add(Names.Mcp.MethodHeader, "tools/call");
+        request.Headers.TryAddWithoutValidation(Names.Mcp.NameHeader, $"=?base64?{Convert.ToBase64String(Encoding.UTF8.GetBytes("echo"))}?=");
+        Assert.Equal("encoded", (await Host.Send(request)).Text);
+    }
+
+    [Theory]
+    [Trait("Attack", "130")]
+    [InlineData(Names.Mcp.V20251125)]
+    [InlineData(Names.Mcp.V20250618)]
+    public async Task NameHeader_OnAnOlderRevision_MustStillBeTrue(string version)
+    {
+        using HttpRequestMessage request = Host.Request(ToolHost.Call("echo", """{"text":"older"}""", version), Server.Token(), version);
+        request.Headers.Add(Names.Mcp.NameHeader, "refund");
+        Assert.Equal(-32020, (await Host.Send(request)).Error);
+    }
+
+    [Theory]
+    [Trait("Spec", "MCP-2026-07-28-headers")]
+    [InlineData("eu", 200)]
+    [InlineData("us", 400)]
+    [InlineData(null, 400)]
+    public async Task ParameterHeader_OfASchemaThatOptsIn_MustEqualTheArgument(string? header, int status)
+    {
+        using HttpRequestMessage request = Host.Request(ToolHost.Call("region", """{"region":"eu"}"""), Server.Token());
+        request.Headers.Add(Names.Mcp.MethodHeader, "tools/call");
+        request.Headers.Add(Names.Mcp.NameHeader, "region");
+        if (header is not null) request.Headers.Add("Mcp-Param-Region", header);
+        Assert.Equal(status, (await Host.Send(request)).Status);
+    }
+
+    [Theory]
+    [Trait("Spec", "MCP-2026-07-28-versions")]
+    [InlineData("1900-01-01")]
+    [InlineData("2026-07-28, 2025-11-25")]
+    public async Task Version_Unsupported_NamesThoseThatAre(string version)
+    {
+        using HttpRequestMessage request = Host.Request(ToolHost.Call("echo", """{"text":"v"}"""), Server.Token(), version);
+        Answer answer = await Host.Send(request);
+        Assert.Equal((400, -32022), (answer.Status, answer.Error));
+        Assert.Equal("2026-07-28", answer.Json!.Value.GetProperty("error").GetProperty("data").GetProperty("supported")[0].GetString());
+        Assert.Equal(1, answer.Json!.Value.GetProperty("id").GetInt32());
+    }
+
+    [Fact]
+    [Trait("Spec", "MCP-2026-07-28-meta")]
+    public async Task Meta_OfTheRequest_IsRequired()
+    {
+        using HttpRequestMessage request = Host.Request("""{"jsonrpc":"2.0","id":1,"method":"tools/list"}""", Server.Token());
+        request.Headers.Add(Names.Mcp.MethodHeader, "tools/list");
+        Answer answer = await Host.Send(request);
+        Assert.Equal((400, -32602), (answer.Status, answer.Error));
+    }
+
+    [Theory]
+    [Trait("Spec", "MCP-2026-07-28-methods")]
+    [Trait("Attack", "142")]
+    [InlineData("tools/steal")]
+    [InlineData("initialize")]
+    [InlineData("ping")]
+    [InlineData("resources/subscribe")]
+    [InlineData("subscriptions/listen")]
+    [InlineData("tasks/get")]
+    [InlineData("sampling/createMessage")]
+    public async Task Method_UnknownOrRemoved_IsNotFound(string method)
+    {
+        Answer answer = await Host.Do(method, "", Server.Token());
+        Assert.Equal((404, -32601), (answer.Status, answer.Error));
+    }
+
+    [Theory]
+    [Trait("Spec", "MCP-2026-07-28-methods")]
+    [InlineData("GET")]
+    [InlineData("DELETE")]
+    [InlineData("PUT")]
+    public async Task HttpMethod_OtherThanPost_IsNotAllowed(string method)
+    {
+        using var request = new HttpRequestMessage(new HttpMethod(method), Host.Resource);
+        request.Headers.Add("Authorization", "Bearer " + Server.Token());
+        using HttpResponseMessage response = await Host.Http.SendAsync(request);
+        Assert.Equal(405, (int)response.StatusCode);
+    }
+
+    [Theory]
+    [Trait("Attack", "140")]
+    [InlineData(Names.Mcp.V20260728)]
+    [InlineData(Names.Mcp.V20251125)]
+    public async Task SessionId_ChosenByTheClient_IsNotAdopted(string version)
+    {
+        using HttpRequestMessage request = Host.Request(ToolHost.Call("echo", """{"text":"session"}""", version), Server.Token(), version);
+        request.Headers.Add(Names.Mcp.MethodHeader, "tools/call");
+        request.Headers.Add(Names.Mcp.NameHeader, "echo");
+        request.Headers.Add(Names.Mcp.SessionHeader, "chosen-by-me");
+        using HttpResponseMessage response = await Host.Http.SendAsync(request);
+        Assert.False(response.Headers.Contains(Names.Mcp.SessionHeader));
+        Assert.DoesNotContain("chosen-by-me", await response.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task ToolCall_AsANotification_DoesNotRun()
+    {
+        using HttpRequestMessage request = Host.Request("""{"jsonrpc":"2.0","method":"tools/call","params":{"name":"echo","arguments":{"text":"silent"}}}""", Server.Token(), Names.Mcp.V20251125);
+        Assert.Equal(404, (await Host.Send(request)).Status);
+        Assert.DoesNotContain("echo silent", Host.Runs.All);
+    }
+
+    internal static string Details(string resource, string tools, string actions = "\"tools/call\"") =>
+        $$"""[{"type":"mcp_tool_call","locations":["{{resource}}"],"actions":[{{actions}}],"tools":{{tools}}}]""";
+
+    private string Details(string tools) => Details(Host.Resource, tools);
+
+    private async Task Unread(string body, string marker)
+    {
+        using HttpRequestMessage request = Host.Request(body, Server.Token(new() { Scope = "tools:read tool:refund" }), Names.Mcp.V20251125);
+        Answer answer = await Host.Send(request);
+        Assert.Equal((400, -32600), (answer.Status, answer.Error));
+        Assert.DoesNotContain(Host.Runs.All, r => r.Contains(marker, StringComparison.Ordinal));
+    }
+}

@@ -1,0 +1,214 @@
+using System.Diagnostics;
+using McpAuth.Protocol;
+using McpAuth.Protocol.Jose;
+using McpAuth.Protocol.Messages;
+
+namespace McpGuard.Sdk.Tests;
+
+/// <summary>What ends at the server ends here, within the bound, and never by guessing.</summary>
+public sealed class RevocationTests : IAsyncLifetime
+{
+    private FakeAuthorizationServer server = null!;
+    private ToolHost host = null!;
+
+    public async Task InitializeAsync()
+    {
+        server = await FakeAuthorizationServer.StartAsync();
+        server.Approve("echo", "read");
+        server.Approve("refund", "write");
+        server.Approve("wait", "read");
+        server.Snapshot.Add(new Denied("task", "tsk_before", DateTimeOffset.UtcNow.AddMinutes(10).ToUnixTimeMilliseconds()));
+        host = await ToolHost.StartAsync(server);
+    }
+
+    public async Task DisposeAsync()
+    {
+        await host.DisposeAsync();
+        await server.DisposeAsync();
+    }
+
+    [Theory]
+    [Trait("Attack", "147")]
+    [Trait("Invariant", "6")]
+    [InlineData("at_x", "jti")]
+    [InlineData("grt_5", null)]
+    [InlineData("grt_4", null)]
+    [InlineData("tsk_1", null)]
+    [InlineData("tsk_0", null)]
+    [InlineData("ins_2", null)]
+    [InlineData("ins_3", null)]
+    [InlineData("agt_42", null)]
+    [InlineData("agt_inner", null)]
+    [InlineData("https://agent.example/client.json", null)]
+    [InlineData("usr_7", "user")]
+    public async Task Revocation_OfAnythingTheTokenNames_EndsItWithinTheBound(string id, string? kind)
+    {
+        string token = server.Token(new() { Jti = "at_x", Actors = ["agt_42", "agt_inner"] });
+        string other = server.Token(new() { Sub = "usr_8", Client = "c2", Grant = "grt_other", Lineage = [], Task = "tsk_other", Instance = null });
+        Assert.Equal(200, await Call(token)); // primed: the token is cached as valid
+        long revoked = Stopwatch.GetTimestamp();
+        server.Revoke(id, kind);
+        while (await Call(token) != 401) Assert.True(Stopwatch.GetElapsedTime(revoked) < 5 * Limits.RevocationBound, "Still allowed long after the bound.");
+        Assert.Equal(200, await Call(other));
+    }
+
+    [Theory]
+    [Trait("Attack", "143")]
+    [InlineData(Names.Mcp.V20260728, 401)] // nothing was sent yet
+    [InlineData(Names.Mcp.V20251125, null)] // the answer's stream had begun: it breaks
+    public async Task Revocation_WhileACallRuns_EndsItWithinTheBound(string version, int? status)
+    {
+        Task<Answer> running = host.CallTool("wait", "{}", server.Token(), version);
+        for (int i = 0; i < 100 && !host.Runs.All.Contains("wait"); i++) await Task.Delay(20);
+        long revoked = Stopwatch.GetTimestamp();
+        server.Revoke("tsk_1");
+        if (status is null) await Assert.ThrowsAnyAsync<HttpRequestException>(() => running);
+        else Assert.Equal(status, (await running).Status);
+        for (int i = 0; i < 100 && !host.Runs.All.Contains("stopped"); i++) await Task.Delay(20);
+        Assert.Contains("stopped", host.Runs.All);
+        Assert.True(Stopwatch.GetElapsedTime(revoked) < 5 * Limits.RevocationBound);
+    }
+
+    [Fact]
+    public async Task Revocation_InTheSnapshot_HoldsFromTheFirstCall() => Assert.Equal(401, await Call(server.Token(new() { Task = "tsk_before" })));
+
+    [Fact]
+    public async Task Revocation_OfAUserBeforeATime_SparesLaterTokens()
+    {
+        long now = DateTimeOffset.UtcNow.ToUnixTimeSeconds();
+        server.Revoke("usr_7", "user", before: now - 60);
+        await Until(() => Call(server.Token(new() { IssuedAt = DateTimeOffset.UtcNow.AddSeconds(-90) })), 401);
+        Assert.Equal(200, await Call(server.Token()));
+    }
+
+    [Fact]
+    public async Task Suspension_Lifted_LetsTheAgentOnAgain()
+    {
+        server.Revoke("agt_42");
+        string token = server.Token(new() { Actors = ["agt_42"] });
+        await Until(() => Call(token), 401);
+        server.Lift("agt_42");
+        await Until(() => Call(token), 200);
+    }
+
+    [Theory]
+    [Trait("Spec", "RFC8417-2")]
+    [InlineData("signature")]
+    [InlineData("type")]
+    [InlineData("audience")]
+    public async Task SecurityEvent_ThatCannotBeVerified_IsNotSkipped_TheWholeIsReadAgain(string broken)
+    {
+        using var other = SigningKey.Create();
+        server.Deliver("set_bad", server.Set(
+            "set_bad", RevocationEvents.Lifted, "tsk_before", null, null, by: broken == "signature" ? other : null, typ: broken == "type" ? "at+jwt" : Names.Types.SecurityEvent,
+            audience: broken == "audience" ? "https://other.example" : null));
+        await Task.Delay(Limits.GuardStale + TimeSpan.FromSeconds(1));
+        Assert.Equal(401, await Call(server.Token(new() { Task = "tsk_before" })));
+        Assert.Equal(200, await Call(server.Token()));
+    }
+
+    [Fact]
+    [Trait("Invariant", "6")]
+    public async Task Feed_Stale_AsksAtEveryCallAndNeverRemembers()
+    {
+        string token = server.Token(new() { Jti = "at_stale" });
+        Assert.Equal(200, await Call(token));
+        Assert.Equal(0, server.Introspections);
+        server.FeedDown = true;
+        await Task.Delay(Limits.GuardStale + TimeSpan.FromSeconds(1));
+        Assert.Equal(200, await Call(token));
+        Assert.Equal(200, await Call(token));
+        Assert.Equal(2, server.Introspections);
+        server.Inactive["at_stale"] = true;
+        Assert.Equal(401, await Call(token));
+        server.FeedDown = false;
+        server.Inactive.Clear();
+        await host.Ready();
+        Assert.Equal(200, await Call(token));
+        Assert.Equal(3, server.Introspections);
+    }
+
+    [Fact]
+    [Trait("Invariant", "6")]
+    public async Task Server_Away_DeniesWhatCannotBeAsked()
+    {
+        string token = server.Token();
+        Assert.Equal(200, await Call(token));
+        server.Down = true;
+        await Task.Delay(Limits.GuardStale + TimeSpan.FromSeconds(1));
+        Answer denied = await host.CallTool("echo", """{"text":"away"}""", token);
+        Assert.Equal("guard_unavailable", denied.Denial);
+        Assert.Equal(503, (await host.Do("tools/list", "", token)).Status);
+        await host.Ready(ready: false);
+        Assert.DoesNotContain("echo away", host.Runs.All);
+        server.Down = false;
+        await host.Ready();
+        Assert.Equal(200, await Call(token));
+    }
+
+    [Fact]
+    public async Task Server_Away_WithGrace_StillAllowsReadsAndOnlyReads()
+    {
+        await using FakeAuthorizationServer own = await FakeAuthorizationServer.StartAsync();
+        own.Approve("echo", "read");
+        own.Approve("refund", "write");
+        await using ToolHost graceful = await ToolHost.StartAsync(own, o => o.StaleReadGrace = TimeSpan.FromSeconds(60));
+        string token = own.Token(new() { Scope = "tools:read tool:refund" });
+        own.Down = true;
+        await Task.Delay(Limits.GuardStale + TimeSpan.FromSeconds(1));
+        Assert.Equal("grace", (await graceful.CallTool("echo", """{"text":"grace"}""", token)).Text);
+        Assert.Equal("guard_unavailable", (await graceful.CallTool("refund", """{"order_id":"grace"}""", token)).Denial);
+    }
+
+    [Fact]
+    [Trait("Attack", "126")]
+    public async Task Keys_AwayOrGarbage_KeepWhatIsKnownAndNeverAllowMore()
+    {
+        server.KeysGarbage = true;
+        string unknown = server.Token();
+        using SigningKey other = SigningKey.Create();
+        Assert.Equal(401, await Call(server.Token(new() { By = other })));
+        Assert.Equal(200, await Call(unknown));
+    }
+
+    [Fact]
+    [Trait("Attack", "126")]
+    public async Task Keys_UnknownIds_DoNotBecomeRequestsToTheServer()
+    {
+        int before = server.KeyFetches;
+        for (int i = 0; i < 20; i++)
+        {
+            using SigningKey other = SigningKey.Create();
+            Assert.Equal(401, await Call(server.Token(new() { By = other })));
+        }
+        Assert.InRange(server.KeyFetches - before, 0, 2);
+    }
+
+    [Theory]
+    [Trait("Attack", "147")]
+    [InlineData("drifted", "tool_drifted")]
+    [InlineData("retired", "not_in_task")]
+    [InlineData("new", "not_in_task")]
+    public async Task Tool_NoLongerApproved_StopsRunning(string state, string code)
+    {
+        string token = server.Token();
+        Assert.Equal(200, await Call(token));
+        server.Approve("echo", "read", state);
+        long changed = Stopwatch.GetTimestamp();
+        while ((await host.CallTool("echo", """{"text":"gone"}""", token)).Denial != code)
+            Assert.True(Stopwatch.GetElapsedTime(changed) < 5 * Limits.RevocationBound, "The tool still runs.");
+        Assert.DoesNotContain((await host.Do("tools/list", "", token)).Result.GetProperty("tools").EnumerateArray(), t => t.GetProperty("name").ValueEquals("echo"));
+    }
+
+    private async Task<int> Call(string token) => (await host.CallTool("echo", """{"text":"a"}""", token)).Status;
+
+    private static async Task Until(Func<Task<int>> call, int status)
+    {
+        for (int i = 0; i < 100; i++)
+        {
+            if (await call() == status) return;
+            await Task.Delay(50);
+        }
+        Assert.Equal(status, await call());
+    }
+}

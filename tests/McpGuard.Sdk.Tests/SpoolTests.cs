@@ -1,0 +1,195 @@
+using System.Text;
+using System.Text.Json;
+using McpAuth.Protocol.Audit;
+using McpAuth.Protocol.Json;
+using McpAuth.Protocol.Messages;
+using McpAuth.Testing;
+using McpGuard.Sdk.Audit;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace McpGuard.Sdk.Tests;
+
+/// <summary>The guard's own record: what it holds survives, and what cannot be recorded does not run.</summary>
+public sealed class SpoolTests : IDisposable
+{
+    private readonly TempDirectory directory = new();
+
+    public void Dispose() => directory.Dispose();
+
+    [Fact]
+    public async Task Entries_AreTheCanonicalEventsChainedAsDocumented()
+    {
+        using Spool spool = Open();
+        for (int i = 0; i < 3; i++) Assert.True(await spool.Append(Happened($"dec_{i}"), Durability.Written));
+        string[] lines = Lines();
+        byte[] hash = System.Security.Cryptography.SHA256.HashData(Encoding.UTF8.GetBytes("grd_1"));
+        for (int i = 0; i < 3; i++)
+        {
+            SpoolEntry entry = JsonSerializer.Deserialize(lines[i], ProtocolJson.Default.SpoolEntry)!;
+            Assert.Equal((i + 1, McpAuth.Protocol.Jose.Base64Url.Encode(hash)), (entry.Seq, entry.Prev));
+            byte[] canonical = CanonicalJson.ToBytes(JsonSerializer.SerializeToElement(entry.Event, ProtocolJson.Default.AuditEvent));
+            Assert.StartsWith("{\"event\":" + Encoding.UTF8.GetString(canonical) + ",\"prev\":", lines[i], StringComparison.Ordinal);
+            hash = System.Security.Cryptography.SHA256.HashData([.. hash, .. canonical]);
+        }
+    }
+
+    [Theory]
+    [InlineData("plain")]
+    [InlineData("quo\"te \\ and / slash")]
+    [InlineData("line\nfeed\tand\u0001 control\u007f")]
+    [InlineData("ünïcode \u2028 𝄞 \uffff")]
+    public void Event_WrittenDirectly_IsExactlyItsCanonicalForm(string text)
+    {
+        var happened = new GuardEvent
+        {
+            Id = "dec_1", Time = 1795345200123, Type = AuditTypes.CallDecided, Outcome = "deny", ArgsDigest = "v1:x", Cause = "c", Count = 7, Method = text, Decision = "deny",
+            Jti = "at_1", Node = "grd_1", PolicyHash = text, PolicyIds = [text, "b"], Reason = text, Resource = "https://files.example/mcp", SpanId = "s", Tool = "t", TraceId = "tr",
+        };
+        var output = new System.Buffers.ArrayBufferWriter<byte>();
+        happened.WriteCanonical(output);
+        AuditEvent read = JsonSerializer.Deserialize(output.WrittenSpan, ProtocolJson.Default.AuditEvent)!;
+        Assert.Equal(text, read.Reason);
+        Assert.Equal(7, (int)read.Data!["count"]!);
+        Assert.Equal(Encoding.UTF8.GetString(CanonicalJson.ToBytes(JsonSerializer.SerializeToElement(read, ProtocolJson.Default.AuditEvent))), Encoding.UTF8.GetString(output.WrittenSpan));
+    }
+
+    [Fact]
+    [Trait("Attack", "170")]
+    public async Task Append_Answered_IsInTheFileThoughTheProcessNeverCloses()
+    {
+        using Spool spool = Open();
+        Assert.True(await spool.Append(Happened("dec_kept"), Durability.Written));
+        Assert.Contains("dec_kept", Lines().Single(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    [Trait("Attack", "170")]
+    public async Task Reopened_AfterATornWrite_CutsTheTailAndGoesOnWithTheChain()
+    {
+        using (Spool first = Open())
+        {
+            await first.Append(Happened("dec_1"), Durability.Disk);
+            await first.Append(Happened("dec_2"), Durability.Written);
+        }
+        string file = Directory.GetFiles(directory.Path).Single();
+        string torn = await File.ReadAllTextAsync(file);
+        await File.WriteAllTextAsync(file, torn + "{\"event\":{\"id\":\"dec_3\",\"ti");
+        using Spool again = Open();
+        Assert.Equal(2, again.LastWritten);
+        Assert.True(await again.Append(Happened("dec_4"), Durability.Written));
+        Assert.Equal(["dec_1", "dec_2", "dec_4"], Read(again).Select(e => e.Event.Id));
+        Assert.Equal([1L, 2, 3], Read(again).Select(e => e.Seq));
+    }
+
+    [Fact]
+    [Trait("Attack", "159")]
+    public async Task Reopened_WithAnEntryChanged_RefusesInsteadOfForgetting()
+    {
+        using (Spool first = Open())
+        {
+            for (int i = 0; i < 3; i++) await first.Append(Happened($"dec_{i}"), Durability.Disk);
+        }
+        string file = Directory.GetFiles(directory.Path).Single();
+        await File.WriteAllTextAsync(file, (await File.ReadAllTextAsync(file)).Replace("dec_1", "dec_X", StringComparison.Ordinal));
+        using var damaged = new Spool(TimeProvider.System, NullLogger<Spool>.Instance, 1 << 30);
+        Assert.Throws<InvalidDataException>(() => damaged.Open(directory.Path, "grd_1"));
+    }
+
+    [Fact]
+    public void Reopened_ByAnotherGuard_Refuses()
+    {
+        Open().Dispose();
+        using var other = new Spool(TimeProvider.System, NullLogger<Spool>.Instance, 1 << 30);
+        Assert.Throws<InvalidDataException>(() => other.Open(directory.Path, "grd_2"));
+    }
+
+    [Fact]
+    public async Task Segments_RollAndAreTrimmedWhenAcknowledged_AndSequenceNumbersNeverReturn()
+    {
+        using (Spool spool = Open(segment: 2000))
+        {
+            for (int i = 0; i < 50; i++) Assert.True(await spool.Append(Happened($"dec_{i}"), i % 2 == 0 ? Durability.Disk : Durability.Written));
+            Assert.True(await spool.Sync());
+            Assert.True(spool.Segments().Length > 3);
+            Assert.Equal(Enumerable.Range(0, 50).Select(i => $"dec_{i}"), Read(spool).Select(e => e.Event.Id));
+            spool.Trim(50);
+            Assert.Single(spool.Segments());
+        }
+        using Spool again = Open(segment: 2000);
+        Assert.Equal(50, again.LastWritten);
+        await again.Append(Happened("dec_50"), Durability.Disk);
+        Assert.Equal(51, Read(again)[^1].Seq);
+    }
+
+    [Fact]
+    public async Task Append_ByManyAtOnce_KeepsOneUnbrokenChain()
+    {
+        using Spool spool = Open(segment: 100_000);
+        await Task.WhenAll(Enumerable.Range(0, 8).Select(worker => Task.Run(async () =>
+        {
+            for (int i = 0; i < 500; i++)
+            {
+                if (i % 3 == 0) spool.Enqueue(Happened($"{worker}-{i}"));
+                else Assert.True(await spool.Append(Happened($"{worker}-{i}"), i % 50 == 1 ? Durability.Disk : Durability.Written));
+            }
+        })));
+        Assert.True(await spool.Append(Happened("last"), Durability.Disk));
+        while (spool.LastWritten < 4001) await Task.Delay(10);
+        Assert.True(await spool.Sync());
+        IReadOnlyList<SpoolEntry> all = Read(spool);
+        Assert.Equal(Enumerable.Range(1, 4001).Select(i => (long)i), all.Select(e => e.Seq));
+        Assert.Equal(4001, all.Select(e => e.Event.Id).Distinct().Count());
+        spool.Dispose();
+        using Spool again = Open();
+        Assert.Equal(4001, again.LastWritten);
+    }
+
+    [Fact]
+    [Trait("Invariant", "4")]
+    public async Task Append_BeyondTheLimit_IsRefused()
+    {
+        using var spool = new Spool(TimeProvider.System, NullLogger<Spool>.Instance, limit: 1000);
+        spool.Open(directory.Path, "grd_1");
+        int taken = 0;
+        while (taken < 100 && await spool.Append(Happened("dec"), Durability.Written)) taken++;
+        Assert.InRange(taken, 1, 20);
+        Assert.False(spool.Healthy);
+    }
+
+    [Fact]
+    [Trait("Invariant", "4")]
+    public async Task Append_BeforeItIsOpen_IsRefused()
+    {
+        using var spool = new Spool(TimeProvider.System, NullLogger<Spool>.Instance, limit: 1000);
+        Assert.False(await spool.Append(Happened("dec"), Durability.Written));
+        Assert.False(spool.Healthy);
+    }
+
+    private Spool Open(long segment = 1 << 20)
+    {
+        var spool = new Spool(TimeProvider.System, NullLogger<Spool>.Instance, 1 << 30, segment);
+        spool.Open(directory.Path, "grd_1");
+        return spool;
+    }
+
+    private static List<SpoolEntry> Read(Spool spool)
+    {
+        Assert.True(spool.Sync().Wait(TimeSpan.FromSeconds(10)));
+        using var reader = new SpoolReader(spool);
+        var all = new List<SpoolEntry>();
+        while (reader.Read() is { Count: > 0 } some) all.AddRange(some);
+        return all;
+    }
+
+    private string[] Lines()
+    {
+        using var stream = new FileStream(Directory.GetFiles(directory.Path).Single(), FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
+        using var reader = new StreamReader(stream);
+        return reader.ReadToEnd().Split('\n', StringSplitOptions.RemoveEmptyEntries)[1..];
+    }
+
+    private static GuardEvent Happened(string id) => new()
+    {
+        Id = id, Time = 1795345200000, Type = AuditTypes.CallDecided, Outcome = "allow", Decision = "allow", Jti = "at_9", Tool = "echo", ArgsDigest = "v1:abc", Node = "grd_1",
+    };
+}
