@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Collections.Immutable;
 using System.Text.Json;
 
@@ -9,6 +10,9 @@ internal sealed class AuthorityReader
     private static readonly string[] EntryMembers =
         [Grammar.Type, Grammar.Locations, Grammar.Actions, Grammar.Tools, Grammar.Resources, Grammar.Prompts, Grammar.Task];
     private static readonly string[] ToolMembers = [Grammar.Args, Grammar.Optional, Grammar.DefinitionDigest, Grammar.MaxCalls, Grammar.Approval];
+
+    private static readonly SearchValues<char> DigestCharacters =
+        SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-");
 
     private readonly Faults faults = new();
     private readonly ConstraintReader constraints;
@@ -181,7 +185,4 @@ internal sealed class AuthorityReader
     private static bool IsDigest(string text) =>
         text.Length == 51 && text.StartsWith("sha-256:", StringComparison.Ordinal)
             && text.AsSpan(8).IndexOfAnyExcept(DigestCharacters) < 0 && "AEIMQUYcgkosw048".Contains(text[^1], StringComparison.Ordinal);
-
-    private static readonly System.Buffers.SearchValues<char> DigestCharacters =
-        System.Buffers.SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-");
 }
