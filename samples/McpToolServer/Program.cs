@@ -1,3 +1,4 @@
+using McpGuard.Sdk;
 using McpToolServer;
 
 WebApplicationBuilder builder = WebApplication.CreateBuilder(args);
