@@ -21,7 +21,6 @@ public sealed class Invariant06_RevocationWithinOneSecond(Installation installat
     [InlineData("token revoked")]
     [InlineData("instance ended")]
     [InlineData("agent suspended by another process")]
-    [InlineData("client suspended by another process")]
     [Trait("Attack", "103")]
     public async Task End_OnceAcknowledged_IsRefusedAtEveryGuard(string end)
     {
@@ -40,7 +39,6 @@ public sealed class Invariant06_RevocationWithinOneSecond(Installation installat
                 case "token revoked": await Task.WhenAll(callers.Select(c => deployment.First.RevokeAsync(deployment.Issuer, c.Token.Value, deployment.HandlerTo(0)))); break;
                 case "instance ended": await session.EndAsync(); break;
                 case "agent suspended by another process": await deployment.SetStateAsync("agents", deployment.First.Id, "suspended"); break;
-                case "client suspended by another process": await deployment.SetStateAsync("clients", deployment.First.ClientId, "suspended"); break;
                 default: throw new ArgumentOutOfRangeException(nameof(end));
             }
             long acknowledged = Stopwatch.GetTimestamp();
@@ -56,8 +54,7 @@ public sealed class Invariant06_RevocationWithinOneSecond(Installation installat
         }
         finally
         {
-            if (end.StartsWith("agent", StringComparison.Ordinal)) await deployment.SetStateAsync("agents", deployment.First.Id, "active");
-            if (end.StartsWith("client", StringComparison.Ordinal)) await deployment.SetStateAsync("clients", deployment.First.ClientId, "active");
+            if (end.StartsWith("agent", StringComparison.Ordinal)) await deployment.RestoreAsync("agents", deployment.First.Id);
         }
     }
 

@@ -1,9 +1,13 @@
+using System.Globalization;
+using System.Runtime.Versioning;
+using System.Text.RegularExpressions;
 using McpAuth.EndToEnd.Harness;
 using McpAuth.Testing;
 
 namespace McpAuth.EndToEnd;
 
 /// <summary>The script itself. It uses release builds, so unless these tests are one, it builds them first.</summary>
+[UnsupportedOSPlatform("windows")]
 public sealed class QuickstartTests : IDisposable
 {
     private static readonly string[] Once = Built.Configuration == "Release" ? ["--once", "--no-build"] : ["--once"];
@@ -26,9 +30,9 @@ public sealed class QuickstartTests : IDisposable
         Assert.Contains("a new token for the task: refused, task_ended", run.Text, StringComparison.Ordinal);
 
         // The story: as many decisions as it says there are.
-        var said = System.Text.RegularExpressions.Regex.Match(run.Text, @"calls decided and recorded: (\d+) of \1\b");
+        var said = Regex.Match(run.Text, @"calls decided and recorded: (\d+) of \1\b");
         Assert.True(said.Success, run.Text);
-        Assert.Equal(said.Groups[1].Value, run.Output.Count(l => l.Contains(" call.decided ", StringComparison.Ordinal)).ToString(System.Globalization.CultureInfo.InvariantCulture));
+        Assert.Equal(said.Groups[1].Value, run.Output.Count(l => l.Contains(" call.decided ", StringComparison.Ordinal)).ToString(CultureInfo.InvariantCulture));
         Assert.Contains(run.Output, l => l.Contains("task.created", StringComparison.Ordinal));
         Assert.Contains(run.Output, l => l.Contains("task.completed", StringComparison.Ordinal));
         Assert.Contains(run.Output, l => l.Contains("call.decided", StringComparison.Ordinal) && l.Contains("argument_denied", StringComparison.Ordinal));

@@ -79,6 +79,30 @@ public sealed class Deployment : IAsyncDisposable
     public Task SetStateAsync(string kind, string id, string state) =>
         ApplyAsync(registry => registry[kind]!.AsArray().Single(o => o!["id"]!.GetValue<string>() == id)!["state"] = state);
 
+    /// <summary>Takes a suspension back, and waits until every node has seen it: until then they refuse, which is the safe side.</summary>
+    public async Task RestoreAsync(string kind, string id)
+    {
+        await SetStateAsync(kind, id, "active");
+        for (var node = 0; node < Nodes.Count; node++)
+        {
+            var at = node;
+            await Eventually.TrueAsync(() => AttestsAsync(at), $"node {at} has seen that {id} is active again", Patience);
+        }
+
+        async Task<bool> AttestsAsync(int at)
+        {
+            try
+            {
+                await (await AttestAsync(First, at)).DisposeAsync();
+                return true;
+            }
+            catch (OAuthErrorException)
+            {
+                return false;
+            }
+        }
+    }
+
     public async Task KillNodeAsync(int node = 0)
     {
         Nodes[node].Kill();
