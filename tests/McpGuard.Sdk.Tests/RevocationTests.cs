@@ -112,20 +112,18 @@ public sealed class RevocationTests : IAsyncLifetime
     public async Task Feed_Stale_AsksAtEveryCallAndNeverRemembers()
     {
         string token = server.Token(new() { Jti = "at_stale" });
-        Assert.Equal(200, await Call(token));
-        Assert.Equal(0, server.Introspections);
+        await UntilNotAsked(token);
         server.FeedDown = true;
         await Task.Delay(Limits.GuardStale + TimeSpan.FromSeconds(1));
+        int before = server.Introspections;
         Assert.Equal(200, await Call(token));
         Assert.Equal(200, await Call(token));
-        Assert.Equal(2, server.Introspections);
+        Assert.Equal(before + 2, server.Introspections);
         server.Inactive["at_stale"] = true;
         Assert.Equal(401, await Call(token));
         server.FeedDown = false;
         server.Inactive.Clear();
-        await host.Ready();
-        Assert.Equal(200, await Call(token));
-        Assert.Equal(3, server.Introspections);
+        await UntilNotAsked(token);
     }
 
     [Fact]
@@ -176,12 +174,13 @@ public sealed class RevocationTests : IAsyncLifetime
     public async Task Keys_UnknownIds_DoNotBecomeRequestsToTheServer()
     {
         int before = server.KeyFetches;
+        long started = Stopwatch.GetTimestamp();
         for (int i = 0; i < 20; i++)
         {
             using SigningKey other = SigningKey.Create();
             Assert.Equal(401, await Call(server.Token(new() { By = other })));
         }
-        Assert.InRange(server.KeyFetches - before, 0, 2);
+        Assert.InRange(server.KeyFetches - before, 0, 1 + (int)(Stopwatch.GetElapsedTime(started) / Tokens.IssuerKeys.Pause));
     }
 
     [Theory]
@@ -200,7 +199,31 @@ public sealed class RevocationTests : IAsyncLifetime
         Assert.DoesNotContain((await host.Do("tools/list", "", token)).Result.GetProperty("tools").EnumerateArray(), t => t.GetProperty("name").ValueEquals("echo"));
     }
 
-    private async Task<int> Call(string token) => (await host.CallTool("echo", """{"text":"a"}""", token)).Status;
+    /// <summary>The status; 0 when the revocation met the call as its answer had begun, and ended it.</summary>
+    private async Task<int> Call(string token)
+    {
+        try
+        {
+            return (await host.CallTool("echo", """{"text":"a"}""", token)).Status;
+        }
+        catch (HttpRequestException)
+        {
+            return 0;
+        }
+    }
+
+    /// <summary>A fresh feed decides alone; a loaded machine may need a while until it is fresh.</summary>
+    private async Task UntilNotAsked(string token)
+    {
+        for (int i = 0; i < 100; i++)
+        {
+            int before = server.Introspections;
+            Assert.Equal(200, await Call(token));
+            if (server.Introspections == before) return;
+            await Task.Delay(100);
+        }
+        Assert.Fail("Every call is asked about though the feed is up.");
+    }
 
     private static async Task Until(Func<Task<int>> call, int status)
     {
