@@ -7,6 +7,11 @@ if (args is ["floor", var address, var directory, var keys])
     await FloorServer.RunAsync(address, directory, JsonElement.Parse(keys));
     return 0;
 }
+if (args is ["echo", var setup])
+{
+    await EchoServer.RunAsync(JsonSerializer.Deserialize<EchoServer.Setup>(setup)!);
+    return 0;
+}
 var json = args.Contains("--json");
 var seconds = Number("--seconds", 8);
 var rounds = Number("--rounds", 3);
@@ -14,6 +19,7 @@ Action<string> say = json ? Console.Error.WriteLine : Console.Out.WriteLine;
 var figures = args.FirstOrDefault() switch
 {
     "tokens" => await TokensBench.RunAsync(seconds, rounds, Word("--only"), say),
+    "guard" => await GuardBench.RunAsync(seconds, rounds, say),
     _ => null,
 };
 if (figures is null)

@@ -28,8 +28,6 @@ public sealed partial class SecretsAtRestTests : IAsyncLifetime
     public Task InitializeAsync()
     {
         server.Settings["McpAuth:KeyEncryptionKey"] = Convert.ToBase64String(encryptionKey);
-        foreach (var category in new[] { "Default", "Microsoft", "Microsoft.AspNetCore", "Microsoft.AspNetCore.Hosting.Diagnostics", "System" })
-            server.Settings["Logging:LogLevel:" + category] = "Trace";
         return server.InitializeAsync();
     }
 
