@@ -20,6 +20,19 @@ public sealed class RawCaller(string resource, SigningKey key, AccessToken token
 
     public Task<Answer> ReadAsync(string path = "reports/q1.md") => CallAsync("read_file", $$"""{"path":"{{path}}"}""");
 
+    /// <summary>Whether a call is refused at the door. One whose answer was cut off half way, because the end came meanwhile, is not yet.</summary>
+    public async Task<bool> IsRefusedAsync()
+    {
+        try
+        {
+            return (await ReadAsync()).Status == 401;
+        }
+        catch (HttpRequestException)
+        {
+            return false;
+        }
+    }
+
     public async Task<Answer> SendAsync(string body)
     {
         using var request = new HttpRequestMessage(HttpMethod.Post, resource);
