@@ -1,3 +1,4 @@
+using McpGuard.Sdk;
 using McpToolServer;
 
 WebApplicationBuilder builder = WebApplication.CreateBuilder(args);
@@ -18,4 +19,5 @@ builder.Services.AddMcpGuard(options =>
 
 WebApplication app = builder.Build();
 app.MapGuardedMcp("/mcp");
+app.MapMcpGuardHealth();
 app.Run();

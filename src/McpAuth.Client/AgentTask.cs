@@ -67,9 +67,9 @@ public sealed class AgentTask : IAsyncDisposable
         {
             if (view.State is "active" or "suspended") await Fail("abandoned");
         }
-        catch (Exception e) when (e is HttpRequestException or OAuthErrorException)
+        catch (Exception e) when (e is HttpRequestException or OAuthErrorException or ObjectDisposedException)
         {
-            // Already ended by someone else, or the server cannot be told: then the deadline ends it.
+            // Already ended by someone else, or the server cannot be told, also because the session has ended: then the deadline ends it.
         }
         foreach (TokenCache cache in tokens.Values) cache.Dispose();
     }

@@ -7,7 +7,7 @@ namespace McpAuthServer;
 /// <param name="Configuration">Arguments for the host's configuration.</param>
 internal sealed record CommandLine(IReadOnlyList<string> Apply, bool ApplyOnly, string[] Configuration)
 {
-    private static readonly HashSet<string> HostKeys = new(StringComparer.OrdinalIgnoreCase) { "environment", "contentRoot", "applicationName", "urls", ServerOptions.Section };
+    private static readonly HashSet<string> HostKeys = new(StringComparer.OrdinalIgnoreCase) { "environment", "contentRoot", "applicationName", "urls", "Logging", ServerOptions.Section };
 
     /// <returns>The command line, or the exit code when it was answered here (help, schema, an error).</returns>
     public static (CommandLine? Line, int ExitCode) Parse(string[] args)

@@ -17,6 +17,7 @@ try
     var builder = WebApplication.CreateBuilder(new WebApplicationOptions { Args = line.Configuration, ContentRootPath = Startup.ContentRoot(line) });
     var options = Startup.Options(builder);
     var issuer = new Issuer(options.Issuer);
+    builder.Logging.WithoutQueries();
     builder.Services.AddMcpAuthServer(options, issuer);
 
     var app = builder.Build();

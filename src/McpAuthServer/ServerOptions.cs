@@ -48,6 +48,9 @@ public sealed class ServerOptions
             yield return $"McpAuth:Issuer must be https, or http on a loopback address; '{Issuer}' is neither";
         else if (issuer.Query.Length > 0 || issuer.Fragment.Length > 0 || issuer.UserInfo.Length > 0 || Issuer.EndsWith('/'))
             yield return "McpAuth:Issuer must have no query, fragment, user information or trailing slash (RFC 8414 §2)"; // RFC 8414 §2
+        // Clients compare the issuer byte for byte and build addresses from it: one spelling, and a path that needs no escapes anywhere.
+        else if (issuer.AbsoluteUri.TrimEnd('/') != Issuer || !issuer.AbsolutePath.All(IsPlain) || issuer.AbsolutePath.Contains("//", StringComparison.Ordinal))
+            yield return $"McpAuth:Issuer must be in its normal form, with a path of A-Z a-z 0-9 - . _ ~ only, e.g. {issuer.GetLeftPart(UriPartial.Authority)}/tenant";
         else if (KeyEncryptionKey is null && KeyEncryptionKeyFile is null && !IsLoopback(issuer))
             yield return "McpAuth:KeyEncryptionKeyFile or McpAuth:KeyEncryptionKey is mandatory unless the issuer is loopback";
         if (KeyEncryptionKey is not null && KeyEncryptionKeyFile is not null)
@@ -61,6 +64,8 @@ public sealed class ServerOptions
         if (Node.Length is 0 or > 64)
             yield return "McpAuth:Node must be 1 to 64 characters";
     }
+
+    private static bool IsPlain(char c) => char.IsAsciiLetterOrDigit(c) || c is '/' or '-' or '.' or '_' or '~';
 
     // Uri.IsLoopback also accepts names that a resolver could point elsewhere; only the literal addresses and `localhost` count.
     internal static bool IsLoopback(Uri uri) =>

@@ -1,15 +1,16 @@
 using System.Text.Json;
 using McpAuth.Protocol;
-using McpGuard.Sdk;
 using McpGuard.Sdk.Calls;
 using McpGuard.Sdk.Hosting;
 using McpGuard.Sdk.Http;
+using McpGuard.Sdk.Revocation;
+using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 using ModelContextProtocol.Server;
 
-namespace Microsoft.AspNetCore.Builder;
+namespace McpGuard.Sdk;
 
 /// <summary>Puts endpoints behind the guard.</summary>
 public static class McpGuardApplicationBuilderExtensions
@@ -24,7 +25,7 @@ public static class McpGuardApplicationBuilderExtensions
         IServiceProvider services = Services(app.ApplicationServices);
         return app.UseMiddleware<GuardMiddleware>(
             new PathString(path.TrimEnd('/')), services.GetRequiredService<GuardGate>(), services.GetRequiredService<MetadataEndpoint>(),
-            services.GetRequiredService<CallDecider>(), services.GetRequiredService<ToolCatalogue>());
+            services.GetRequiredService<CallDecider>(), services.GetRequiredService<ToolCatalogue>(), services.GetRequiredService<LiveCalls>());
     }
 
     /// <summary>

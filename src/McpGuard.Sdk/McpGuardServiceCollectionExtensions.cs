@@ -1,4 +1,3 @@
-using McpGuard.Sdk;
 using McpGuard.Sdk.Audit;
 using McpGuard.Sdk.Calls;
 using McpGuard.Sdk.Connection;
@@ -6,11 +5,12 @@ using McpGuard.Sdk.Hosting;
 using McpGuard.Sdk.Http;
 using McpGuard.Sdk.Revocation;
 using McpGuard.Sdk.Tokens;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
-namespace Microsoft.Extensions.DependencyInjection;
+namespace McpGuard.Sdk;
 
 /// <summary>Registers the guard of a tool server.</summary>
 public static class McpGuardServiceCollectionExtensions
@@ -35,6 +35,7 @@ public static class McpGuardServiceCollectionExtensions
             async ct => await (await s.GetRequiredService<GuardConnection>().Channel(ct)).Keys(ct), s.GetRequiredService<TimeProvider>(), s.GetRequiredService<ILogger<IssuerKeys>>()));
         services.AddSingleton(s => new DenyTable(s.GetRequiredService<TimeProvider>()));
         services.AddSingleton<RevocationFeed>();
+        services.AddSingleton<LiveCalls>();
 
         services.AddSingleton(s => new Spool(
             s.GetRequiredService<TimeProvider>(), s.GetRequiredService<ILogger<Spool>>(), s.GetRequiredService<IOptions<McpGuardOptions>>().Value.SpoolLimit));

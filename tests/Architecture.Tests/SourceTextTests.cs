@@ -27,12 +27,15 @@ public sealed partial class SourceTextTests
     [InlineData("Grants/Parts/Exchange.cs", "namespace McpAuthServer.Grants;")]
     [InlineData("Options.cs", "namespace McpAuthServer.Grants\n{\n}")]
     [InlineData("Grants/TokenEndpoint.cs", "internal sealed class TokenEndpoint;")]
+    [InlineData("Grants/TokenEndpoint.cs", "namespace Microsoft.AspNetCore.Builder;")]
+    [InlineData("GrantExtensions.cs", "namespace Microsoft.AspNetCore.Http;")]
     public void Namespace_OfAnotherFolder_IsFound(string file, string source) =>
         Assert.Single(SourceText.NamespaceViolations(file, "McpAuthServer", source));
 
     [Theory]
     [InlineData("Grants/Parts/Exchange.cs", "using System;\n\nnamespace McpAuthServer.Grants.Parts;\n\nclass Exchange;")]
     [InlineData("Program.cs", "Console.WriteLine();\npublic partial class Program;")]
+    [InlineData("GrantExtensions.cs", "namespace Microsoft.AspNetCore.Builder;\npublic static class GrantExtensions;")]
     [InlineData("Grants/Usings.cs", "global using System.Text;")]
     public void Namespace_OfItsFolder_IsNotFound(string file, string source) =>
         Assert.Empty(SourceText.NamespaceViolations(file, "McpAuthServer", source));

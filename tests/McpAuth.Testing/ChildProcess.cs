@@ -10,7 +10,7 @@ namespace McpAuth.Testing;
 /// </summary>
 public sealed class ChildProcess : IAsyncDisposable
 {
-    private const int MostLines = 20_000, Sigterm = 15;
+    private const int MostLines = 20_000, Sigterm = 15, Sigcont = 18, Sigstop = 19;
 
     private static readonly HashSet<ChildProcess> Running = [];
 
@@ -50,14 +50,16 @@ public sealed class ChildProcess : IAsyncDisposable
 
     public string Text => string.Join('\n', Output);
 
+    /// <summary>The <c>dotnet</c> that runs this very process.</summary>
+    public static string Dotnet { get; } = Environment.ProcessPath is { } host && Path.GetFileName(host) == "dotnet" ? host : "dotnet";
+
     /// <summary>Starts <c>dotnet <paramref name="dll"/> …</c> with the runtime of this very process.</summary>
     public static ChildProcess StartDll(
         string dll, IEnumerable<string>? arguments = null, IReadOnlyDictionary<string, string?>? environment = null, string? directory = null)
     {
         if (!File.Exists(dll))
             throw new FileNotFoundException($"{dll} is not built.", dll);
-        return Start(Environment.ProcessPath is { } host && Path.GetFileName(host) == "dotnet" ? host : "dotnet", [dll, .. arguments ?? []],
-            environment, directory ?? Path.GetDirectoryName(dll));
+        return Start(Dotnet, [dll, .. arguments ?? []], environment, directory ?? Path.GetDirectoryName(dll));
     }
 
     /// <param name="environment">Laid over this process's own; null removes a variable.</param>
@@ -198,6 +200,11 @@ public sealed class ChildProcess : IAsyncDisposable
             // It has already exited.
         }
     }
+
+    /// <summary>SIGSTOP: it keeps its connections and answers nothing, as a machine that hangs. Until <see cref="Continue"/>.</summary>
+    public void Pause() => _ = SendSignal(Id, Sigstop);
+
+    public void Continue() => _ = SendSignal(Id, Sigcont);
 
     public async ValueTask DisposeAsync()
     {

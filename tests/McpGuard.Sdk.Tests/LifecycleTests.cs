@@ -150,6 +150,30 @@ public sealed class LifecycleTests : IAsyncLifetime
     }
 
     [Fact]
+    [Trait("Attack", "162")]
+    [Trait("Invariant", "8")]
+    public async Task Secrets_OfCallsAndRefusals_AreInNoLogAndNoEvent()
+    {
+        await using ToolHost host = await ToolHost.StartAsync(server, o => o.Policy = new Misbehaving("allows"));
+        string good = server.Token(), expired = server.Token(new() { Expires = DateTimeOffset.UtcNow.AddMinutes(-2) });
+        Assert.Equal(200, (await host.CallTool("echo", """{"text":"hush-hush"}""", good)).Status);
+        Assert.Equal("argument_denied", (await host.CallTool("echo", """{"text":"hush-hush","hush-name":1}""", good)).Denial);
+        await host.CallTool("hush-tool", """{"text":"hush-hush"}""", good);
+        await host.CallTool("echo", """{"text":"hush-hush"}""", expired);
+        server.Inactive["x"] = true;
+        server.FeedDown = true;
+        await Task.Delay(Limits.GuardStale + TimeSpan.FromSeconds(1));
+        await host.CallTool("echo", """{"text":"hush-hush"}""", good);
+        await server.Event(e => e.Type == AuditTypes.CallRefused && e.Reason == "expired");
+        string[] secrets = [FakeAuthorizationServer.Secret, "hush-hush", "hush-name", "hush-tool", good.Split('.')[2], expired.Split('.')[2], good.Split('.')[1]];
+        foreach (string secret in secrets)
+        {
+            Assert.DoesNotContain(host.Logged, l => l.Contains(secret, StringComparison.Ordinal));
+            Assert.DoesNotContain(server.Events(), e => JsonSerializer.Serialize(e).Contains(secret, StringComparison.Ordinal));
+        }
+    }
+
+    [Fact]
     [Trait("Invariant", "7")]
     public async Task Filter_ThatChangesTheCallAfterTheDecision_IsCaughtNextToTheHandler()
     {

@@ -12,6 +12,7 @@ public sealed class MessageTests(GuardFixture fixture) : IClassFixture<GuardFixt
 
     [Theory]
     [Trait("Attack", "144")]
+    [Trait("Attack", "7")]
     [InlineData("Host", "evil.example")]
     [InlineData("Origin", "https://evil.example")]
     [InlineData("Origin", "null")]
@@ -56,6 +57,8 @@ public sealed class MessageTests(GuardFixture fixture) : IClassFixture<GuardFixt
     }
 
     [Theory]
+    [Trait("Attack", "2")]
+    [Trait("Attack", "4")]
     [Trait("Spec", "RFC9728-3")]
     [InlineData("/.well-known/oauth-protected-resource")]
     [InlineData("/.well-known/oauth-protected-resource/mcp")]

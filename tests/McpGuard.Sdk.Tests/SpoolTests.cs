@@ -33,6 +33,18 @@ public sealed class SpoolTests : IDisposable
         }
     }
 
+    [Fact]
+    [Trait("Invariant", "4")]
+    public void Segment_WhoseHeaderCannotBeWritten_IsNotLeftBehindBetweenGoodOnes()
+    {
+        // Linux's device that is always full.
+        if (!OperatingSystem.IsLinux()) return;
+        SpoolSegment segment = SpoolSegment.At(directory.Path, SpoolHead.Genesis("grd_1"));
+        File.CreateSymbolicLink(segment.Path, "/dev/full");
+        Assert.Throws<IOException>(() => segment.Create("grd_1", out _));
+        Assert.Empty(Directory.GetFileSystemEntries(directory.Path));
+    }
+
     [Theory]
     [InlineData("plain")]
     [InlineData("quo\"te \\ and / slash")]

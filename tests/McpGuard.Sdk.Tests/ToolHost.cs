@@ -43,6 +43,22 @@ internal sealed class Tools(Runs runs)
         return region;
     }
 
+    [McpServerTool(Name = "wait", ReadOnly = true)]
+    public async Task<string> Wait(CancellationToken cancellationToken)
+    {
+        runs.All.Enqueue("wait");
+        try
+        {
+            await Task.Delay(TimeSpan.FromSeconds(30), cancellationToken);
+        }
+        catch (OperationCanceledException)
+        {
+            runs.All.Enqueue("stopped");
+            throw;
+        }
+        return "waited";
+    }
+
     [McpServerTool(Name = "fail")]
     public string Fail()
     {
@@ -76,6 +92,9 @@ internal sealed class ToolHost : IAsyncDisposable
 
     public FakeAuthorizationServer Server { get; }
     public Runs Runs { get; } = new();
+
+    /// <summary>Every line the host logged, at every level.</summary>
+    public ConcurrentQueue<string> Logged { get; } = new();
     public HttpClient Http { get; } = new() { Timeout = TimeSpan.FromSeconds(30) };
     public string Resource { get; private set; } = "";
     public IServiceProvider Services => app.Services;
@@ -95,6 +114,7 @@ internal sealed class ToolHost : IAsyncDisposable
     {
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
+        builder.Logging.SetMinimumLevel(LogLevel.Trace).AddProvider(new LogBook(Logged));
         builder.WebHost.UseUrls(new Uri(Resource).GetLeftPart(UriPartial.Authority));
         builder.Services.AddSingleton(Runs);
         if (pipeline is null) builder.Services.AddMcpServer().WithTools<Tools>().WithResources<Resources>().WithPrompts<Prompts>();
@@ -199,5 +219,22 @@ internal sealed record Answer(int Status, HttpResponseHeaders Headers, string Bo
             _ => null,
         };
         return new Answer((int)response.StatusCode, response.Headers, body, string.IsNullOrWhiteSpace(json) ? null : JsonDocument.Parse(json).RootElement.Clone());
+    }
+}
+
+internal sealed class LogBook(ConcurrentQueue<string> lines) : ILoggerProvider, ILogger
+{
+    public ILogger CreateLogger(string categoryName) => this;
+
+    public IDisposable? BeginScope<TState>(TState state)
+        where TState : notnull => null;
+
+    public bool IsEnabled(LogLevel logLevel) => true;
+
+    public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
+        lines.Enqueue(formatter(state, exception) + exception);
+
+    public void Dispose()
+    {
     }
 }

@@ -22,7 +22,7 @@ internal static class InstancesEndpoint
 
     public static void MapInstancesEndpoint(this IEndpointRouteBuilder routes)
     {
-        routes.MapPost(Names.Paths.Instances, AttestAsync);
+        routes.Map(Names.Paths.Instances, AttestAsync);
         routes.MapDelete(Names.Paths.Instances + "/{id}", EndAsync);
     }
 
@@ -88,7 +88,7 @@ internal static class InstancesEndpoint
             return error!;
         // An instance ends itself. Another's is not told apart from none.
         if (caller.Instance.Id != id)
-            return await callers.ConsumeAsync(caller) as IResult ?? new OAuthError("not_found", "There is no such instance.", StatusCodes.Status404NotFound);
+            return await callers.RefuseAsync(caller, new OAuthError("not_found", "There is no such instance.", StatusCodes.Status404NotFound), AuditTypes.InstanceRefused);
         return await log.Commit(new EndInstance(id, "ended_by_agent", caller.Initiator, [caller.Proof], time.GetUtcNow(), options.Node))
             ? Results.NoContent()
             : OAuthError.UsedProof;

@@ -4,7 +4,7 @@ using McpAuthServer.Storage;
 
 namespace McpAuthServer.Delegation;
 
-/// <summary>Revokes a node in the tree of authority: the grant, all below it, and the tasks that were handed off from below it.</summary>
+/// <summary>Revokes a node in the tree of authority: the grant and all below it, and so whatever was handed off from there: such a task lives by its grants alone.</summary>
 internal sealed class RevokeGrant(string id, string? jti, string reason, Initiator by, IReadOnlyList<Once> consume, DateTimeOffset now, string node) : Unit<bool>
 {
     private static readonly Sql Subtree = new(

@@ -18,11 +18,16 @@ internal sealed record NewTask(string Id, string? ParentId, string Origin, strin
 /// <summary>Everything decided about one access token before it is signed: the output of a grant, the input of signing and of the one commit.</summary>
 internal sealed record Issuance
 {
+    private string? authorityJson;
+
     public required Principals Who { get; init; }
     public required ToolServerRecord Target { get; init; }
 
     /// <summary>Only at <see cref="Target"/>.</summary>
     public required Authority Authority { get; init; }
+
+    /// <summary>As it is stored, written once.</summary>
+    public string AuthorityJson => authorityJson ??= Authority.ToJson();
 
     /// <summary>The projection of explicit authority, or the granted scope itself when <see cref="ByScope"/>.</summary>
     public required string Scope { get; init; }

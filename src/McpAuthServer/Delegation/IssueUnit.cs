@@ -59,7 +59,18 @@ internal sealed class IssueUnit(Issuance plan, string node) : Unit<IssueResult>
         """);
 
     private static readonly Sql InstanceState = new("select state, expires_at from instances where id = @id");
-    private static readonly Sql GrantState = new("select state, expires_at from grants where id = @id");
+
+    /// <summary>The grant and its ancestors: how many are revoked, and how many of their instances no longer live.</summary>
+    private static readonly Sql Dead = new(
+        """
+        with recursive up (parent_id, state, instance_id) as (
+          select parent_id, state, instance_id from grants where id = @id
+          union all select g.parent_id, g.state, g.instance_id from grants g join up on g.id = up.parent_id)
+        select coalesce(sum(case when up.state <> 'active' then 1 else 0 end), 0),
+          coalesce(sum(case when up.instance_id is not null and not exists (
+            select 1 from instances i where i.id = up.instance_id and i.state = 'active' and i.expires_at > @now) then 1 else 0 end), 0)
+        from up
+        """);
 
     public override IssueResult Apply(WriteTx tx)
     {
@@ -75,9 +86,9 @@ internal sealed class IssueUnit(Issuance plan, string node) : Unit<IssueResult>
                 return new(IssueOutcome.Replayed, once.Space);
             }
 
-        // 3. The task, its ancestors, the parent grant and the instance live. Where rows are added before the grant, that is asked first:
-        // a refusal must leave nothing behind but its event.
-        if ((plan.NewTask is not null || plan.TaskHasParent) && WhatEnded(tx) is { } ended)
+        // 3. The task, the grant, all their ancestors and the instances live. The insert itself asks for the nearest of them; where there are
+        // more, or rows are added before the grant, that is asked first: a refusal must leave nothing behind but its event.
+        if ((plan.NewTask is not null || plan.TaskHasParent || HasAncestors) && WhatEnded(tx) is { } ended)
             return Refuse(tx, ended);
         if (plan.NewTask is { } task)
             TaskUnits.Insert(tx, task, plan.Who, plan.IssuedAt.ToUnixTimeMilliseconds());
@@ -90,6 +101,8 @@ internal sealed class IssueUnit(Issuance plan, string node) : Unit<IssueResult>
         tx.Append(Event(AuditTypes.TokenIssued, "success", null) with { Data = new() { ["grant_type"] = plan.GrantType, ["scope"] = plan.Scope, ["exp"] = plan.Expires.ToUnixTimeSeconds() } });
         return new(IssueOutcome.Issued);
     }
+
+    private bool HasAncestors => plan.Lineage.Any(id => id.StartsWith(Id.Grant, StringComparison.Ordinal));
 
     private bool Record(WriteTx tx)
     {
@@ -108,7 +121,7 @@ internal sealed class IssueUnit(Issuance plan, string node) : Unit<IssueResult>
         };
         return tx.Run(insert.With(
             plan.GrantId, plan.ParentGrant, plan.TaskId, plan.Who.Agent, plan.Who.Instance, plan.Who.User, plan.Who.Client, plan.Target.Id,
-            plan.Authority.ToJson(), string.Join(' ', plan.Who.Chain), string.Join(' ', plan.Lineage), plan.Who.Chain.Count,
+            plan.AuthorityJson, string.Join(' ', plan.Who.Chain), string.Join(' ', plan.Lineage), plan.Who.Chain.Count,
             now, plan.TaskExpires.ToUnixTimeMilliseconds(), tokenExp)) == 1;
     }
 
@@ -131,7 +144,11 @@ internal sealed class IssueUnit(Issuance plan, string node) : Unit<IssueResult>
             else if (task.State != TaskState.Active || task.Expires <= now)
                 return Names.Reasons.TaskEnded;
         var parent = plan.NewGrant ? plan.ParentGrant : plan.GrantId;
-        return parent is not null && tx.First(GrantState.With(parent), ReadState).State != "active" ? Names.Reasons.Revoked : null;
+        if (parent is null)
+            return null;
+        // Not the nearest grant alone: what was handed on stands on the giver's instance too (invariant 3).
+        var (revoked, without) = tx.First(Dead.With(parent, now), r => (r.GetInt64(0), r.GetInt64(1)));
+        return without > 0 ? Names.Reasons.InstanceEnded : revoked > 0 ? Names.Reasons.Revoked : null;
     }
 
     private static (string? State, long Expires) ReadState(DbDataReader r) => (r.GetString(0), r.GetInt64(1));

@@ -38,7 +38,17 @@ internal sealed class EndTask(string id, string state, string? reason, Initiator
             return new(false, false, null);
         var root = subtree[0];
         if (TaskState.IsFinal(root.State))
+        {
+            // Somebody asked; the sweep of deadlines and a session's end only come too late.
+            if (proof is not null)
+                tx.Append(new AuditEvent
+                {
+                    Id = Id.New(Id.Event, now), Time = now.ToUnixTimeMilliseconds(), Type = AuditTypes.TaskRefused, Outcome = "refused", Reason = Names.Reasons.TaskEnded,
+                    User = root.User, Agent = root.Agent, Instance = by.Instance, Client = root.Client, Task = id, ParentTask = root.Parent, Node = node,
+                    Data = new() { ["by"] = by.Agent ?? by.Rank.ToString().ToLowerInvariant(), ["asked"] = state },
+                });
             return new(false, false, root.State, Names.Reasons.TaskEnded);
+        }
 
         var cause = Id.New(Id.Event, now);
         var events = new List<AuditEvent>(subtree.Count);

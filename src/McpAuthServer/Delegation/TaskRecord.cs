@@ -68,7 +68,17 @@ internal sealed class TaskStore(IReadStore store)
         select id, agent_id from up order by height
         """);
 
+    private readonly Remembered<TaskRecord> known = new();
+
     public Task<TaskRecord?> Find(string id, CancellationToken cancel) => store.First(ById.With(id), Read, cancel);
+
+    /// <summary>A task for what never changes of it (whose, what for, how far, until when); its state here may be an old one.</summary>
+    public async ValueTask<TaskRecord?> FindTerms(string id, CancellationToken cancel)
+    {
+        if (known.Find(id) is { } task)
+            return task;
+        return await Find(id, cancel) is { } found ? known.Add(id, found) : null;
+    }
 
     /// <summary>The one active session task of a client that acts for itself.</summary>
     public Task<TaskRecord?> FindSession(string client, CancellationToken cancel) => store.First(SessionOf.With(client), Read, cancel);

@@ -20,7 +20,7 @@ internal sealed record TaskTerms(string Id, Authority Authority, DateTimeOffset 
     /// <summary>The agent's own running task. Another's, and a hand-off's child, are not told apart from none: their authority lives in their tokens.</summary>
     public static async Task<Result<TaskTerms>> RunningAsync(string id, AgentRecord agent, TaskStore tasks, CancellationToken cancel)
     {
-        if (await tasks.Find(id, cancel) is not { Origin: TaskOrigin.Own } task || task.AgentId != agent.Id)
+        if (await tasks.FindTerms(id, cancel) is not { Origin: TaskOrigin.Own } task || task.AgentId != agent.Id)
             return new Fault(Names.Errors.InvalidAuthorizationDetails, "The task does not exist or is not this agent's own.");
         var ancestors = task.ParentId is null ? [] : (await tasks.Lineage(id, cancel)).Skip(1).Select(t => t.Id).ToList();
         return new TaskTerms(task.Id, task.Authority, task.Expires, task.ParentId is not null, ancestors, null);

@@ -15,7 +15,7 @@ internal static class TokenEndpoint
     /// <summary>Plans are made again when the registry changed under them; more often than this means that it never stands still.</summary>
     private const int MaxPlans = 8;
 
-    public static IEndpointConventionBuilder MapTokenEndpoint(this IEndpointRouteBuilder routes) => routes.MapPost(Names.Paths.Token, HandleAsync);
+    public static IEndpointConventionBuilder MapTokenEndpoint(this IEndpointRouteBuilder routes) => routes.Map(Names.Paths.Token, HandleAsync);
 
     private static async Task<IResult> HandleAsync(
         HttpContext context, RegistryCache registry, ClientAuthenticator clients, Grantor grantor, Issuer issuer, AuditTrail audit, TimeProvider time)
@@ -59,8 +59,8 @@ internal static class TokenEndpoint
 
         async Task<IResult> Refuse(OAuthError e, AuthenticatedClient? by = null)
         {
-            await audit.RefuseAsync(audit.Refusal(AuditTypes.TokenRefused, e.Reason ?? e.Code) with { Client = by?.Id }, by?.Assertion is { } once ? [once] : []);
-            return e;
+            var refused = audit.Refusal(AuditTypes.TokenRefused, e.Reason ?? e.Code) with { Client = by?.Id };
+            return await audit.RefuseAsync(refused, by?.Assertion is { } once ? [once] : []) is { } replayed ? OAuthError.Replay(replayed) : e;
         }
 
         async Task<IResult> RefuseClient(ClientRefusal refusal, RegistrySnapshot snapshot)

@@ -1,6 +1,5 @@
 using McpAuth.Protocol;
 using McpAuth.Protocol.ToolCalls;
-
 using McpAuthServer.Delegation;
 using McpAuthServer.Http;
 using McpAuthServer.Keys;
@@ -49,7 +48,7 @@ internal sealed class TokenExchangeGrant(
             return OAuthError.InvalidRequest("The presenter is not this client's agent.", Names.Reasons.ActorUnauthorized);
         if (!agent.Active)
             return OAuthError.InvalidRequest("The agent is not active.", Names.Reasons.AgentSuspended);
-        if (await instances.Find(presenter.Instance!, cancel) is not { } instance)
+        if (presenter.Instance is not { } instanceId || await instances.FindContext(instanceId, request.Now, cancel) is not { } instance)
             return OAuthError.InvalidRequest("The presenter's instance is unknown.", Names.Reasons.InstanceEnded);
 
         var details = request.Details();
@@ -91,7 +90,7 @@ internal sealed class TokenExchangeGrant(
         var (grant, task, target) = parent.Value;
         if (asked?.Task is { } named && named.Id != task.Id)
             return new OAuthError(Names.Errors.InvalidAuthorizationDetails, "A continued token stays in its task.");
-        if (!Narrowing.Explicit(asked?.Authority, request.Form[Names.OAuth.Scope], grant.Authority, target, (agent.Ceiling, "the agent's ceiling")).TryGet(out var authority, out var fault))
+        if (!Narrowing.Explicit(asked?.Authority, request.Form[Names.OAuth.Scope], grant.Authority, target, Ceilings(request, agent, subject)).TryGet(out var authority, out var fault))
             return fault;
 
         // The same authority is a further leaf of the same grant; less is a grant below it.
@@ -99,7 +98,7 @@ internal sealed class TokenExchangeGrant(
         if (!same && grant.Lineage.Count >= GrantStore.MaxLineage)
             return OAuthError.InvalidRequest("The token was narrowed too often; start again from the task.", Names.Reasons.Depth);
         var who = new Principals(subject.Subject, Profile(subject.Subject), grant.UserId, agent.Id, instance.Id, request.Client.Id, subject.Chain);
-        return Bound(Plan(request, who, target, authority, task) with
+        return Bound(Plan(request, who, target, authority, task, grant) with
         {
             GrantId = same ? grant.Id : Id.New(Id.Grant, request.Now), NewGrant = !same, ParentGrant = same ? null : grant.Id,
             Lineage = same ? grant.Lineage : [grant.Id, .. grant.Lineage], Cause = subject.Jti,
@@ -120,11 +119,11 @@ internal sealed class TokenExchangeGrant(
             return OAuthError.InvalidRequest($"A chain has at most {Limits.DelegationDepth} actors.", Names.Reasons.Depth);
         if (asked?.Task is { Id: not null })
             return new OAuthError(Names.Errors.InvalidAuthorizationDetails, "A hand-off begins a child task: give its purpose, not an id.");
-        if (!Narrowing.Explicit(
-            asked?.Authority, request.Form[Names.OAuth.Scope], grant.Authority, target,
-            (agent.Ceiling, "the agent's ceiling"), (request.Registry.Agents[giver].Ceiling, "the giver's ceiling")).TryGet(out var authority, out var fault))
+        if (!Narrowing.Explicit(asked?.Authority, request.Form[Names.OAuth.Scope], grant.Authority, target, Ceilings(request, agent, subject)).TryGet(out var authority, out var fault))
             return fault;
-        if (!TaskDeadline.Resolve(asked?.Task?.ExpiresAt ?? task.Expires, agent.MaxTask, request.Now).TryGet(out var deadline, out fault))
+        // Unless it is asked for less: as long as the parent, and as the taker may.
+        var until = asked?.Task?.ExpiresAt ?? Issuance.Earliest(task.Expires, request.Now + agent.MaxTask);
+        if (!TaskDeadline.Resolve(until, agent.MaxTask, request.Now).TryGet(out var deadline, out fault))
             return fault;
         if (deadline > task.Expires)
             return new OAuthError(Names.Errors.InvalidAuthorizationDetails, "A child task ends with its parent at the latest.");
@@ -133,10 +132,11 @@ internal sealed class TokenExchangeGrant(
         // RFC 8693 §4.1: the subject's chain is kept verbatim inside the new actor.
         var who = new Principals(subject.Subject, Profile(subject.Subject), grant.UserId, agent.Id, instance.Id, request.Client.Id, [agent.Id, .. subject.Chain]);
         List<string> lineage = [grant.Id, task.Id, .. subject.Instance is { } giverInstance ? [giverInstance] : Array.Empty<string>(), .. grant.Lineage];
-        return Bound(Plan(request, who, target, authority, task) with
+        var plan = Plan(request, who, target, authority, task, grant);
+        return Bound(plan with
         {
             TaskId = child.Id, TaskExpires = child.Expires, NewTask = child, ParentGrant = grant.Id, Lineage = [.. lineage.Distinct(StringComparer.Ordinal)],
-            Cause = subject.Jti, Expires = Issuance.Earliest(request.Now + options.AccessTokenLifetime, child.Expires),
+            Cause = subject.Jti, Expires = Issuance.Earliest(plan.Expires, child.Expires),
         }, instance);
     }
 
@@ -155,17 +155,25 @@ internal sealed class TokenExchangeGrant(
         foreach (var agent in subject.Chain.Append(subject.Subject).Where(id => id.StartsWith(Id.Agent, StringComparison.Ordinal)))
             if (request.Registry.Agents.GetValueOrDefault(agent) is not { Active: true })
                 return (OAuthError.InvalidRequest("An agent in the chain is not active.", Names.Reasons.AgentSuspended), default);
-        if (await grants.Find(subject.Grant, cancel) is not { } grant || await tasks.Find(subject.Task, cancel) is not { } task)
+        if (await grants.Find(subject.Grant, cancel) is not { } grant || await tasks.FindTerms(subject.Task, cancel) is not { } task)
             return (OAuthError.InvalidRequest("The subject token's grant is unknown.", Names.Reasons.Revoked), default);
         return (null, (grant, task, target));
     }
 
-    private Issuance Plan(TokenRequest request, Principals who, ToolServerRecord target, Authority authority, TaskRecord task) => new()
+    /// <summary>Those of the presenter and of every agent in the subject's chain, as they are now: a ceiling may have been lowered since.</summary>
+    private static (Authority, string)[] Ceilings(TokenRequest request, AgentRecord agent, OwnToken subject) =>
+    [
+        (agent.Ceiling, "the agent's ceiling"),
+        .. subject.Chain.Append(subject.Subject).Where(id => id != agent.Id && id.StartsWith(Id.Agent, StringComparison.Ordinal))
+            .Select(id => (request.Registry.Agents[id].Ceiling, "the ceiling of an agent in the chain")),
+    ];
+
+    private Issuance Plan(TokenRequest request, Principals who, ToolServerRecord target, Authority authority, TaskRecord task, GrantRecord grant) => new()
     {
         Who = who, Target = target, Authority = authority, Scope = authority.ToScope(target.Resource), TaskId = task.Id, TaskExpires = task.Expires,
         TaskHasParent = task.ParentId is not null, GrantId = Id.New(Id.Grant, request.Now), Jti = Id.New(Id.AccessToken, request.Now), IssuedAt = request.Now,
-        Expires = Issuance.Earliest(request.Now + options.AccessTokenLifetime, task.Expires), RegistryVersion = request.Registry.Version, GrantType = Type,
-        Consume = request.Consume,
+        Expires = Issuance.Earliest(request.Now + options.AccessTokenLifetime, task.Expires, grant.InstancesEnd ?? task.Expires), RegistryVersion = request.Registry.Version,
+        GrantType = Type, Consume = request.Consume,
     };
 
     /// <summary>An attested agent's token is bound to its instance's key and ends with it.</summary>

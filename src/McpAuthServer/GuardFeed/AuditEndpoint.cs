@@ -50,8 +50,9 @@ internal static class AuditEndpoint
             foreach (var item in body.GetProperty("entries").EnumerateArray())
             {
                 var e = item.GetProperty("event");
-                entries.Add(new PresentedEntry(
-                    item.GetProperty("seq").GetInt64(), item.GetProperty("prev").GetString()!, CanonicalJson.ToBytes(e), e.Deserialize(ProtocolJson.Default.AuditEvent)!));
+                if (item.GetProperty("prev").GetString() is not { } prev || e.Deserialize(RequestJson.Default.AuditEvent) is not { } read)
+                    return null;
+                entries.Add(new PresentedEntry(item.GetProperty("seq").GetInt64(), prev, CanonicalJson.ToBytes(e), read));
             }
             for (var i = 1; i < entries.Count; i++)
                 if (entries[i].Seq != entries[i - 1].Seq + 1)

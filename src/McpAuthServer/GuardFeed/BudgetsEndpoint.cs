@@ -24,7 +24,7 @@ internal static class BudgetsEndpoint
         var (caller, error) = await callers.AuthenticateAsync(context, Names.Paths.GuardBudgets);
         if (caller is null)
             return error!;
-        var (body, invalid) = await StrictBody.JsonAsync(context.Request, ProtocolJson.Default.BudgetRequest, Limits.TokenBody);
+        var (body, invalid) = await StrictBody.JsonAsync(context.Request, RequestJson.Default.BudgetRequest, Limits.TokenBody);
         if (body is null)
             return invalid!;
         if (body.Calls is < 1 or > MaxCalls)
@@ -32,12 +32,14 @@ internal static class BudgetsEndpoint
         if (await issued.FindAsync(body.Jti, cancel) is not { Task: { } task, Grant: { } grantId } token || token.Resource != caller.Server.Resource
             || await grants.Find(grantId, cancel) is not { } grant)
             return Answer(new BudgetResponse(0, Names.Reasons.Foreign));
+        if (grant.Authority.At(caller.Server.Resource)?.Tools.ContainsKey(body.Tool) != true)
+            return Answer(new BudgetResponse(0, Names.Denials.NotInTask));
 
         // The grant's own limit counts against its task; every ancestor's against itself.
         var limits = new List<(string Task, long Limit)>();
         foreach (var (id, _) in await tasks.Lineage(task, cancel))
         {
-            var held = (await tasks.Find(id, cancel))!.Authority.At(caller.Server.Resource)?.Tools.GetValueOrDefault(body.Tool)?.MaxCalls;
+            var held = (await tasks.FindTerms(id, cancel))!.Authority.At(caller.Server.Resource)?.Tools.GetValueOrDefault(body.Tool)?.MaxCalls;
             var narrowed = id == task ? grant.Authority.At(caller.Server.Resource)?.Tools.GetValueOrDefault(body.Tool)?.MaxCalls : null;
             if ((held, narrowed) is not (null, null))
                 limits.Add((id, Math.Min(held ?? long.MaxValue, narrowed ?? long.MaxValue)));
@@ -54,14 +56,20 @@ internal static class BudgetsEndpoint
 internal sealed class SpendCalls(string task, string server, string tool, int calls, IReadOnlyList<(string Task, long Limit)> limits, long now) : Unit<BudgetResponse>
 {
     private static readonly Sql
-        Lives = new("select count(*) from tasks where id = @id and state = 'active' and expires_at > @now"),
+        Ended = new(
+            """
+            with recursive up (id, parent_id, state, expires_at) as (
+              select id, parent_id, state, expires_at from tasks where id = @id
+              union all select t.id, t.parent_id, t.state, t.expires_at from tasks t join up on t.id = up.parent_id)
+            select count(*) from up where state <> 'active' or expires_at <= @now
+            """),
         Open = new("insert into budgets (task_id, tool_server, tool, spent) values (@task, @server, @tool, 0) on conflict do nothing"),
         Take = new("update budgets set spent = spent + @calls where task_id = @task and tool_server = @server and tool = @tool and spent + @calls <= @limit"),
         GiveBack = new("update budgets set spent = spent - @calls where task_id = @task and tool_server = @server and tool = @tool");
 
     public override BudgetResponse Apply(WriteTx tx)
     {
-        if (tx.First(Lives.With(task, now), r => r.GetInt64(0)) == 0)
+        if (tx.First(Ended.With(task, now), r => r.GetInt64(0)) > 0)
             return new BudgetResponse(0, Names.Reasons.TaskEnded);
         for (var i = 0; i < limits.Count; i++)
         {

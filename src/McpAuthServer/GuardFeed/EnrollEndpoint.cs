@@ -17,7 +17,7 @@ internal static class EnrollEndpoint
     private static async Task<IResult> HandleAsync(
         HttpContext context, RegistryCache registry, ArgsKeys argsKeys, ICommitLog log, AuditTrail audit, ServerOptions options, TimeProvider time)
     {
-        var (body, error) = await StrictBody.JsonAsync(context.Request, ProtocolJson.Default.EnrollRequest, Limits.TokenBody);
+        var (body, error) = await StrictBody.JsonAsync(context.Request, RequestJson.Default.EnrollRequest, Limits.TokenBody);
         if (body is null)
             return await Refuse(error!);
         if (!VerificationKey.FromJwk(body.Jwk).TryGet(out var key, out var fault))

@@ -17,9 +17,11 @@ internal static class ManifestEndpoint
         var (caller, error) = await callers.AuthenticateAsync(context, Names.Paths.GuardManifest);
         if (caller is null)
             return error!;
-        var (body, invalid) = await StrictBody.JsonAsync(context.Request, ProtocolJson.Default.ManifestRequest, Limits.GuardBody);
+        var (body, invalid) = await StrictBody.JsonAsync(context.Request, RequestJson.Default.ManifestRequest, Limits.GuardBody);
         if (body is null)
             return invalid!;
+        if (body.Tools.Any(t => t is null))
+            return OAuthError.InvalidRequest("A tool is an object.");
         if (body.Tools.DistinctBy(t => t.Name, StringComparer.Ordinal).Count() != body.Tools.Count || body.Tools.Count > ToolReportUnit.MaxTools)
             return OAuthError.InvalidRequest($"A tool may be reported once, and at most {ToolReportUnit.MaxTools} of them.");
         List<ReportedTool> reported = [.. body.Tools.Select(t => new ReportedTool(t.Name, t.Definition.GetRawText(), CanonicalJson.Digest(t.Definition)))];

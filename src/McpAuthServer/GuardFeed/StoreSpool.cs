@@ -55,13 +55,14 @@ internal sealed class StoreSpool(string guard, IReadOnlyList<CompletedEntry> ent
 
         var events = new List<AuditEvent>(fresh.Count);
         var (seq, hash) = at;
+        var ids = new HashSet<string>(StringComparer.Ordinal);
         foreach (var (entry, completed, disbelieved) in fresh)
         {
             if (entry.Seq != seq + 1 || entry.Prev != hash)
                 events.Add(Alert(AuditTypes.GuardGap, entry.Seq != seq + 1 ? "missing_entries" : "broken_chain", new() { ["after"] = seq, ["seq"] = entry.Seq }));
             // The chain goes on from what the guard says it stands on, so that one break is one alert.
             (seq, hash) = (entry.Seq, Hash(entry.Prev, entry.Canonical));
-            if (completed is not null && tx.First(Exists.With(completed.Id), r => r.GetInt64(0)) == 0)
+            if (completed is not null && ids.Add(completed.Id) && tx.First(Exists.With(completed.Id), r => r.GetInt64(0)) == 0)
                 events.Add(completed);
             else
                 events.Add(Alert(AuditTypes.GuardRefused, disbelieved ?? "repeated_id", new() { ["seq"] = entry.Seq }));

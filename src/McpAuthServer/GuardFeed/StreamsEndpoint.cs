@@ -38,13 +38,13 @@ internal static class StreamsEndpoint
         var (caller, error) = await callers.AuthenticateAsync(context, Names.Paths.GuardRevocations);
         if (caller is null)
             return error!;
-        var (body, invalid) = await StrictBody.JsonAsync(context.Request, ProtocolJson.Default.RevocationsRequest, Limits.TokenBody);
+        var (body, invalid) = await StrictBody.JsonAsync(context.Request, RequestJson.Default.RevocationsRequest, Limits.TokenBody);
         if (body is null)
             return invalid!;
         if (body.After < 0 || body.MaxEvents is < 1 or > MaxEvents)
             return OAuthError.InvalidRequest($"after is a place, maxEvents lies between 1 and {MaxEvents}.");
         if (!await streams.BelongsAsync(body.Stream, caller.Guard.Id, context.RequestAborted))
-            return new OAuthError("not_found", "There is no such stream; open one.", StatusCodes.Status404NotFound);
+            return await callers.RefuseAsync(caller, new OAuthError("not_found", "There is no such stream; open one.", StatusCodes.Status404NotFound));
         // A poll that hangs holds nothing but itself. The manifest's number moves with the registry, which another process may change.
         var current = registry.Current(context.RequestAborted);
         var manifest = (await current).ToolServers[caller.Server.Id].Manifest;
@@ -61,15 +61,15 @@ internal sealed class StreamDirectory(IReadStore store)
 {
     private static readonly Sql Owner = new("select guard_id from guard_streams where id = @id");
 
-    private readonly System.Collections.Concurrent.ConcurrentDictionary<string, string> owners = new(StringComparer.Ordinal);
+    private readonly Remembered<string> owners = new();
 
     public async Task<bool> BelongsAsync(string stream, string guard, CancellationToken cancel)
     {
-        if (owners.TryGetValue(stream, out var owner))
+        if (owners.Find(stream) is { } owner)
             return owner == guard;
         if (await store.First(Owner.With(stream), r => r.GetString(0), cancel) is not { } found)
             return false;
-        return (owners[stream] = found) == guard;
+        return owners.Add(stream, found) == guard;
     }
 }
 

@@ -30,6 +30,8 @@ internal sealed class AgentCallers(TokenPresenter presenter, RegistryCache regis
         var snapshot = await registry.Current(cancel);
         if (snapshot.Agents.GetValueOrDefault(id) is not { Active: true } agent)
             return (null, await RefuseAsync(TokenPresenter.Refuse("The agent is not active.", Names.Reasons.AgentSuspended), id));
+        if (snapshot.Clients.GetValueOrDefault(token.ClientId) is not { Active: true })
+            return (null, await RefuseAsync(TokenPresenter.Refuse("The agent's client is not active.", Names.Reasons.Revoked), id));
         if (await instances.Find(instanceId, cancel) is not { Active: true } instance || instance.Expires <= time.GetUtcNow())
             return (null, await RefuseAsync(TokenPresenter.Refuse("The instance has ended.", Names.Reasons.InstanceEnded), id));
         return (new AgentCaller(agent, instance, token.ClientId, presented.Proof, snapshot), null);
@@ -40,6 +42,13 @@ internal sealed class AgentCallers(TokenPresenter presenter, RegistryCache regis
         await audit.ConsumeAsync(caller.Proof, audit.Refusal(AuditTypes.ReplayDetected, Names.Reasons.Replay) with { Agent = caller.Agent.Id, Instance = caller.Instance.Id })
             ? null
             : OAuthError.UsedProof;
+
+    /// <summary>A refusal of what the caller asked for: recorded, and its proof consumed with it. The task only where the caller may know of it.</summary>
+    public async Task<OAuthError> RefuseAsync(AgentCaller caller, OAuthError error, string type, string? task = null)
+    {
+        var refused = audit.Refusal(type, error.Reason ?? error.Code) with { Agent = caller.Agent.Id, Instance = caller.Instance.Id, Client = caller.Client, Task = task };
+        return await audit.RefuseAsync(refused, [caller.Proof]) is null ? error : OAuthError.UsedProof;
+    }
 
     private async Task<OAuthError> RefuseAsync(OAuthError error, string? agent)
     {

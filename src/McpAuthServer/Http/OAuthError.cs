@@ -12,6 +12,8 @@ namespace McpAuthServer.Http;
 /// <param name="Reason">From <see cref="Names.Reasons"/>: told beside the error where an agent can act on it, and recorded.</param>
 internal sealed record OAuthError(string Code, string Description, int Status = StatusCodes.Status400BadRequest, string? Reason = null) : IResult
 {
+    private const int LongestDescription = 500;
+
     /// <summary>The challenge of a 401 (RFC 6749 §5.2, RFC 9449 §7.1), if any.</summary>
     public string? Challenge { get; init; }
 
@@ -35,13 +37,25 @@ internal sealed record OAuthError(string Code, string Description, int Status = 
     /// <summary>A proof presented again at an API that takes tokens (RFC 9449 §7.1).</summary>
     public static OAuthError UsedProof => Replay(Storage.Once.ProofSpace) with { Status = StatusCodes.Status401Unauthorized, Challenge = "DPoP error=\"invalid_dpop_proof\"" };
 
+    /// <summary>The endpoint takes POST only (RFC 9110 §15.5.6).</summary>
+    public static OAuthError NotPost => new(Names.Errors.InvalidRequest, "The method must be POST.", StatusCodes.Status405MethodNotAllowed, "method_not_allowed");
+
     public async Task ExecuteAsync(HttpContext context)
     {
         context.Response.StatusCode = Status;
+        if (Status == StatusCodes.Status405MethodNotAllowed)
+            context.Response.Headers.Allow = HttpMethods.Post;
         if (Challenge is not null)
             context.Response.Headers.WWWAuthenticate = Challenge;
         if (Status == StatusCodes.Status503ServiceUnavailable)
             context.Response.Headers.RetryAfter = "1";
-        await context.Response.WriteAsJsonAsync(new ErrorResponse(Code, Description, Reason), ProtocolJson.Default.ErrorResponse);
+        await context.Response.WriteAsJsonAsync(new ErrorResponse(Code, Shown(Description), Reason), ProtocolJson.Default.ErrorResponse);
     }
+
+    // RFC 6749 §5.2: %x20-21 / %x23-5B / %x5D-7E. A fault's path can hold the sender's own characters, and any number of them.
+    private static string Shown(string description) => string.Create(Math.Min(description.Length, LongestDescription), description, static (shown, text) =>
+    {
+        for (var i = 0; i < shown.Length; i++)
+            shown[i] = text[i] switch { '"' => '\'', '\\' or < ' ' or > '~' => '?', var c => c };
+    });
 }

@@ -13,9 +13,15 @@ internal static class StrictBody
 {
     private static readonly HashSet<string> Repeatable = [Names.Resources.Resource, Names.Exchange.Audience];
 
-    /// <summary>An OAuth form. Parameters in the query are refused, so that no secret ends in a log (RFC 6749 §3.2).</summary>
+    /// <summary>
+    /// An OAuth form. Another method is refused here and not by the router, so that it is recorded; parameters in the query are refused, so
+    /// that nobody gets used to secrets that end in a log (RFC 6749 §2.3.1, §3.2).
+    /// </summary>
     public static async Task<(StrictForm? Form, OAuthError? Error)> FormAsync(HttpRequest request)
     {
+        // RFC 6749 §3.2: the client MUST use POST.
+        if (!HttpMethods.IsPost(request.Method))
+            return (null, OAuthError.NotPost);
         if (request.QueryString.HasValue)
             return (null, OAuthError.InvalidRequest("Parameters belong in the body, not in the query."));
         if (!IsType(request, "application/x-www-form-urlencoded"))

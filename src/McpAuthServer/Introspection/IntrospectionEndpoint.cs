@@ -29,8 +29,14 @@ internal static class IntrospectionEndpoint
             return OAuthError.InvalidRequest("token is missing.");
 
         // 2. Ours, unexpired, for the asker (§2.2: otherwise only active:false, with no reason).
-        if (!OwnToken.Read(text, keys, issuer, time.GetUtcNow()).TryGet(out var token, out _) || token.Audience != caller.Server.Resource)
+        if (!OwnToken.Read(text, keys, issuer, time.GetUtcNow()).TryGet(out var token, out _))
             return Results.Bytes(Inactive, "application/json");
+        if (token.Audience != caller.Server.Resource)
+        {
+            // A guard that asks about what was not sent to it may be probing stolen tokens.
+            await callers.RecordAsync(caller, "wrong_audience");
+            return Results.Bytes(Inactive, "application/json");
+        }
 
         // 3. All that it stands on, read from the primary now.
         return await states.LivesAsync(token, caller.Registry, context.RequestAborted)

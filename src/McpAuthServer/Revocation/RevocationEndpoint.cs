@@ -17,7 +17,7 @@ namespace McpAuthServer.Revocation;
 /// </summary>
 internal static class RevocationEndpoint
 {
-    public static IEndpointConventionBuilder MapRevocationEndpoint(this IEndpointRouteBuilder routes) => routes.MapPost(Names.Paths.Revoke, HandleAsync);
+    public static IEndpointConventionBuilder MapRevocationEndpoint(this IEndpointRouteBuilder routes) => routes.Map(Names.Paths.Revoke, HandleAsync);
 
     private static async Task<IResult> HandleAsync(
         HttpContext context, RegistryCache registry, ClientAuthenticator clients, ServerKeys keys, Issuer issuer, ICommitLog log, AuditTrail audit,
@@ -26,7 +26,7 @@ internal static class RevocationEndpoint
         // 1. Parse and authenticate as at the token endpoint (§2.1).
         var (form, error) = await StrictBody.FormAsync(context.Request);
         if (form is null)
-            return await Refuse(error!, error!.Code, null);
+            return await Refuse(error!, error!.Reason ?? error.Code, null);
         var (client, refusal) = await clients.AuthenticateAsync(form, context.Request.Headers.Authorization, await registry.Current(context.RequestAborted), context.RequestAborted);
         if (client is null)
             return await Refuse(OAuthError.InvalidClient(refusal!.Message, refusal.UsedBasic), refusal.Reason, null);

@@ -1,4 +1,5 @@
 using McpAuth.Protocol;
+using McpAuth.Protocol.Audit;
 using McpAuth.Protocol.Messages;
 using McpAuthServer.Delegation;
 using McpAuthServer.Http;
@@ -32,19 +33,20 @@ internal sealed class TaskDesk(AgentCallers callers, TaskStore tasks, ICommitLog
         if (caller is null)
             return error!;
         string? reason = null;
-        if (context.Request.ContentLength is > 0)
+        // A body that is sent in chunks has no length.
+        if (context.Request.ContentLength is > 0 || context.Request.ContentType is not null)
         {
-            var (body, invalid) = await StrictBody.JsonAsync(context.Request, ProtocolJson.Default.TaskTransitionRequest, Limits.TokenBody);
+            var (body, invalid) = await StrictBody.JsonAsync(context.Request, RequestJson.Default.TaskTransitionRequest, Limits.TokenBody);
             if (body is null || body.Reason is { Length: > MaxReason })
-                return await callers.ConsumeAsync(caller) ?? invalid ?? OAuthError.InvalidRequest($"reason has at most {MaxReason} characters.");
+                return await RefuseAsync(caller, invalid ?? OAuthError.InvalidRequest($"reason has at most {MaxReason} characters."));
             reason = body.Reason;
         }
         if (await FindAsync(id, caller, context.RequestAborted) is not { } found)
-            return await callers.ConsumeAsync(caller) ?? NotFound;
+            return await RefuseAsync(caller, NotFound);
         // Its own work an agent completes or fails; `revoke` is for who stands above it.
         if (verb == "revoke" ? !found.Below : !found.Own)
-            return await callers.ConsumeAsync(caller)
-                ?? new OAuthError(Names.Errors.InvalidRequest, $"This agent may not {verb} the task.", StatusCodes.Status403Forbidden, Names.Reasons.ActorUnauthorized);
+            return await RefuseAsync(
+                caller, new OAuthError(Names.Errors.InvalidRequest, $"This agent may not {verb} the task.", StatusCodes.Status403Forbidden, Names.Reasons.ActorUnauthorized), id);
 
         var now = time.GetUtcNow();
         Unit<Transition> unit = verb switch
@@ -61,4 +63,6 @@ internal sealed class TaskDesk(AgentCallers callers, TaskStore tasks, ICommitLog
             return new OAuthError(Names.Errors.InvalidRequest, $"The task is {moved.State}.", StatusCodes.Status409Conflict, moved.Reason);
         return Results.Json((await tasks.Find(id, context.RequestAborted))!.ToView(), ProtocolJson.Default.TaskView);
     }
+
+    public Task<OAuthError> RefuseAsync(AgentCaller caller, OAuthError error, string? task = null) => callers.RefuseAsync(caller, error, AuditTypes.TaskRefused, task);
 }

@@ -33,7 +33,7 @@ internal static class TasksEndpoint
             return error!;
 
         // 2. What for.
-        var (body, invalid) = await StrictBody.JsonAsync(context.Request, ProtocolJson.Default.CreateTaskRequest, Limits.TokenBody);
+        var (body, invalid) = await StrictBody.JsonAsync(context.Request, RequestJson.Default.CreateTaskRequest, Limits.TokenBody);
         if (body is null)
             return await Refuse(invalid!);
         if (string.IsNullOrWhiteSpace(body.Purpose) || body.Purpose.Length > MaxPurpose)
@@ -49,6 +49,9 @@ internal static class TasksEndpoint
         {
             if (await tasks.Find(parentId, context.RequestAborted) is not { Origin: TaskOrigin.Own } parent || parent.AgentId != caller.Agent.Id)
                 return await Refuse(OAuthError.InvalidRequest("The parent task does not exist or is not this agent's own."));
+            // Every ancestor stands in a token's lineage, and tokens stay small.
+            if ((await tasks.Lineage(parentId, context.RequestAborted)).Count >= GrantStore.MaxLineage)
+                return await Refuse(OAuthError.InvalidRequest($"Tasks nest {GrantStore.MaxLineage} deep at most.", Names.Reasons.Depth));
             if (authority.Exceeds(parent.Authority) is { } beyond)
                 return await Refuse(OAuthError.From(beyond with { Code = Names.Errors.InvalidAuthorizationDetails, Message = $"More than the parent task holds: {beyond.Message}" }));
             if (body.ExpiresAt is null && parent.Expires < expires)
@@ -86,11 +89,9 @@ internal static class TasksEndpoint
         var (caller, error) = await callers.AuthenticateAsync(context, $"{Names.Paths.Tasks}/{id}");
         if (caller is null)
             return error!;
-        if (await callers.ConsumeAsync(caller) is { } replay)
-            return replay;
-        return await desk.FindAsync(id, caller, context.RequestAborted) is { } found
-            ? Results.Json(found.Task.ToView(), ProtocolJson.Default.TaskView)
-            : TaskDesk.NotFound;
+        if (await desk.FindAsync(id, caller, context.RequestAborted) is not { } found)
+            return await desk.RefuseAsync(caller, TaskDesk.NotFound);
+        return await callers.ConsumeAsync(caller) as IResult ?? Results.Json(found.Task.ToView(), ProtocolJson.Default.TaskView);
     }
 
     private static async Task<IResult> StoryAsync(string id, HttpContext context, AgentCallers callers, TaskDesk desk, TaskStories stories)
@@ -98,10 +99,8 @@ internal static class TasksEndpoint
         var (caller, error) = await callers.AuthenticateAsync(context, $"{Names.Paths.Tasks}/{id}/story");
         if (caller is null)
             return error!;
-        if (await callers.ConsumeAsync(caller) is { } replay)
-            return replay;
-        return await desk.FindAsync(id, caller, context.RequestAborted) is { } found
-            ? Results.Json(new TaskStory(found.Task.ToView(), await stories.OfAsync(id, context.RequestAborted)), ProtocolJson.Default.TaskStory)
-            : TaskDesk.NotFound;
+        if (await desk.FindAsync(id, caller, context.RequestAborted) is not { } found)
+            return await desk.RefuseAsync(caller, TaskDesk.NotFound);
+        return await callers.ConsumeAsync(caller) as IResult ?? Results.Json(new TaskStory(found.Task.ToView(), await stories.OfAsync(id, context.RequestAborted)), ProtocolJson.Default.TaskStory);
     }
 }

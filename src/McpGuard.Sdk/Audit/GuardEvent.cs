@@ -10,9 +10,6 @@ namespace McpGuard.Sdk.Audit;
 /// </summary>
 internal sealed class GuardEvent
 {
-    /// <summary>A request that was refused before there was anything to decide.</summary>
-    public const string Refused = "call.refused";
-
     public required string Id { get; init; }
     public required long Time { get; init; }
     public required string Type { get; init; }

@@ -1,4 +1,5 @@
 using McpAuth.Protocol;
+using McpAuth.Protocol.Audit;
 using McpGuard.Sdk.Connection;
 
 namespace McpGuard.Sdk.Audit;
@@ -8,6 +9,7 @@ namespace McpGuard.Sdk.Audit;
 /// </summary>
 internal sealed class RefusalLog(Spool spool, GuardConnection connection, TimeProvider time)
 {
+    public const string Replay = "dpop_replay";
     private const int PerSecond = 50;
     private readonly Lock gate = new();
     private long second;
@@ -33,7 +35,7 @@ internal sealed class RefusalLog(Spool spool, GuardConnection connection, TimePr
         // Without waiting: what is refused needs no record to stay refused.
         spool.Enqueue(new GuardEvent
         {
-            Id = Id.New(Id.Event, now), Time = now.ToUnixTimeMilliseconds(), Type = GuardEvent.Refused, Outcome = "refused", Reason = reason, Jti = jti,
+            Id = Id.New(Id.Event, now), Time = now.ToUnixTimeMilliseconds(), Type = reason == Replay ? AuditTypes.ReplayDetected : AuditTypes.CallRefused, Outcome = "refused", Reason = reason, Jti = jti,
             Count = count > 1 ? count : 0, Node = connection.GuardId,
         });
     }

@@ -195,7 +195,8 @@ internal sealed partial class Spool(TimeProvider time, ILogger<Spool> logger, lo
             if (length > segmentLimit) Roll();
             (ok, failing) = (true, false);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ObjectDisposedException)
+        // A file that may not grow (EFBIG) is an ArgumentOutOfRangeException to the runtime.
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ObjectDisposedException or ArgumentOutOfRangeException)
         {
             Volatile.Write(ref failedAt, time.GetTimestamp());
             if (!failing) Log.Failed(logger, e.Message);

@@ -45,7 +45,17 @@ internal sealed record SpoolSegment(string Path, SpoolHead Before)
     {
         SafeFileHandle handle = File.OpenHandle(Path, FileMode.Create, FileAccess.Write, FileShare.Read);
         byte[] header = [.. JsonSerializer.SerializeToUtf8Bytes(new SpoolHeader(guardId, Base64Url.EncodeToString(Before.Hash), Before.Seq), SpoolJson.Default.SpoolHeader), (byte)'\n'];
-        RandomAccess.Write(handle, header, 0);
+        try
+        {
+            RandomAccess.Write(handle, header, 0);
+        }
+        catch
+        {
+            // Without its header it would stand between good segments, and the next start would take the spool for damaged.
+            handle.Dispose();
+            File.Delete(Path);
+            throw;
+        }
         length = header.Length;
         return handle;
     }

@@ -2,6 +2,7 @@ using System.Text.Json;
 using McpAuth.Protocol;
 using McpGuard.Sdk.Calls;
 using McpGuard.Sdk.Http;
+using McpGuard.Sdk.Revocation;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
@@ -18,12 +19,14 @@ internal sealed class GuardedMcpHost
 {
     private readonly GuardGate gate;
     private readonly CallDecider decider;
+    private readonly LiveCalls live;
     private readonly ILoggerFactory logging;
     private readonly McpServerOptions options;
 
-    public GuardedMcpHost(GuardGate gate, CallDecider decider, ToolCatalogue catalogue, IOptionsFactory<McpServerOptions> factory, ILoggerFactory logging)
+    public GuardedMcpHost(
+        GuardGate gate, CallDecider decider, ToolCatalogue catalogue, LiveCalls live, IOptionsFactory<McpServerOptions> factory, ILoggerFactory logging)
     {
-        (this.gate, this.decider, this.logging) = (gate, decider, logging);
+        (this.gate, this.decider, this.live, this.logging) = (gate, decider, live, new MessagelessLogging(logging));
         // One set for all requests: the server only reads it, and every request brings its own services.
         options = factory.Create(Options.DefaultName);
         options.ScopeRequests = false;
@@ -41,21 +44,30 @@ internal sealed class GuardedMcpHost
         }
         await using var transport = new StreamableHttpServerTransport(logging) { Stateless = true };
         await using McpServer server = McpServer.Create(transport, options, logging, context.RequestServices);
-        using var stop = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted);
-        Task running = server.RunAsync(stop.Token);
+        using LiveCall call = live.Enter(context, admission.Caller.Token);
+        Task running = server.RunAsync(call.Stop);
         try
         {
-            await Post(context, transport, admission);
+            await Post(context, transport, admission, call.Stop);
+        }
+        catch (OperationCanceledException) when (call.Ended)
+        {
+            await gate.End(context, admission);
+        }
+        catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
+        {
+            // The caller went away.
         }
         finally
         {
             Unrun(admission, "not_run");
-            await stop.CancelAsync();
+            // With no more messages to come the server ends by itself; cancelling it would cost an exception at every request.
+            await transport.DisposeAsync();
             await running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 
-    private static async Task Post(HttpContext context, StreamableHttpServerTransport transport, Admission admission)
+    private static async Task Post(HttpContext context, StreamableHttpServerTransport transport, Admission admission, CancellationToken cancellationToken)
     {
         HttpResponse response = context.Response;
         response.ContentType = "text/event-stream";
@@ -66,7 +78,7 @@ internal sealed class GuardedMcpHost
             if (!response.HasStarted && first is JsonRpcError { Error: { } error }) response.StatusCode = StatusOf(error.Code);
             return ValueTask.CompletedTask;
         } : null;
-        if (await transport.HandlePostRequestAsync(Message(admission), response.Body, starting, context.RequestAborted)) return;
+        if (await transport.HandlePostRequestAsync(Message(admission), response.Body, starting, cancellationToken)) return;
         response.ContentType = null;
         response.StatusCode = StatusCodes.Status202Accepted;
     }

@@ -2,6 +2,7 @@ using McpAuth.Client;
 using McpAuth.Protocol;
 using McpAuth.Protocol.Jose;
 using McpAuth.Protocol.Messages;
+using McpGuard.Sdk.Audit;
 using McpGuard.Sdk.Calls;
 using McpGuard.Sdk.Connection;
 using McpGuard.Sdk.Revocation;
@@ -61,11 +62,11 @@ internal sealed partial class Authentication : IDisposable
             });
         }
 
-        TokenHash hash = TokenHash.Of(presented.Value);
+        TokenHash hash = TokenHash.Of(presented.Value.Span);
         ValidatedToken? token = keys.Usable ? tokens.Find(hash) : null;
         if (token is null)
         {
-            if (!(await reader.Read(presented.Value, cancellationToken)).TryGet(out token, out fault))
+            if (!(await reader.Read(presented.Value.ToString(), cancellationToken)).TryGet(out token, out fault))
                 return (null, fault.Code == IssuerKeys.Unavailable ? Unavailable(fault.Code) : Invalid(presented, fault.Code));
             tokens.Add(hash, token);
         }
@@ -80,7 +81,7 @@ internal sealed partial class Authentication : IDisposable
     {
         if (token.Jkt is null) return presented.Dpop ? Invalid(presented, "bearer_as_dpop", token.Jti) : null;
         if (!presented.Dpop) return new(StatusCodes.Status401Unauthorized, resource.InvalidBound, "bound_as_bearer", token.Jti);
-        if (!DpopProof.Read(request.Headers[Names.Dpop.Header], request.Method, resource.Uri, presented.Value, time.GetUtcNow()).TryGet(out DpopProof? proof, out Fault? fault))
+        if (!DpopProof.Read(request.Headers[Names.Dpop.Header], request.Method, resource.Uri, presented.Value.ToString(), time.GetUtcNow()).TryGet(out DpopProof? proof, out Fault? fault))
             return Proof("dpop_" + fault.Code);
         if (!string.Equals(proof.Thumbprint, token.Jkt, StringComparison.Ordinal)) return Proof("dpop_other_key");
         // A proof made before this process started may have been seen by its predecessor, whose memory is gone.
@@ -90,7 +91,7 @@ internal sealed partial class Authentication : IDisposable
         return replays.Remember(proof.Thumbprint, proof.Jti) switch
         {
             ReplayVerdict.New => null,
-            ReplayVerdict.Seen => Proof("dpop_replay"),
+            ReplayVerdict.Seen => Proof(RefusalLog.Replay),
             _ => Unavailable("dpop_memory_full"),
         };
 
@@ -106,7 +107,7 @@ internal sealed partial class Authentication : IDisposable
         try
         {
             GuardChannel channel = await connection.Channel(cancellationToken);
-            IntrospectionResponse answer = await channel.Introspect(presented.Value, cancellationToken).WaitAsync(AskFor, time, cancellationToken);
+            IntrospectionResponse answer = await channel.Introspect(presented.Value.ToString(), cancellationToken).WaitAsync(AskFor, time, cancellationToken);
             return answer.Active && (answer.Jti is null || answer.Jti == token.Jti)
                 ? (new Caller(token, Confirmed: true), null) : (null, Invalid(presented, Names.Reasons.Revoked, token.Jti));
         }
@@ -116,6 +117,10 @@ internal sealed partial class Authentication : IDisposable
             return (new Caller(token, Confirmed: false), null);
         }
     }
+
+    /// <summary>The refusal of a token that was good a moment ago.</summary>
+    public AuthenticationRefusal Revoked(ValidatedToken token) =>
+        new(StatusCodes.Status401Unauthorized, token.Jkt is null ? resource.InvalidBearer : resource.InvalidBound, Names.Reasons.Revoked, token.Jti);
 
     private AuthenticationRefusal Invalid(PresentedToken presented, string reason, string? jti = null) =>
         new(StatusCodes.Status401Unauthorized, presented.Dpop ? resource.InvalidBound : resource.InvalidBearer, reason, jti);

@@ -56,6 +56,18 @@ internal sealed class GuardGate(
         return null;
     }
 
+    /// <summary>The authority of a running request went away: 401 if nothing was sent yet, else the connection ends.</summary>
+    public async Task End(HttpContext context, Admission admission)
+    {
+        if (context.Response.HasStarted)
+        {
+            context.Abort();
+            return;
+        }
+        context.Response.ContentType = null;
+        await Refuse(Names.Reasons.Revoked, Answers.Refused(context, authentication.Revoked(admission.Caller.Token), authentication.Nonce), admission.Caller.Token.Jti);
+    }
+
     private async ValueTask<Admission?> Refuse(string reason, Task answer, string? jti = null)
     {
         refusals.Record(reason, jti);

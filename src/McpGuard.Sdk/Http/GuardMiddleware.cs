@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Text.Json;
 using McpAuth.Protocol;
 using McpGuard.Sdk.Calls;
+using McpGuard.Sdk.Revocation;
 using Microsoft.AspNetCore.Http;
 
 namespace McpGuard.Sdk.Http;
@@ -10,7 +11,7 @@ namespace McpGuard.Sdk.Http;
 /// Guards any endpoint that takes JSON-RPC by POST: it gets a body rebuilt from what was decided on, and no token; its lists are filtered
 /// on the way back.
 /// </summary>
-internal sealed class GuardMiddleware(RequestDelegate next, PathString path, GuardGate gate, MetadataEndpoint metadata, CallDecider decider, ToolCatalogue catalogue)
+internal sealed class GuardMiddleware(RequestDelegate next, PathString path, GuardGate gate, MetadataEndpoint metadata, CallDecider decider, ToolCatalogue catalogue, LiveCalls live)
 {
     public async Task InvokeAsync(HttpContext context)
     {
@@ -27,8 +28,16 @@ internal sealed class GuardMiddleware(RequestDelegate next, PathString path, Gua
         }
         if (await gate.Admit(context) is not { } admission) return;
         Rebuild(context, admission);
-        if (admission.Kind == MethodKind.List) await Listed(context, admission);
-        else await Called(context, admission);
+        using LiveCall call = live.Enter(context, admission.Caller.Token);
+        context.RequestAborted = call.Stop;
+        try
+        {
+            await (admission.Kind == MethodKind.List ? Listed(context, admission) : Called(context, admission));
+        }
+        catch (OperationCanceledException) when (call.Ended)
+        {
+            await gate.End(context, admission);
+        }
     }
 
     private async Task Called(HttpContext context, Admission admission)

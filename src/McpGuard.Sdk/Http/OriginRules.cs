@@ -13,7 +13,7 @@ internal sealed class OriginRules(IOptions<McpGuardOptions> options, ResourceAdd
     private const string AllowHeaders = $"Authorization, Content-Type, {Names.Dpop.Header}, {Names.Mcp.ProtocolVersionHeader}, {Names.Mcp.MethodHeader}, {Names.Mcp.NameHeader}";
     private const string ExposeHeaders = $"WWW-Authenticate, {Names.Dpop.Nonce}";
 
-    private readonly HashSet<string> hosts = [.. options.Value.AllowedHosts.Append(resource.Uri.Host).Select(Bare)];
+    private readonly HashSet<string> hosts = new(options.Value.AllowedHosts.Append(resource.Uri.Host), StringComparer.OrdinalIgnoreCase);
     private readonly HashSet<string> origins = [.. options.Value.AllowedOrigins, resource.Origin];
 
     /// <summary>Null, or the reason for 403. Sets the CORS headers of an origin that is allowed, whatever the answer will be.</summary>
@@ -47,11 +47,9 @@ internal sealed class OriginRules(IOptions<McpGuardOptions> options, ResourceAdd
         .Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
         .Where(h => h.StartsWith(Names.Mcp.ParamHeaderPrefix, StringComparison.OrdinalIgnoreCase) && h.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_')).Take(32));
 
-    private bool HostAllowed(string host) => hosts.Contains(Bare(host)) || (resource.Loopback && McpGuardOptionsValidator.IsLoopback(host));
+    private bool HostAllowed(string host) => hosts.Contains(host) || (resource.Loopback && McpGuardOptionsValidator.IsLoopback(host));
 
     private bool OriginAllowed(string origin) => origins.Contains(origin)
         || (resource.Loopback && Uri.TryCreate(origin, UriKind.Absolute, out Uri? uri) && uri.Scheme is ("http" or "https")
             && McpGuardOptionsValidator.IsLoopback(uri.Host) && uri.GetLeftPart(UriPartial.Authority) == origin);
-
-    private static string Bare(string host) => host.Trim('[', ']').ToLowerInvariant();
 }

@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using McpAuth.Protocol;
-using McpAuth.Protocol.Messages;
 using McpGuard.Sdk.Tokens;
 
 namespace McpGuard.Sdk.Revocation;
@@ -23,6 +22,9 @@ internal sealed class DenyTable(TimeProvider time, int capacity = 100_000)
 
     public int Count => entries.Count;
 
+    /// <summary>Raised after something was denied that had not been.</summary>
+    public event Action? Denied;
+
     public bool Denies(ValidatedToken token)
     {
         ConcurrentDictionary<string, Entry> now = Volatile.Read(ref entries);
@@ -36,17 +38,18 @@ internal sealed class DenyTable(TimeProvider time, int capacity = 100_000)
     }
 
     /// <summary>Replaces everything at once: no request sees a half-filled table.</summary>
-    public void Load(IReadOnlyList<Denied> snapshot)
+    public void Load(IReadOnlyList<McpAuth.Protocol.Messages.Denied> snapshot)
     {
         var fresh = new ConcurrentDictionary<string, Entry>(StringComparer.Ordinal);
         bool overflowed = false;
-        foreach (Denied denied in snapshot)
+        foreach (McpAuth.Protocol.Messages.Denied denied in snapshot)
         {
             if (fresh.Count >= capacity) overflowed = true;
             else Put(fresh, denied.Id, new Entry(denied.Until, denied.Before));
         }
         Volatile.Write(ref entries, fresh);
         Overflowed = overflowed;
+        Denied?.Invoke();
     }
 
     public void Deny(string id, long until, long? before)
@@ -61,6 +64,7 @@ internal sealed class DenyTable(TimeProvider time, int capacity = 100_000)
             }
         }
         Put(entries, id, new Entry(until, before));
+        Denied?.Invoke();
     }
 
     public void Lift(string id) => entries.TryRemove(id, out _);

@@ -17,7 +17,7 @@ internal readonly struct TokenHash : IEquatable<TokenHash>
         d = BinaryPrimitives.ReadUInt64LittleEndian(hash[24..]);
     }
 
-    public static TokenHash Of(string ascii)
+    public static TokenHash Of(ReadOnlySpan<char> ascii)
     {
         Span<byte> bytes = ascii.Length <= 4096 ? stackalloc byte[ascii.Length] : new byte[ascii.Length];
         Encoding.ASCII.GetBytes(ascii, bytes);

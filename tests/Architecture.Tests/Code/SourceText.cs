@@ -15,9 +15,14 @@ internal static partial class SourceText
         var declared = Namespace().Matches(source).Select(m => m.Groups[1].Value).Distinct().ToList();
         if (declared.Count == 0 && file != "Program.cs" && TypeDeclaration().IsMatch(source))
             yield return $"{file} declares types in no namespace";
-        foreach (var name in declared.Where(d => d != expected))
+        foreach (var name in declared.Where(d => d != expected && !IsHostExtension(file, d)))
             yield return $"{file} declares namespace {name}, its folder says {expected}";
     }
+
+    /// <summary>What a host calls (<c>AddX</c>, <c>UseX</c>, <c>MapX</c>) is found there without a using, as the platform's own is.</summary>
+    private static bool IsHostExtension(string file, string name) =>
+        file.EndsWith("Extensions.cs", StringComparison.Ordinal) &&
+        name is "Microsoft.Extensions.DependencyInjection" or "Microsoft.AspNetCore.Builder";
 
     /// <summary>Paths of somebody's machine, and code that is not there.</summary>
     /// <param name="file">Path from the root of the repository.</param>

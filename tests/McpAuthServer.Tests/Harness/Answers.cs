@@ -24,7 +24,7 @@ internal static class Answers
         var refusal = JsonSerializer.Deserialize(text, ProtocolJson.Default.ErrorResponse)!;
         Assert.True(refusal.Error == error && (reason is null || refusal.Reason == reason), $"expected {error} {reason}, got {text}");
         Assert.True(response.Headers.CacheControl?.NoStore, "no-store is missing");
-        Assert.DoesNotContain("access_token", text, StringComparison.Ordinal);
+        Assert.DoesNotContain("\"access_token\"", text, StringComparison.Ordinal);
         return refusal;
     }
 

@@ -143,7 +143,7 @@ public sealed class TestGuard(Scenario scenario)
         var now = scenario.Server.Time.GetUtcNow();
         var e = new JsonObject
         {
-            ["id"] = id ?? McpAuth.Protocol.Id.New(McpAuth.Protocol.Id.Event, now), ["time"] = now.ToUnixTimeMilliseconds(), ["type"] = type, ["outcome"] = "allow",
+            ["id"] = id ?? McpAuth.Protocol.Id.New(type == AuditTypes.CallDecided ? McpAuth.Protocol.Id.Decision : McpAuth.Protocol.Id.Event, now), ["time"] = now.ToUnixTimeMilliseconds(), ["type"] = type, ["outcome"] = "allow",
             ["tool"] = "read_file",
         };
         if (jti is not null)

@@ -47,7 +47,8 @@ public sealed class TestServer : IAsyncLifetime
             foreach (var (name, value) in Settings)
                 builder.UseSetting(name, value);
             builder.ConfigureTestServices(services => services.AddSingleton<TimeProvider>(Time));
-            builder.ConfigureLogging(logging => logging.ClearProviders().AddProvider(Logs).SetMinimumLevel(LogLevel.Trace));
+            // The configured levels are for operators; here the framework is to say all it would ever say.
+            builder.ConfigureLogging(logging => logging.ClearProviders().AddProvider(Logs).SetMinimumLevel(LogLevel.Trace).AddFilter("Microsoft.AspNetCore", LogLevel.Trace));
         });
         _ = factory.Server;
         return Task.CompletedTask;

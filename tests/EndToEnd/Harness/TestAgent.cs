@@ -1,0 +1,49 @@
+using System.Text.Json.Nodes;
+using McpAuth.Client;
+using McpAuth.Protocol;
+using McpAuth.Protocol.Jose;
+
+namespace McpAuth.EndToEnd.Harness;
+
+/// <summary>A registered agent and the key of its client.</summary>
+public sealed record TestAgent(string Id, string ClientId)
+{
+    public SigningKey Key { get; } = SigningKey.Create();
+
+    public ClientAuthentication Authentication => ClientAuthentication.PrivateKeyJwt(ClientId, Key);
+
+    /// <summary>A client assertion (RFC 7523 §3), to be presented as often as a test likes.</summary>
+    public KeyValuePair<string, string>[] Assertion(string issuer)
+    {
+        DateTimeOffset now = TimeProvider.System.GetUtcNow();
+        string assertion = Key.Sign(Names.Types.ClientAuthentication, payload =>
+        {
+            payload.WriteString("iss", ClientId);
+            payload.WriteString("sub", ClientId);
+            payload.WriteString("aud", issuer);
+            payload.WriteString("jti", McpAuth.Protocol.Id.New("", now));
+            payload.WriteNumber("iat", now.ToUnixTimeSeconds());
+            payload.WriteNumber("exp", now.AddMinutes(1).ToUnixTimeSeconds());
+        });
+        return [new(Names.ClientAssertion.TypeParameter, Names.ClientAssertion.JwtBearer), new(Names.ClientAssertion.Parameter, assertion)];
+    }
+
+    /// <summary>RFC 7009 §2.1, at whichever node <paramref name="handler"/> leads to.</summary>
+    public async Task RevokeAsync(string issuer, string token, HttpMessageHandler handler)
+    {
+        using var http = new HttpClient(handler);
+        using var form = new FormUrlEncodedContent([.. Assertion(issuer), new("token", token)]);
+        using HttpResponseMessage response = await http.PostAsync(new Uri(issuer + Names.Paths.Revoke), form);
+        Assert.Equal(System.Net.HttpStatusCode.OK, response.StatusCode);
+    }
+
+    /// <summary>Posts a form and tells how it was answered.</summary>
+    public static async Task<(int Status, string? Error)> PostAsync(Uri uri, IEnumerable<KeyValuePair<string, string>> form, string? proof, HttpMessageHandler handler)
+    {
+        using var http = new HttpClient(handler);
+        using var request = new HttpRequestMessage(HttpMethod.Post, uri) { Content = new FormUrlEncodedContent(form) };
+        if (proof is not null) request.Headers.Add(Names.Dpop.Header, proof);
+        using HttpResponseMessage response = await http.SendAsync(request);
+        return ((int)response.StatusCode, JsonNode.Parse(await response.Content.ReadAsStringAsync())?["error"]?.GetValue<string>());
+    }
+}

@@ -1,0 +1,138 @@
+using System.Net;
+using System.Net.Http.Headers;
+using System.Text;
+using System.Text.Json;
+using McpAuth.Protocol;
+using McpAuth.Protocol.Messages;
+using McpAuthServer.Tests.Harness;
+
+namespace McpAuthServer.Tests.Discovery;
+
+/// <summary>A server whose issuer has a path.</summary>
+public sealed class TenantServer : IAsyncLifetime
+{
+    public const string Issuer = TestServer.Issuer + "/tenant/one";
+
+    public TestServer Server { get; } = new();
+
+    public Task InitializeAsync()
+    {
+        Server.Settings["McpAuth:Issuer"] = Issuer;
+        return Server.InitializeAsync();
+    }
+
+    public Task DisposeAsync() => Server.DisposeAsync();
+}
+
+public sealed class MetadataEndpointTests(TestServer server, TenantServer tenant) : IClassFixture<TestServer>, IClassFixture<TenantServer>
+{
+    [Theory]
+    [InlineData("/.well-known/oauth-authorization-server/tenant/one")]
+    [InlineData("/.well-known/openid-configuration/tenant/one")]
+    [InlineData("/tenant/one/.well-known/openid-configuration")]
+    [InlineData("/tenant/one/.well-known/oauth-authorization-server")]
+    [Trait("Spec", "RFC8414-3.1")]
+    public async Task Metadata_IssuerWithAPath_IsAtEveryPlaceClientsLook(string path)
+    {
+        using var answer = await tenant.Server.Client().GetAsync(path);
+        var metadata = JsonElement.Parse(await answer.Content.ReadAsStringAsync());
+
+        Assert.Equal(TenantServer.Issuer, metadata.GetProperty("issuer").GetString());
+        Assert.True(answer.Headers.CacheControl is { Public: true, NoStore: false });
+        foreach (var address in metadata.EnumerateObject().Where(m => m.Name.EndsWith("_endpoint", StringComparison.Ordinal) || m.Name == "jwks_uri"))
+            Assert.StartsWith(TenantServer.Issuer + "/", address.Value.GetString(), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("/.well-known/oauth-authorization-server")]
+    [InlineData("/.well-known/openid-configuration")]
+    [InlineData("/.well-known/oauth-authorization-server/tenant")]
+    [InlineData("/jwks")]
+    [InlineData("/revoke")]
+    public async Task Metadata_OfAnotherIssuerOfTheHost_IsNotThere(string path) =>
+        Assert.Equal(HttpStatusCode.NotFound, (await tenant.Server.Client().GetAsync(path)).StatusCode);
+
+    [Theory]
+    [InlineData("issuer", "")]
+    [InlineData("token_endpoint", "/token")]
+    [InlineData("jwks_uri", "/jwks")]
+    [InlineData("introspection_endpoint", "/introspect")]
+    [InlineData("revocation_endpoint", "/revoke")]
+    [Trait("Spec", "RFC8414-2")]
+    public async Task Metadata_EveryAddress_IsTheIssuersAndServed(string member, string path)
+    {
+        var metadata = JsonElement.Parse(await server.Client().GetStringAsync(Names.Paths.OAuthMetadata));
+
+        Assert.Equal(TestServer.Issuer + path, metadata.GetProperty(member).GetString());
+        if (path.Length > 0)
+            Assert.NotEqual(HttpStatusCode.NotFound, (await server.Client().GetAsync(path)).StatusCode);
+    }
+
+    [Fact]
+    [Trait("Spec", "RFC8414-2")]
+    public async Task Metadata_SaysWhatRealClientsAskFor()
+    {
+        var metadata = JsonElement.Parse(await server.Client().GetStringAsync(Names.Paths.OAuthMetadata));
+        string[] Strings(string name) => [.. metadata.GetProperty(name).EnumerateArray().Select(v => v.GetString()!).Order(StringComparer.Ordinal)];
+
+        foreach (var endpoint in new[] { "token", "revocation" })
+            Assert.Equal(["client_secret_basic", "client_secret_post", "none", "private_key_jwt"], Strings(endpoint + "_endpoint_auth_methods_supported"));
+        Assert.Equal(["client_credentials", Names.Exchange.GrantType], Strings("grant_types_supported"));
+        Assert.Equal(["ES256", "RS256"], Strings("dpop_signing_alg_values_supported"));
+        Assert.Equal(["mcp_tool_call"], Strings("authorization_details_types_supported"));
+        Assert.Contains("tools:read", Strings("scopes_supported"));
+    }
+
+    [Theory]
+    [InlineData("/tenant/one/token")]
+    [InlineData("/token")]
+    public async Task TokenEndpoint_IssuerWithAPath_IsThereAndAtTheRootForClientsThatIgnoreMetadata(string path)
+    {
+        var s = await tenant.Server.ScenarioAsync();
+        using var request = new HttpRequestMessage(HttpMethod.Post, path)
+        {
+            Content = new FormUrlEncodedContent(new Dictionary<string, string> { ["grant_type"] = "client_credentials", ["resource"] = s.Resource }),
+        };
+        request.Headers.Authorization = new AuthenticationHeaderValue("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes($"{s.ServiceClient}:{s.ServiceSecret}")));
+
+        var token = await (await tenant.Server.Client().SendAsync(request)).ReadAsync(ProtocolJson.Default.TokenResponse);
+
+        Assert.Equal(TenantServer.Issuer, Answers.Claims(token.AccessToken).GetProperty("iss").GetString());
+    }
+
+    [Theory]
+    [InlineData("POST", "/token")]
+    [InlineData("POST", "/revoke")]
+    [InlineData("GET", Names.Paths.OAuthMetadata)]
+    [InlineData("GET", Names.Paths.OpenIdMetadata)]
+    [InlineData("GET", "/jwks")]
+    public async Task Preflight_OfABrowserClient_IsAnswered(string method, string path)
+    {
+        using var ask = new HttpRequestMessage(HttpMethod.Options, path);
+        ask.Headers.Add("Origin", "http://localhost:6274");
+        ask.Headers.Add("Access-Control-Request-Method", method);
+        ask.Headers.Add("Access-Control-Request-Headers", "authorization,content-type,dpop,mcp-protocol-version,mcp-method,mcp-name");
+        using var answer = await server.Client().SendAsync(ask);
+
+        Assert.Equal(HttpStatusCode.NoContent, answer.StatusCode);
+        Assert.Equal("*", Assert.Single(answer.Headers.GetValues("Access-Control-Allow-Origin")));
+        Assert.Contains(method, string.Join(',', answer.Headers.GetValues("Access-Control-Allow-Methods")), StringComparison.Ordinal);
+        var allowed = string.Join(',', answer.Headers.GetValues("Access-Control-Allow-Headers"));
+        foreach (var header in new[] { "Authorization", "Content-Type", "DPoP", "MCP-Protocol-Version", "Mcp-Method", "Mcp-Name" })
+            Assert.Contains(header, allowed, StringComparison.OrdinalIgnoreCase);
+    }
+
+    [Fact]
+    public async Task RefusalOfABrowserClient_CanBeReadByIt()
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, Names.Paths.Token) { Content = new FormUrlEncodedContent([new("client_id", "nobody")]) };
+        request.Headers.Add("Origin", "http://localhost:6274");
+        using var answer = await server.Client().SendAsync(request);
+
+        Assert.Equal(HttpStatusCode.Unauthorized, answer.StatusCode);
+        Assert.Equal("*", Assert.Single(answer.Headers.GetValues("Access-Control-Allow-Origin")));
+        var exposed = string.Join(',', answer.Headers.GetValues("Access-Control-Expose-Headers"));
+        Assert.Contains("WWW-Authenticate", exposed, StringComparison.OrdinalIgnoreCase);
+        Assert.Contains("DPoP-Nonce", exposed, StringComparison.OrdinalIgnoreCase);
+    }
+}
