@@ -53,7 +53,7 @@ public sealed class HandOffStoryTests(Installation installation)
         using RawCaller last = await files.CallerAsync(second, child);
         Assert.True((await last.ReadAsync()).Ran);
         await deployment.First.RevokeAsync(deployment.Issuer, given.Value, deployment.HandlerTo(0));
-        await Eventually.TrueAsync(async () => (await last.ReadAsync()).Status == 401, "the handed-off token is refused", 5 * Limits.RevocationBound);
+        await Eventually.TrueAsync(last.IsRefusedAsync, "the handed-off token is refused", 5 * Limits.RevocationBound);
     }
 
     private static async Task<CallToolResult> Read(McpClient mcp, string path) => await mcp.CallToolAsync("read_file", new Dictionary<string, object?> { ["path"] = path });

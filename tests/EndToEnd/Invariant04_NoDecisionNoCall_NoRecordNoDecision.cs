@@ -3,6 +3,7 @@ using McpAuth.EndToEnd.Harness;
 using McpAuth.Protocol;
 using McpAuth.Protocol.Audit;
 using McpAuth.Testing;
+using McpGuard.Sdk;
 
 namespace McpAuth.EndToEnd;
 
@@ -86,6 +87,49 @@ public sealed class Invariant04_NoDecisionNoCall_NoRecordNoDecision(Installation
         AuditEvent decided = Assert.Single(story, e => e is { Type: AuditTypes.CallDecided, Tool: "read_file" });
         Assert.Equal(("allow", caller.Token.Jti()), (decided.Decision, decided.Jti));
         Assert.DoesNotContain(story, e => e.Type == AuditTypes.CallFinished && e.Cause == decided.Id);
+    }
+
+    [Fact]
+    [Trait("Attack", "145")]
+    public async Task PolicyThatDoesNotDecide_NothingRuns_AndTheRecordSaysWhy()
+    {
+        var policy = new Faulty();
+        await using var hosted = new HostedTool(deployment, policy);
+        await hosted.StartAsync();
+        await using AgentSession session = await deployment.AttestAsync(deployment.First);
+        await using AgentTask task = await session.BeginTask("leave marks", deployment.HostedAuthority());
+        using var caller = new RawCaller(deployment.HostedResource, session.Key, await task.GetToken(deployment.HostedResource));
+        foreach (string fault in new[] { "throws", "fails later", "never answers", "says nothing" })
+        {
+            policy.Fault = fault;
+            Assert.Equal(Names.Denials.PolicyDenied, (await caller.CallAsync("mark", "{}")).Denial);
+        }
+        Assert.Equal(0, hosted.Runs);
+        policy.Fault = "";
+        Assert.True((await caller.CallAsync("mark", "{}")).Ran);
+        Assert.Equal(1, hosted.Runs);
+
+        IReadOnlyList<AuditEvent> story = await Deployment.StoryAsync(task, e => e.Count(f => f.Type == AuditTypes.CallDecided) == 5);
+        Assert.Equal(
+            ["policy_denied: policy_error", "policy_denied: policy_error", "policy_denied: policy_timeout", "policy_denied: policy_error", null],
+            story.Where(e => e.Type == AuditTypes.CallDecided).Select(e => e.Reason));
+    }
+
+    private sealed class Faulty : CallPolicy
+    {
+        public string Fault { get; set; } = "";
+
+        public override async ValueTask<PolicyVerdict> Decide(CallContext call, CancellationToken cancellationToken)
+        {
+            if (Fault == "throws") throw new InvalidOperationException("broken");
+            if (Fault == "fails later")
+            {
+                await Task.Yield();
+                throw new InvalidOperationException("broken");
+            }
+            if (Fault == "never answers") await Task.Delay(Timeout.Infinite, cancellationToken);
+            return Fault == "says nothing" ? null! : PolicyVerdict.Allow();
+        }
     }
 
     private static long Size(string directory) => Directory.GetFiles(directory).Sum(f => new FileInfo(f).Length);

@@ -43,7 +43,7 @@ public sealed class Invariant06_RevocationWithinOneSecond(Installation installat
             }
             long acknowledged = Stopwatch.GetTimestamp();
             TimeSpan[] refused = await Task.WhenAll(callers.Select(c => Eventually.TrueAsync(
-                async () => (await c.ReadAsync()).Status == 401, $"{c.Server.Name} refuses after: {end}", Bound)));
+                c.IsRefusedAsync, $"{c.Resource} refuses after: {end}", Bound)));
             output.WriteLine($"{end}: refused after {string.Join(" and ", refused.Select(r => $"{r.TotalMilliseconds:0}"))} ms");
 
             // And it stays so.

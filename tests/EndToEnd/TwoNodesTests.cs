@@ -80,7 +80,7 @@ public sealed class TwoNodesTests(TwoNodes nodes) : IClassFixture<TwoNodes>
         try
         {
             Assert.Equal(Nowhere, await nodes.ActiveAsync(what == "grant above" ? below : token));
-            await Eventually.TrueAsync(async () => (await caller.ReadAsync()).Status == 401, "the guard refuses", 5 * Limits.RevocationBound);
+            await Eventually.TrueAsync(caller.IsRefusedAsync, "the guard refuses", 5 * Limits.RevocationBound);
             (int status, _) = await ContinueAsync(session, task, token, node: 1);
             Assert.NotEqual(200, status);
         }
@@ -113,7 +113,7 @@ public sealed class TwoNodesTests(TwoNodes nodes) : IClassFixture<TwoNodes>
 
         await deployment.First.RevokeAsync(deployment.Issuer, root.Value, deployment.HandlerTo(0));
         Assert.Equal(Nowhere, await nodes.ActiveAsync(caller.Token.Value));
-        await Eventually.TrueAsync(async () => (await caller.ReadAsync()).Status == 401, "the guard refuses", 5 * Limits.RevocationBound);
+        await Eventually.TrueAsync(caller.IsRefusedAsync, "the guard refuses", 5 * Limits.RevocationBound);
         (int status, string? error) = await ContinueAsync(second, child, caller.Token.Value, node: 1, deployment.Second);
         Assert.Equal((400, Names.Errors.InvalidRequest), (status, error));
     }
@@ -167,14 +167,29 @@ public sealed class TwoNodesTests(TwoNodes nodes) : IClassFixture<TwoNodes>
                 i => TestAgent.PostAsync(At(Names.Paths.Instances), deployment.First.Assertion(deployment.Issuer), proof, deployment.HandlerTo(i % 2))));
             OneOf(answers, (400, Names.Errors.InvalidDpopProof));
         }
+    }
 
-        // Also across a restart.
-        string kept = Proof(instance, Names.Paths.Instances);
-        Assert.Equal(200, (await TestAgent.PostAsync(At(Names.Paths.Instances), deployment.First.Assertion(deployment.Issuer), kept, deployment.HandlerTo(1))).Status);
+    [PostgresFact]
+    [Trait("Attack", "76")]
+    [Trait("Attack", "108")]
+    [Trait("Spec", "Invariant-11")]
+    public async Task AssertionAndProof_UsedBeforeARestart_AreStillUsed()
+    {
+        using SigningKey instance = SigningKey.Create();
+        KeyValuePair<string, string>[] assertion = deployment.First.Assertion(deployment.Issuer);
+        string proof = Proof(instance, Names.Paths.Instances);
+        Assert.Equal(201, (await AttestAsync(assertion, proof)).Status);
         await deployment.KillNodeAsync(1);
         await deployment.RestartNodeAsync(1);
-        (int status, string? error) = await TestAgent.PostAsync(At(Names.Paths.Instances), deployment.First.Assertion(deployment.Issuer), kept, deployment.HandlerTo(1));
-        Assert.Equal((400, Names.Errors.InvalidDpopProof), (status, error));
+        Assert.Equal((401, Names.Errors.InvalidClient), await AttestAsync(assertion, Proof(instance, Names.Paths.Instances)));
+        Assert.Equal((400, Names.Errors.InvalidDpopProof), await AttestAsync(deployment.First.Assertion(deployment.Issuer), proof));
+        // One that does not say when it ends, or says too late, could not be remembered for long enough.
+        Assert.Equal((401, Names.Errors.InvalidClient), await AttestAsync(deployment.First.Assertion(deployment.Issuer, life: null), Proof(instance, Names.Paths.Instances)));
+        Assert.Equal((401, Names.Errors.InvalidClient), await AttestAsync(
+            deployment.First.Assertion(deployment.Issuer, 2 * Limits.ClientAssertion), Proof(instance, Names.Paths.Instances)));
+
+        Task<(int Status, string? Error)> AttestAsync(KeyValuePair<string, string>[] form, string dpop) =>
+            TestAgent.PostAsync(At(Names.Paths.Instances), form, dpop, deployment.HandlerTo(1));
     }
 
     private static void OneOf((int Status, string? Error)[] answers, (int, string) others)

@@ -147,6 +147,14 @@ public sealed class AgentTaskTests : IClassFixture<FakeServer>, IAsyncLifetime
     }
 
     [Fact]
+    public async Task Dispose_AfterTheSessionEnded_DoesNotThrow()
+    {
+        await session.EndAsync();
+        await task.DisposeAsync();
+        Assert.Empty(server.To("/tasks/tsk_1/fail"));
+    }
+
+    [Fact]
     public async Task Dispose_EndedBySomeoneElse_DoesNotThrow()
     {
         server.Answers["/tasks/tsk_1/fail"] = _ => Answer.Error(409, "invalid_request", reason: "task_ended");

@@ -88,7 +88,7 @@ internal sealed class IssueUnit(Issuance plan, string node) : Unit<IssueResult>
 
         // 3. The task, the grant, all their ancestors and the instances live. The insert itself asks for the nearest of them; where there are
         // more, or rows are added before the grant, that is asked first: a refusal must leave nothing behind but its event.
-        if ((plan.NewTask is not null || plan.TaskHasParent || HasAncestors) && WhatEnded(tx) is { } ended)
+        if ((plan.NewTask is not null || plan.TaskHasParent) && WhatEnded(tx) is { } ended)
             return Refuse(tx, ended);
         if (plan.NewTask is { } task)
             TaskUnits.Insert(tx, task, plan.Who, plan.IssuedAt.ToUnixTimeMilliseconds());
@@ -101,8 +101,6 @@ internal sealed class IssueUnit(Issuance plan, string node) : Unit<IssueResult>
         tx.Append(Event(AuditTypes.TokenIssued, "success", null) with { Data = new() { ["grant_type"] = plan.GrantType, ["scope"] = plan.Scope, ["exp"] = plan.Expires.ToUnixTimeSeconds() } });
         return new(IssueOutcome.Issued);
     }
-
-    private bool HasAncestors => plan.Lineage.Any(id => id.StartsWith(Id.Grant, StringComparison.Ordinal));
 
     private bool Record(WriteTx tx)
     {

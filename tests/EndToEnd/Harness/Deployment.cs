@@ -32,6 +32,7 @@ public sealed class Deployment : IAsyncDisposable
         Ports = [.. Enumerable.Range(0, nodes).Select(_ => FreePort.Next())];
         Issuer = string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{Ports[0]}");
         Servers = [.. toolServers.Select(name => new GuardedServer(name, Issuer, directory))];
+        HostedResource = string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{FreePort.Next()}/mcp");
         Registry = RegistryFile();
     }
 
@@ -42,6 +43,10 @@ public sealed class Deployment : IAsyncDisposable
     public GuardedServer[] Servers { get; }
     public TestAgent First { get; } = new("agt_first", "first-client");
     public TestAgent Second { get; } = new("agt_second", "second-client");
+
+    /// <summary>A registered tool server that a test hosts itself; its one tool is <c>mark</c>, which writes.</summary>
+    public string HostedResource { get; }
+    public string HostedSecret { get; } = "enrolment-" + Guid.NewGuid().ToString("N");
 
     /// <summary>The registry file as it was last applied.</summary>
     public JsonObject Registry { get; }
@@ -144,7 +149,10 @@ public sealed class Deployment : IAsyncDisposable
     /// <param name="tools">The <c>tools</c> member of RFC 9396 as in <c>mcp_tool_call</c>.</param>
     /// <param name="task">A <c>task</c> member to put in, or null.</param>
     public JsonElement Authority(string tools, GuardedServer[]? servers = null, string? task = null) =>
-        JsonSerializer.SerializeToElement(new JsonArray([.. (servers ?? Servers).Select(s => Location(s, tools, task))]));
+        JsonSerializer.SerializeToElement(new JsonArray([.. (servers ?? Servers).Select(s => Location(s.Resource, tools, task))]));
+
+    /// <summary>The right to call <c>mark</c> at <see cref="HostedResource"/>.</summary>
+    public JsonElement HostedAuthority() => JsonSerializer.SerializeToElement(new JsonArray(Location(HostedResource, """{"mark":{}}""", null)));
 
     /// <summary>The story of a task once every one of <paramref name="complete"/> holds: guards deliver in batches.</summary>
     public static async Task<IReadOnlyList<AuditEvent>> StoryAsync(AgentTask task, Func<IReadOnlyList<AuditEvent>, bool> complete)
@@ -186,7 +194,8 @@ public sealed class Deployment : IAsyncDisposable
 
     private JsonObject RegistryFile()
     {
-        var ceiling = new JsonArray([.. Servers.Select(s => Location(s, "{" + string.Join(',', Sensitivities.Select(t => $"\"{t.Split(':')[0]}\":{{}}")) + "}", null))]);
+        var all = "{" + string.Join(',', Sensitivities.Select(t => $"\"{t.Split(':')[0]}\":{{}}")) + "}";
+        var ceiling = new JsonArray([.. Servers.Select(s => Location(s.Resource, all, null)), Location(HostedResource, """{"mark":{}}""", null)]);
         return new JsonObject
         {
             ["users"] = new JsonArray(new JsonObject { ["id"] = "usr_ann", ["name"] = "Ann" }),
@@ -197,7 +206,11 @@ public sealed class Deployment : IAsyncDisposable
                 ["id"] = "srv_" + s.Name, ["resource"] = s.Resource, ["name"] = s.Name, ["owner"] = "usr_ann",
                 ["enrolment_secrets"] = new JsonArray(s.EnrolmentSecret, s.ProbeSecret),
                 ["tools"] = new JsonArray([.. Sensitivities.Select(t => new JsonObject { ["name"] = t.Split(':')[0], ["sensitivity"] = t.Split(':')[1], ["class"] = "files" })]),
-            })]),
+            }), new JsonObject
+            {
+                ["id"] = "srv_hosted", ["resource"] = HostedResource, ["name"] = "hosted", ["owner"] = "usr_ann", ["enrolment_secrets"] = new JsonArray(HostedSecret),
+                ["tools"] = new JsonArray(new JsonObject { ["name"] = "mark", ["sensitivity"] = "write", ["class"] = "files" }),
+            }]),
         };
 
         JsonObject Agent(TestAgent agent, string[] handOffTo) => new()
@@ -214,11 +227,11 @@ public sealed class Deployment : IAsyncDisposable
         };
     }
 
-    private static JsonObject Location(GuardedServer server, string tools, string? task)
+    private static JsonObject Location(string resource, string tools, string? task)
     {
         var location = new JsonObject
         {
-            ["type"] = "mcp_tool_call", ["locations"] = new JsonArray(server.Resource), ["actions"] = new JsonArray("tools/call"), ["tools"] = JsonNode.Parse(tools),
+            ["type"] = "mcp_tool_call", ["locations"] = new JsonArray(resource), ["actions"] = new JsonArray("tools/call"), ["tools"] = JsonNode.Parse(tools),
         };
         if (task is not null) location["task"] = JsonNode.Parse(task);
         return location;

@@ -3,7 +3,6 @@ using System.Runtime.InteropServices;
 using System.Text.Json.Nodes;
 using McpAuth.Client;
 using McpAuth.Protocol;
-using McpAuth.Protocol.Jose;
 using McpAuth.Testing;
 using ModelContextProtocol.Client;
 
@@ -87,7 +86,7 @@ public sealed class GuardedServer : IAsyncDisposable
         new HttpClientTransportOptions { Endpoint = new Uri(Resource), TransportMode = HttpTransportMode.StreamableHttp }, new HttpClient(task.CreateHandler(Resource)), ownsHttpClient: true));
 
     /// <summary>Raw requests that keep presenting one token.</summary>
-    public async Task<RawCaller> CallerAsync(AgentSession session, AgentTask task) => new(this, session.Key, await task.GetToken(Resource));
+    public async Task<RawCaller> CallerAsync(AgentSession session, AgentTask task) => new(Resource, session.Key, await task.GetToken(Resource));
 
     public async ValueTask DisposeAsync()
     {
@@ -102,50 +101,4 @@ public sealed class GuardedServer : IAsyncDisposable
 
     [DllImport("libc", EntryPoint = "prlimit64", SetLastError = true), DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     private static extern int SetLimit(int process, int resource, in Limit limit, nint old);
-}
-
-/// <summary>Sends bytes to a guarded tool server that no well-behaved client would, with a proper proof for each.</summary>
-public sealed class RawCaller(GuardedServer server, SigningKey key, AccessToken token) : IDisposable
-{
-    private readonly HttpClient http = new(new DpopHandler(key, new Uri(server.Resource), _ => new(token))) { Timeout = TimeSpan.FromSeconds(30) };
-
-    public GuardedServer Server => server;
-    public AccessToken Token => token;
-
-    /// <param name="arguments">JSON.</param>
-    public Task<Answer> CallAsync(string tool, string arguments) =>
-        SendAsync($$$"""{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"{{{tool}}}","arguments":{{{arguments}}}}}""");
-
-    public Task<Answer> ReadAsync(string path = "reports/q1.md") => CallAsync("read_file", $$"""{"path":"{{path}}"}""");
-
-    public async Task<Answer> SendAsync(string body)
-    {
-        using var request = new HttpRequestMessage(HttpMethod.Post, server.Resource);
-        request.Content = new StringContent(body, new System.Net.Http.Headers.MediaTypeHeaderValue("application/json"));
-        request.Headers.Add("Accept", "application/json, text/event-stream");
-        request.Headers.Add(Names.Mcp.ProtocolVersionHeader, Names.Mcp.V20250618);
-        using HttpResponseMessage response = await http.SendAsync(request);
-        string text = await response.Content.ReadAsStringAsync();
-        // A server that streams its answer sends the same message as an event.
-        if (response.Content.Headers.ContentType?.MediaType == "text/event-stream")
-            text = text.Split('\n').Single(l => l.StartsWith("data:", StringComparison.Ordinal))["data:".Length..];
-        return new Answer((int)response.StatusCode, text.Length == 0 ? null : JsonNode.Parse(text));
-    }
-
-    public void Dispose() => http.Dispose();
-}
-
-/// <summary>What came back.</summary>
-public sealed record Answer(int Status, JsonNode? Body)
-{
-    /// <summary>The tool ran, whatever it made of it.</summary>
-    public bool Ran => Status == 200 && Body?["result"] is not null && Denial is null;
-
-    public string? Text => Body?["result"]?["content"]?[0]?["text"]?.GetValue<string>();
-
-    public string? Denial => Body?["result"]?["_meta"]?[Names.Mcp.DenialMeta]?["code"]?.GetValue<string>();
-
-    public int? Error => Body?["error"]?["code"]?.GetValue<int>();
-
-    public override string ToString() => $"{Status} {Body?.ToJsonString()}";
 }

@@ -13,7 +13,8 @@ public sealed record TestAgent(string Id, string ClientId)
     public ClientAuthentication Authentication => ClientAuthentication.PrivateKeyJwt(ClientId, Key);
 
     /// <summary>A client assertion (RFC 7523 §3), to be presented as often as a test likes.</summary>
-    public KeyValuePair<string, string>[] Assertion(string issuer)
+    /// <param name="life">Null leaves <c>exp</c> out.</param>
+    public KeyValuePair<string, string>[] Assertion(string issuer, TimeSpan? life)
     {
         DateTimeOffset now = TimeProvider.System.GetUtcNow();
         string assertion = Key.Sign(Names.Types.ClientAuthentication, payload =>
@@ -23,10 +24,12 @@ public sealed record TestAgent(string Id, string ClientId)
             payload.WriteString("aud", issuer);
             payload.WriteString("jti", McpAuth.Protocol.Id.New("", now));
             payload.WriteNumber("iat", now.ToUnixTimeSeconds());
-            payload.WriteNumber("exp", now.AddMinutes(1).ToUnixTimeSeconds());
+            if (life is { } ends) payload.WriteNumber("exp", (now + ends).ToUnixTimeSeconds());
         });
         return [new(Names.ClientAssertion.TypeParameter, Names.ClientAssertion.JwtBearer), new(Names.ClientAssertion.Parameter, assertion)];
     }
+
+    public KeyValuePair<string, string>[] Assertion(string issuer) => Assertion(issuer, TimeSpan.FromMinutes(1));
 
     /// <summary>RFC 7009 §2.1, at whichever node <paramref name="handler"/> leads to.</summary>
     public async Task RevokeAsync(string issuer, string token, HttpMessageHandler handler)

@@ -4,21 +4,30 @@ using McpAuth.Protocol.Audit;
 namespace McpAuthServer.Tests.Harness;
 
 /// <summary>How much there is of everything that a request may create, so that a refused one can be shown to have created nothing.</summary>
+/// <param name="Revocations">Those of this moment of the clock: older ones are removed in the background.</param>
 public sealed record Footprint(long Grants, long LiveGrants, long Tasks, long LiveTasks, long Instances, long LiveInstances, long Revocations, long Spent, long Guards)
 {
     internal static async Task<Footprint> OfAsync(TestServer server) => new(
         await server.ScalarAsync("select count(*) from grants"), await server.ScalarAsync("select count(*) from grants where state = 'active'"),
         await server.ScalarAsync("select count(*) from tasks"), await server.ScalarAsync("select count(*) from tasks where state in ('active', 'suspended')"),
         await server.ScalarAsync("select count(*) from instances"), await server.ScalarAsync("select count(*) from instances where state = 'active'"),
-        await server.ScalarAsync("select count(*) from revocations"), await server.ScalarAsync("select cast(coalesce(sum(spent), 0) as bigint) from budgets"),
+        await server.ScalarAsync($"select count(*) from revocations where at >= {server.Time.GetUtcNow().ToUnixTimeMilliseconds()}"), await server.ScalarAsync("select cast(coalesce(sum(spent), 0) as bigint) from budgets"),
         await server.ScalarAsync("select count(*) from guards"));
 }
 
 internal static class Effects
 {
-    /// <summary>The place after everything that is committed, on either database.</summary>
+    /// <summary>
+    /// The place after everything that is committed, on either database; and after the sweep of the tasks that a move of the clock has made
+    /// due, so that their ends are not taken for something that a request did.
+    /// </summary>
     public static async Task<long> NowAsync(this TestServer server)
     {
+        Task<long> DueAsync(int agoMs) => server.ScalarAsync(
+            $"select count(*) from tasks where state in ('active', 'suspended') and expires_at <= {server.Time.GetUtcNow().ToUnixTimeMilliseconds() - agoMs}");
+        // What became due within the last tick may have to wait for the next one, which only a move of the clock brings.
+        for (var i = 0; (i < 300 && await DueAsync(1000) > 0) || (i < 10 && await DueAsync(0) > 0); i++)
+            await Task.Delay(10);
         await server.EventsAsync("1 = 0");
         return await server.MarkAsync();
     }
