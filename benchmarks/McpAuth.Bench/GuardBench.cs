@@ -10,7 +10,7 @@ namespace McpAuth.Bench;
 /// <summary>A guarded echo tool against the bare one: recording to the spool only, and delivering to a real server on the same cores.</summary>
 internal static class GuardBench
 {
-    private const int WarmUp = 4, Prepared = 64;
+    private const int WarmUp = 8, Prepared = 64;
 
     private static readonly string[] Modes = ["bare", "spool", "deliver"];
 

@@ -15,7 +15,7 @@ internal static class TokensBench
     private const string Resource = "https://files.bench/mcp";
 
     /// <summary>Seconds before anything counts: the runtime compiles what is hot.</summary>
-    private const int WarmUp = 4;
+    private const int WarmUp = 6;
 
     public static async Task<Dictionary<string, double>> RunAsync(int seconds, int rounds, string? only, Action<string> say)
     {
