@@ -1,21 +1,12 @@
-using McpAuthServer.Audit;
-using McpAuthServer.Clients;
-using McpAuthServer.Delegation;
-using McpAuthServer.Grants;
-using McpAuthServer.GuardFeed;
-using McpAuthServer.Http;
 using McpAuthServer.Keys;
-using McpAuthServer.Registry;
 using McpAuthServer.Registry.Apply;
 using McpAuthServer.Storage;
-using McpAuthServer.Tasks;
-using McpAuthServer.Tokens;
 using Microsoft.AspNetCore.Diagnostics;
 using Microsoft.Extensions.Options;
 
 namespace McpAuthServer;
 
-/// <summary>Puts the parts together and prepares what must be there before the first request.</summary>
+/// <summary>Reads the configuration and prepares what must be there before the first request.</summary>
 internal static class Startup
 {
     /// <summary>The folder of the program, wherever it is started from, unless the host says otherwise.</summary>
@@ -40,68 +31,6 @@ internal static class Startup
         if (builder.WebHost.GetSetting(WebHostDefaults.ServerUrlsKey) is null && builder.Configuration["HTTP_PORTS"] is null && ServerOptions.IsLoopback(new Uri(options.Issuer)))
             builder.WebHost.UseUrls(new Uri(options.Issuer).GetLeftPart(UriPartial.Authority));
         return options;
-    }
-
-    public static void AddMcpAuthServer(this IServiceCollection services, ServerOptions options, Issuer issuer)
-    {
-        Directory.CreateDirectory(options.DataDirectory);
-        services.AddSingleton(options);
-        services.AddSingleton(issuer);
-        services.AddStore(store =>
-        {
-            store.Provider = options.Postgres is null ? StoreOptions.Sqlite : StoreOptions.Postgres;
-            store.Path = Path.Combine(options.DataDirectory, "mcpauth.db");
-            store.ConnectionString = options.Postgres;
-            store.QueueLength = options.CommitQueue;
-        });
-        services.AddSingleton(KeyEncryptionKeySource.Load(options));
-        services.AddSingleton<LoadedKeys>();
-        services.AddSingleton(p => p.GetRequiredService<LoadedKeys>().Value);
-        services.AddCors(Cors.Configure);
-
-        // Registry
-        services.AddSingleton<RegistryReader>();
-        services.AddSingleton<RegistryCache>();
-        services.AddHostedService(p => p.GetRequiredService<RegistryCache>());
-        services.AddSingleton<RegistryApply>();
-
-        // Core
-        services.AddSingleton<AuditTrail>();
-        services.AddSingleton<IssuedTokens>();
-        services.AddSingleton<AccessTokens>();
-        services.AddSingleton<GuardDirectory>();
-        services.AddSingleton<ClientAuthenticator>();
-        services.AddSingleton<TaskStore>();
-        services.AddSingleton<GrantStore>();
-        services.AddSingleton<InstanceStore>();
-        services.AddSingleton<SessionTasks>();
-        services.AddSingleton<TokenStates>();
-        services.AddHostedService<TaskDeadlines>();
-
-        // Edge
-        services.AddSingleton<TokenPresenter>();
-        services.AddSingleton<AgentCallers>();
-        services.AddSingleton<GuardCallers>();
-
-        // Slices
-        services.AddSingleton<IGrant, ClientCredentialsGrant>();
-        services.AddSingleton<IGrant, TokenExchangeGrant>();
-        services.AddSingleton<Grantor>();
-        services.AddSingleton<TaskDesk>();
-        services.AddSingleton<TaskStories>();
-        services.AddSingleton<ArgsKeys>();
-        services.AddSingleton<RevocationFeed>();
-        services.AddSingleton<StreamDirectory>();
-    }
-
-    /// <summary>
-    /// Clients put secrets where they do not belong. The host's own request lines show the query, and are written before any code of ours
-    /// could refuse it, so no configuration of levels brings them back (invariant 8).
-    /// </summary>
-    public static void WithoutQueries(this ILoggingBuilder logging)
-    {
-        foreach (var category in new[] { "Microsoft.AspNetCore.Hosting.Diagnostics", "Microsoft.AspNetCore.Server.Kestrel.BadRequests" })
-            logging.AddFilter(category, LogLevel.Warning);
     }
 
     /// <summary>Schema, keys, registry files: in this order, before anything is served.</summary>

@@ -61,6 +61,8 @@ internal sealed class GuardGate(
     {
         if (context.Response.HasStarted)
         {
+            // The handler's outcome may say success: that its answer was cut short is recorded beside it.
+            refusals.Record(Names.Reasons.Revoked, admission.Caller.Token.Jti);
             context.Abort();
             return;
         }
