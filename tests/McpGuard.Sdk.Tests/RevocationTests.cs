@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using McpAuth.Protocol;
+using McpAuth.Protocol.Audit;
 using McpAuth.Protocol.Jose;
 using McpAuth.Protocol.Messages;
 
@@ -67,6 +68,20 @@ public sealed class RevocationTests : IAsyncLifetime
         for (int i = 0; i < 100 && !host.Runs.All.Contains("stopped"); i++) await Task.Delay(20);
         Assert.Contains("stopped", host.Runs.All);
         Assert.True(Stopwatch.GetElapsedTime(revoked) < 5 * Limits.RevocationBound);
+    }
+
+    /// <summary>Calls are looked for in the deny table a second time while they run; this holds the first time, before any decision.</summary>
+    [Fact]
+    [Trait("Attack", "147")]
+    [Trait("Invariant", "6")]
+    public async Task Revocation_OfTheTokensTask_IsRefusedBeforeAnythingIsDecidedOrRuns()
+    {
+        int ran = host.Runs.All.Count;
+        Assert.Equal(401, await Call(server.Token(new() { Jti = "at_gate", Task = "tsk_before" })));
+        await server.Event(e => e is { Type: AuditTypes.CallRefused, Jti: "at_gate", Reason: Names.Reasons.Revoked });
+        // The record is delivered in order: a decision before the refusal would be there by now.
+        Assert.DoesNotContain(server.Events(), e => e is { Type: AuditTypes.CallDecided, Jti: "at_gate" });
+        Assert.Equal(ran, host.Runs.All.Count);
     }
 
     [Fact]
