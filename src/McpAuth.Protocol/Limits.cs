@@ -5,7 +5,7 @@ public static class Limits
 {
     public static readonly TimeSpan AccessToken = TimeSpan.FromMinutes(5), ClockSkew = TimeSpan.FromSeconds(30),
         ClientAssertion = TimeSpan.FromMinutes(5), DpopAge = TimeSpan.FromSeconds(60), Instance = TimeSpan.FromHours(1),
-        TaskDefault = TimeSpan.FromHours(1), TaskMaximum = TimeSpan.FromHours(24), WorkloadEvidence = TimeSpan.FromHours(1),
+        TaskDefault = TimeSpan.FromHours(1), TaskMaximum = TimeSpan.FromHours(24),
         GuardStale = TimeSpan.FromSeconds(2), RevocationBound = TimeSpan.FromSeconds(1), LongPoll = TimeSpan.FromSeconds(1);
 
     public const int DelegationDepth = 4, TokenBody = 64 * 1024, GuardBody = 4 * 1024 * 1024, JsonDepth = 64, JwtLength = 16 * 1024;
