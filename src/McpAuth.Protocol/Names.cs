@@ -7,7 +7,22 @@ public static class Names
     public static class OAuth
     {
         public const string GrantType = "grant_type", ClientId = "client_id", ClientSecret = "client_secret", Scope = "scope",
-            ClientCredentials = "client_credentials", AccessToken = "access_token", TokenType = "token_type", Bearer = "Bearer";
+            ClientCredentials = "client_credentials", AccessToken = "access_token", TokenType = "token_type", Bearer = "Bearer",
+            AuthorizationCode = "authorization_code", RefreshToken = "refresh_token", Code = "code", RedirectUri = "redirect_uri", State = "state",
+            ResponseType = "response_type", ResponseMode = "response_mode", Error = "error", ErrorDescription = "error_description";
+    }
+
+    /// <summary>RFC 7636.</summary>
+    public static class Pkce
+    {
+        public const string Challenge = "code_challenge", Method = "code_challenge_method", Verifier = "code_verifier", S256 = "S256";
+    }
+
+    /// <summary>RFC 9207, and what of OpenID Connect Core §3.1.2.1 an authorization request may carry; JAR (RFC 9101) is not offered.</summary>
+    public static class Authorization
+    {
+        public const string Iss = "iss", Prompt = "prompt", MaxAge = "max_age", Request = "request", RequestUri = "request_uri";
+        public const string PromptNone = "none", PromptLogin = "login", PromptConsent = "consent", PromptSelectAccount = "select_account";
     }
 
     /// <summary>Error codes: RFC 6749 §5.2, RFC 8693 §2.2.2, RFC 8707 §2, RFC 9396 §5, RFC 9449 §5, RFC 6750 §3.1.</summary>
@@ -17,6 +32,8 @@ public static class Names
             UnauthorizedClient = "unauthorized_client", UnsupportedGrantType = "unsupported_grant_type", InvalidScope = "invalid_scope",
             InvalidTarget = "invalid_target", InvalidAuthorizationDetails = "invalid_authorization_details",
             InvalidDpopProof = "invalid_dpop_proof", InvalidToken = "invalid_token", InsufficientScope = "insufficient_scope",
+            AccessDenied = "access_denied", UnsupportedResponseType = "unsupported_response_type", LoginRequired = "login_required",
+            ConsentRequired = "consent_required", RequestNotSupported = "request_not_supported", RequestUriNotSupported = "request_uri_not_supported",
             TemporarilyUnavailable = "temporarily_unavailable", ServerError = "server_error", UnsupportedTokenType = "unsupported_token_type";
         /// <summary>The member beside <c>error</c> that tells an agent why an exchange was refused.</summary>
         public const string ReasonMember = "mcpauth_reason";
@@ -90,6 +107,8 @@ public static class Names
     {
         public const string OAuthMetadata = "/.well-known/oauth-authorization-server", OpenIdMetadata = "/.well-known/openid-configuration",
             ProtectedResource = "/.well-known/oauth-protected-resource",
+            Authorize = "/authorize", AuthorizeResume = "/authorize/resume", Consent = "/consent", Account = "/account", SignIn = "/account/sign-in",
+            SignOut = "/account/sign-out", Setup = "/account/setup", Password = "/account/password",
             Token = "/token", Introspect = "/introspect", Revoke = "/revoke", Jwks = "/jwks", Tasks = "/tasks", Instances = "/agents/instances",
             GuardAudience = "/guard", GuardEnroll = "/guard/enroll", GuardStreams = "/guard/streams", GuardManifest = "/guard/manifest",
             GuardRevocations = "/guard/revocations", GuardAudit = "/guard/audit", GuardBudgets = "/guard/budgets",

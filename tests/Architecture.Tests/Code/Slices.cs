@@ -12,10 +12,10 @@ internal static partial class Slices
     private const string Root = "McpAuthServer.";
 
     private static readonly HashSet<string> Core =
-        ["Delegation", "Registry", "Clients", "Tokens", "Keys", "Policies", "Audit", "Storage"];
+        ["Delegation", "Registry", "Clients", "Tokens", "Keys", "Policies", "Audit", "Storage", "People", "Authorizations"];
 
-    /// <summary>The one error writer and the one strict reader of bodies.</summary>
-    private const string Forms = "Http";
+    /// <summary>The one error writer and the one strict reader of bodies; the one frame of all pages.</summary>
+    private static readonly HashSet<string> Forms = ["Http", "Pages"];
 
     /// <summary>The request itself, also by its parts.</summary>
     private static readonly HashSet<string> Request =
@@ -57,9 +57,9 @@ internal static partial class Slices
     }
 
     private static bool MayUse(string folder, string other) =>
-        folder == other || Core.Contains(other) || (other == Forms && !Core.Contains(folder));
+        folder == other || Core.Contains(other) || (Forms.Contains(other) && !Core.Contains(folder));
 
-    private static string Describe(string folder) => folder == Forms ? folder : $"{(Core.Contains(folder) ? "core" : "slice")} {folder}";
+    private static string Describe(string folder) => Forms.Contains(folder) ? folder : $"{(Core.Contains(folder) ? "core" : "slice")} {folder}";
 
     /// <summary>The first part of the namespace below the root's; null in the root itself and outside the server.</summary>
     private static string? FolderOf(string type)

@@ -51,13 +51,15 @@ create index tasks_by_agent on tasks (agent_id, state);
 create index tasks_by_deadline on tasks (state, expires_at);
 create unique index one_session_task on tasks (client_id, coalesce(user_id, '')) where origin = 'session' and state = 'active';
 
+-- task_id and tool_server are null where a person's consent to an agent stands alone: its tasks hang below it.
 create table grants (
-  id text primary key, parent_id text references grants, task_id text not null references tasks, agent_id text, instance_id text, user_id text,
-  client_id text not null, tool_server text not null, authority text not null, chain text not null, lineage text not null, depth bigint not null,
+  id text primary key, parent_id text references grants, task_id text references tasks, agent_id text, instance_id text, user_id text,
+  client_id text not null, consent_id text, tool_server text, authority text not null, chain text not null, lineage text not null, depth bigint not null,
   state text not null, created_at bigint not null, expires_at bigint not null, token_exp bigint not null);
 create index grants_by_parent on grants (parent_id);
 create index grants_by_task on grants (task_id);
 create index grants_by_instance on grants (instance_id);
+create index grants_by_consent on grants (consent_id) where consent_id is not null;
 
 create table budgets (task_id text not null, tool_server text not null, tool text not null, spent bigint not null, primary key (task_id, tool_server, tool));
 

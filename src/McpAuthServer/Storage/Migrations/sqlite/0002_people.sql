@@ -1,0 +1,26 @@
+alter table users add column administrator integer not null default 0;
+
+-- How a person signs in: the user of ASP.NET Core Identity (schema 3), for those users who can.
+create table accounts (
+  id text primary key references users, user_name text not null, normalized_user_name text not null unique, email text, normalized_email text,
+  email_confirmed integer not null, password_hash text, security_stamp text not null, concurrency_stamp text not null, phone_number text,
+  phone_number_confirmed integer not null, two_factor_enabled integer not null, lockout_end integer, lockout_enabled integer not null,
+  access_failed_count integer not null);
+create table account_claims (id integer primary key, user_id text not null references accounts, claim_type text, claim_value text);
+create index account_claims_by_user on account_claims (user_id);
+create table account_logins (
+  login_provider text not null, provider_key text not null, provider_display_name text, user_id text not null references accounts,
+  primary key (login_provider, provider_key)) without rowid;
+create table account_tokens (
+  user_id text not null references accounts, login_provider text not null, name text not null, value text, primary key (user_id, login_provider, name)) without rowid;
+create table account_passkeys (credential_id blob primary key, user_id text not null references accounts, data text not null);
+create index account_passkeys_by_user on account_passkeys (user_id);
+
+-- user_id null: whoever opens it becomes the first administrator.
+create table setup_links (hash text primary key, user_id text references users, created_at integer not null, expires_at integer not null, used_at integer);
+
+create table data_protection_keys (name text primary key, wrapped blob not null, created_at integer not null);
+
+create table sessions (
+  id text primary key, user_id text not null references users, auth_time integer not null, acr text not null, expires_at integer not null, ended_at integer);
+create index sessions_by_user on sessions (user_id);
