@@ -6,7 +6,9 @@ using McpAuthServer.GuardFeed;
 using McpAuthServer.Health;
 using McpAuthServer.Http;
 using McpAuthServer.Introspection;
+using McpAuthServer.Pages;
 using McpAuthServer.Revocation;
+using McpAuthServer.SignIn;
 using McpAuthServer.Tasks;
 
 var (line, exit) = CommandLine.Parse(args);
@@ -28,10 +30,16 @@ try
         return 0;
     }
 
+    if (line.SetupLink is { } user)
+        return await Startup.PrintSetupLinkAsync(app, user);
+    await Startup.OfferSetupAsync(app.Services);
+
     app.UseExceptionHandler(new ExceptionHandlerOptions { ExceptionHandler = Failures.HandleAsync, SuppressDiagnosticsCallback = Startup.IsExpected });
     app.UseNoStore();
     app.UseRouting();
     app.UseCors();
+    app.UseCookiePolicy();
+    app.UseAuthentication();
 
     app.MapMetadataEndpoint(issuer, keys);
     app.MapHealthEndpoint();
@@ -46,6 +54,12 @@ try
     routes.MapManifestEndpoint();
     routes.MapAuditEndpoint();
     routes.MapBudgetsEndpoint();
+    routes.MapStylesheet();
+    var pages = routes.MapPages();
+    pages.MapSignIn();
+    pages.MapSignOut();
+    pages.MapSetup();
+    pages.MapPassword();
     // Some clients build the address from the host alone, whatever the metadata says.
     if (issuer.BasePath.Length > 0)
         app.MapTokenEndpoint().RequireCors(Cors.Public);

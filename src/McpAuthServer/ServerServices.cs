@@ -5,6 +5,8 @@ using McpAuthServer.Grants;
 using McpAuthServer.GuardFeed;
 using McpAuthServer.Http;
 using McpAuthServer.Keys;
+using McpAuthServer.Pages;
+using McpAuthServer.People;
 using McpAuthServer.Registry;
 using McpAuthServer.Registry.Apply;
 using McpAuthServer.Storage;
@@ -52,7 +54,10 @@ internal static class ServerServices
         services.AddSingleton<TokenStates>();
         services.AddHostedService<TaskDeadlines>();
 
+        services.AddPeople();
+
         // Edge
+        services.AddPages();
         services.AddSingleton<TokenPresenter>();
         services.AddSingleton<AgentCallers>();
         services.AddSingleton<GuardCallers>();
@@ -76,5 +81,7 @@ internal static class ServerServices
     {
         foreach (var category in new[] { "Microsoft.AspNetCore.Hosting.Diagnostics", "Microsoft.AspNetCore.Server.Kestrel.BadRequests" })
             logging.AddFilter(category, LogLevel.Warning);
+        // It warns that keys are not encrypted; they are, by whoever stores them.
+        logging.AddFilter("Microsoft.AspNetCore.DataProtection.KeyManagement.XmlKeyManager", LogLevel.Error);
     }
 }
