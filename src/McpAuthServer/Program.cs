@@ -1,5 +1,6 @@
 using McpAuthServer;
 using McpAuthServer.Agents;
+using McpAuthServer.Consents;
 using McpAuthServer.Discovery;
 using McpAuthServer.Grants;
 using McpAuthServer.GuardFeed;
@@ -60,6 +61,7 @@ try
     pages.MapSignOut();
     pages.MapSetup();
     pages.MapPassword();
+    pages.MapConsent();
     // Some clients build the address from the host alone, whatever the metadata says.
     if (issuer.BasePath.Length > 0)
         app.MapTokenEndpoint().RequireCors(Cors.Public);

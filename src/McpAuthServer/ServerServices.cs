@@ -1,5 +1,7 @@
 using McpAuthServer.Audit;
+using McpAuthServer.Authorizations;
 using McpAuthServer.Clients;
+using McpAuthServer.Consents;
 using McpAuthServer.Delegation;
 using McpAuthServer.Grants;
 using McpAuthServer.GuardFeed;
@@ -51,6 +53,9 @@ internal static class ServerServices
         services.AddSingleton<GrantStore>();
         services.AddSingleton<InstanceStore>();
         services.AddSingleton<SessionTasks>();
+        services.AddSingleton<AuthorizationRequests>();
+        services.AddSingleton<ConsentStore>();
+        services.AddSingleton<CodeIssuer>();
         services.AddSingleton<TokenStates>();
         services.AddHostedService<TaskDeadlines>();
 
@@ -66,6 +71,9 @@ internal static class ServerServices
         services.AddSingleton<IGrant, ClientCredentialsGrant>();
         services.AddSingleton<IGrant, TokenExchangeGrant>();
         services.AddSingleton<Grantor>();
+        services.AddSingleton<ConsentReader>();
+        services.AddSingleton<ConsentTickets>();
+        services.AddSingleton<ConsentDesk>();
         services.AddSingleton<TaskDesk>();
         services.AddSingleton<TaskStories>();
         services.AddSingleton<ArgsKeys>();
