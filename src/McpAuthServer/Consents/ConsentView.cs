@@ -25,9 +25,9 @@ public sealed record ConsentView(
     public sealed record Group(string Sensitivity, IReadOnlyList<Item> Items);
 
     /// <param name="Key">The checkbox's value.</param>
-    /// <param name="Badge">How much the tool can do; null for what is no tool.</param>
+    /// <param name="Can">What it can do beyond reading; else null.</param>
     /// <param name="Before">Whether it was allowed before; null when nothing was, so that there is nothing to tell apart.</param>
-    public sealed record Item(string Key, string Title, string? Badge, IReadOnlyList<Worded> Lines, bool? Before);
+    public sealed record Item(string Key, string Title, string? Can, IReadOnlyList<Worded> Lines, bool? Before);
 
     internal string Digest => Base64Url.Sha256(JsonSerializer.Serialize(this, ConsentJson.Default.ConsentView));
 
@@ -61,15 +61,15 @@ public sealed record ConsentView(
     private static Item ItemOf(ConsentItem item, bool marked)
     {
         bool? before = marked ? item.Already : null;
-        var badge = item.Tool is null ? null : ToolWording.Badge(ToolWording.SensitivityOf(item.Tool));
+        var can = ToolWording.Can(ToolWording.SensitivityOf(item.Tool));
         if (item.Word is { } word)
         {
             var (title, more) = ScopeWording.Of(word, item.Server);
             IReadOnlyList<Worded> lines = item.Tool is { } named ? ToolWording.Limits(null, named.ApprovalRequired) : more is null ? [] : [more];
-            return new(item.Key, title, badge, lines, before);
+            return new(item.Key, title, can, lines, before);
         }
         if (item.Tool is { } tool)
-            return new(item.Key, tool.Name, badge, ToolWording.Limits(item.Limits, tool.ApprovalRequired), before);
+            return new(item.Key, tool.Name, can, ToolWording.Limits(item.Limits, tool.ApprovalRequired), before);
         return item.Prompt is { } prompt
             ? new(item.Key, $"Read the prompt {ShownText.Quoted(prompt, ShownText.NameLength)}", null, [], before)
             : new(item.Key, "Read its resources", null, [Address(ConstraintWording.AnyOf(item.At!.Resources))], before);

@@ -14,8 +14,8 @@ internal static class ToolWording
     /// <summary>Heads the tools of one kind.</summary>
     public static string Heading(string sensitivity) => sensitivity switch { "read" => "Read", "write" => "Change", _ => "Delete or destroy" };
 
-    /// <summary>Stands beside one tool.</summary>
-    public static string Badge(string sensitivity) => sensitivity switch { "read" => "only reads", "write" => "can change data", _ => "can destroy data" };
+    /// <summary>Stands beside a tool that does more than read.</summary>
+    public static string? Can(string sensitivity) => sensitivity switch { "read" => null, "write" => "can change data", _ => "can destroy data" };
 
     /// <param name="limits">Null: none, as by scope.</param>
     public static IReadOnlyList<Worded> Limits(ToolAuthority? limits, bool approvalByRegistry)
