@@ -1,5 +1,6 @@
 using McpAuthServer;
 using McpAuthServer.Agents;
+using McpAuthServer.Authorize;
 using McpAuthServer.Consents;
 using McpAuthServer.Discovery;
 using McpAuthServer.Grants;
@@ -21,6 +22,8 @@ try
     var options = Startup.Options(builder);
     var issuer = new Issuer(options.Issuer);
     builder.Logging.WithoutQueries();
+    // An authorization request travels in the query, and once more sealed.
+    builder.WebHost.ConfigureKestrel(kestrel => kestrel.Limits.MaxRequestLineSize = 32 * 1024);
     builder.Services.AddMcpAuthServer(options, issuer);
 
     var app = builder.Build();
@@ -57,6 +60,7 @@ try
     routes.MapBudgetsEndpoint();
     routes.MapStylesheet();
     var pages = routes.MapPages();
+    pages.MapAuthorizeEndpoint();
     pages.MapSignIn();
     pages.MapSignOut();
     pages.MapSetup();
@@ -64,7 +68,10 @@ try
     pages.MapConsent();
     // Some clients build the address from the host alone, whatever the metadata says.
     if (issuer.BasePath.Length > 0)
+    {
+        app.MapPages().MapAuthorizeEndpoint();
         app.MapTokenEndpoint().RequireCors(Cors.Public);
+    }
 
     await app.RunAsync();
     return 0;

@@ -1,5 +1,6 @@
 using McpAuthServer.Audit;
 using McpAuthServer.Authorizations;
+using McpAuthServer.Authorize;
 using McpAuthServer.Clients;
 using McpAuthServer.Consents;
 using McpAuthServer.Delegation;
@@ -53,10 +54,14 @@ internal static class ServerServices
         services.AddSingleton<GrantStore>();
         services.AddSingleton<InstanceStore>();
         services.AddSingleton<SessionTasks>();
+        services.AddSingleton<TokenStates>();
+        services.AddSingleton<RefreshFamilies>();
+        services.AddSingleton<PersonSessions>();
         services.AddSingleton<AuthorizationRequests>();
         services.AddSingleton<ConsentStore>();
+        services.AddSingleton<CodeStore>();
         services.AddSingleton<CodeIssuer>();
-        services.AddSingleton<TokenStates>();
+        services.AddSingleton<AuthorizeDesk>();
         services.AddHostedService<TaskDeadlines>();
 
         services.AddPeople();
@@ -68,6 +73,10 @@ internal static class ServerServices
         services.AddSingleton<GuardCallers>();
 
         // Slices
+        services.AddSingleton<PersonAt>();
+        services.AddSingleton<DelegatedWork>();
+        services.AddSingleton<IGrant, AuthorizationCodeGrant>();
+        services.AddSingleton<IGrant, RefreshTokenGrant>();
         services.AddSingleton<IGrant, ClientCredentialsGrant>();
         services.AddSingleton<IGrant, TokenExchangeGrant>();
         services.AddSingleton<Grantor>();

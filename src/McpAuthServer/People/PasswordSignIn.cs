@@ -30,7 +30,7 @@ internal sealed class PasswordSignIn(PasswordProof proof, UserManager<Account> a
             Lock = replaced is null ? StateLock.Shared : StateLock.Exclusive,
             First = tx => !SessionBeginning.Begin(tx, session) ? null
                 : replaced is null ? []
-                : [.. SessionEnding.End(tx, replaced, SessionEnding.Replaced, now, e.Node).Select(ended => ended with { Cause = e.Id })],
+                : [.. SessionEnding.Replace(tx, replaced, session, now, e.Node).Select(ended => ended with { Cause = e.Id })],
         });
         return await accounts.SavedAsync(account) ? session : null;
     }

@@ -1,5 +1,6 @@
 using McpAuth.Protocol;
 using McpAuth.Protocol.Audit;
+using McpAuthServer.Delegation;
 using McpAuthServer.Storage;
 
 namespace McpAuthServer.People;
@@ -26,6 +27,10 @@ internal static class SessionEnding
     private static readonly Sql
         Close = new("update sessions set ended_at = @now where id = @id and ended_at is null"),
         UserOf = new("select user_id from sessions where id = @id"),
+        Lines = new("select id, grant_id from refresh_families where session_id = @session and state = 'active' order by id"),
+        EndLine = new("update refresh_families set state = 'revoked' where id = @id"),
+        MoveLines = new(
+            "update refresh_families set session_id = @next where session_id = @session and state = 'active' and user_id = @user"),
         OpenOf = new("select id from sessions where user_id = @user and ended_at is null order by auth_time, id");
 
     /// <returns>The events of it, for the unit to append last; none when it had ended before.</returns>
@@ -38,7 +43,21 @@ internal static class SessionEnding
             Id = Id.New(Id.Event, now), Time = now.ToUnixTimeMilliseconds(), Type = AuditTypes.SignedOut, Outcome = "success", Reason = reason,
             User = tx.First(UserOf.With(id), r => r.GetString(0)), Node = node,
         };
-        return [ended];
+        // Access without offline_access lasts as long as the sign-in that it was given in.
+        List<AuditEvent> events = [ended];
+        foreach (var (line, grant) in tx.All(Lines.With(id), r => (r.GetString(0), r.GetString(1))))
+        {
+            tx.Run(EndLine.With(line));
+            events.AddRange(GrantTree.Revoke(tx, grant, null, reason, ended.Id, now, node ?? ""));
+        }
+        return events;
+    }
+
+    /// <summary>A new sign-in in the same browser: the old session ends. What the same person allowed in it goes on with the new one.</summary>
+    public static IReadOnlyList<AuditEvent> Replace(WriteTx tx, string id, SignInSession next, DateTimeOffset now, string? node)
+    {
+        tx.Run(MoveLines.With(next.Id, id, next.UserId));
+        return End(tx, id, Replaced, now, node);
     }
 
     /// <param name="except">The session that stays.</param>

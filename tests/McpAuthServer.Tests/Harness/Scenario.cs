@@ -145,7 +145,7 @@ public sealed class Scenario
     }
 
     /// <summary>The first agent, for a new task with this purpose.</summary>
-    public string DelegationQuery(string purpose, params string[] tools) => AuthorizeQuery(Agent, Details(tools, new JsonObject { ["purpose"] = purpose }));
+    public string AuthorizeQuery(string purpose, params string[] tools) => AuthorizeQuery(Agent, Details(tools, new JsonObject { ["purpose"] = purpose }));
 
     /// <summary>A token by scope for the plain client.</summary>
     public async Task<HttpResponseMessage> ServiceTokenAsync(string? scope = null, Action<Dictionary<string, string>>? change = null)
