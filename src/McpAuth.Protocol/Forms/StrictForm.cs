@@ -13,7 +13,10 @@ public sealed class StrictForm
 {
     private readonly List<KeyValuePair<string, string>> fields;
 
-    private StrictForm(List<KeyValuePair<string, string>> fields) => this.fields = fields;
+    private StrictForm(List<KeyValuePair<string, string>> fields, IReadOnlySet<string> repeated) => (this.fields, Repeated) = (fields, repeated);
+
+    /// <summary>Names that stand more than once although they may not; empty unless <see cref="ParseRepeated"/> read the form.</summary>
+    public IReadOnlySet<string> Repeated { get; }
 
     /// <param name="body">The whole body.</param>
     /// <param name="repeatable">Names that may stand more than once (RFC 8707 <c>resource</c>, RFC 8693 <c>audience</c>).</param>
@@ -21,7 +24,20 @@ public sealed class StrictForm
     /// <remarks>Codes: <c>duplicate_parameter</c>, <c>malformed_form</c>, <c>too_many_fields</c>.</remarks>
     public static Result<StrictForm> Parse(ReadOnlySpan<byte> body, IReadOnlySet<string> repeatable, int maxFields = 64)
     {
+        var read = ParseRepeated(body, repeatable, maxFields);
+        return read is { Ok: true, Value.Repeated: { Count: > 0 } repeated }
+            ? new Fault("duplicate_parameter", "A parameter stands more than once.", Shown(repeated.First()))
+            : read;
+    }
+
+    /// <summary>
+    /// The same for an authorization request, where what a repeated parameter means depends on which it is: they are told in
+    /// <see cref="Repeated"/>, and their value is the first. Codes: <c>malformed_form</c>, <c>too_many_fields</c>.
+    /// </summary>
+    public static Result<StrictForm> ParseRepeated(ReadOnlySpan<byte> body, IReadOnlySet<string> repeatable, int maxFields = 64)
+    {
         ArgumentNullException.ThrowIfNull(repeatable);
+        var repeated = new HashSet<string>(StringComparer.Ordinal);
         var fields = new List<KeyValuePair<string, string>>(Math.Min(maxFields, 16));
         var buffer = ArrayPool<byte>.Shared.Rent(body.Length);
         try
@@ -40,7 +56,7 @@ public sealed class StrictForm
                     return new Fault("malformed_form", "A name or value of the form is empty, badly percent-encoded, not UTF-8, or holds NUL.");
                 // RFC 6749 §3.2: not more than once; judged after decoding, and before empty values are dropped.
                 if (!repeatable.Contains(decodedName) && fields.Exists(f => f.Key == decodedName))
-                    return new Fault("duplicate_parameter", "A parameter stands more than once.", Shown(decodedName));
+                    repeated.Add(decodedName);
                 fields.Add(new(decodedName, decodedValue));
             }
         }
@@ -51,7 +67,7 @@ public sealed class StrictForm
         }
         // RFC 6749 §3.2: a parameter without a value is treated as if it were omitted.
         fields.RemoveAll(static f => f.Value.Length == 0);
-        return new StrictForm(fields);
+        return new StrictForm(fields, repeated);
     }
 
     /// <summary>The single value, or null when the parameter is absent or empty; of a repeatable one, the first value.</summary>

@@ -59,6 +59,18 @@ public sealed class Authority
     public Authority WithoutTools(Func<string, bool> drop) =>
         new([.. locations.Select(entry => entry.OnlyTools(tool => !drop(tool), alone: false)).Where(entry => entry.Tools.Count + entry.Resources.Count + entry.Prompts.Count > 0)]);
 
+    /// <summary>What is left when a person keeps some of it: each tool, all resources of a location, each prompt; each told with its location.</summary>
+    public Authority Keeping(Func<string, string, bool> tool, Func<string, bool> resources, Func<string, string, bool> prompt) =>
+        new([.. locations.Select(entry => entry.Keeping(tool, resources, prompt)).Where(entry => entry.Tools.Count + entry.Resources.Count + entry.Prompts.Count > 0)]);
+
+    /// <summary>Both together, for authority over tools with any arguments, as scopes are: the tools of either.</summary>
+    public Authority UnionOfTools(Authority other)
+    {
+        ArgumentNullException.ThrowIfNull(other);
+        return new([.. locations.Concat(other.locations).GroupBy(entry => entry.Location, StringComparer.Ordinal)
+            .Select(entries => ForTools(entries.Key, entries.SelectMany(entry => entry.Tools.Keys).Distinct(StringComparer.Ordinal)).locations[0])]);
+    }
+
     /// <summary>
     /// The subset rule, decided by the grammar. Null when every location of this is within the same location of
     /// <paramref name="parent"/>; else the first reason, code <c>exceeds_parent</c>, with its path.

@@ -36,6 +36,10 @@ public sealed class LocationAuthority
     internal LocationAuthority OnlyTools(Func<string, bool> keep, bool alone) => new(
         Location, actions, tools.RemoveRange(tools.Keys.Where(name => !keep(name))), alone ? [] : resources, alone ? [] : prompts);
 
+    internal LocationAuthority Keeping(Func<string, string, bool> tool, Func<string, bool> resource, Func<string, string, bool> prompt) => new(
+        Location, actions, tools.RemoveRange(tools.Keys.Where(name => !tool(Location, name))), resource(Location) ? resources : [],
+        prompts.Where(name => prompt(Location, name)).ToImmutableSortedSet());
+
     internal Fault? Exceeds(LocationAuthority parent, JsonPath path)
     {
         if (!actions.IsSubsetOf(parent.actions))

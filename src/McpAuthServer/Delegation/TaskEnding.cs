@@ -5,7 +5,11 @@ using McpAuthServer.Storage;
 namespace McpAuthServer.Delegation;
 
 /// <summary>Who asked for a transition, for its event.</summary>
-internal sealed record Initiator(string? Agent, string? Instance, string? Client, Rank Rank);
+internal sealed record Initiator(string? Agent, string? Instance, string? Client, Rank Rank, string? User = null)
+{
+    /// <summary>As events tell it.</summary>
+    public string Name => Agent ?? User ?? Rank.ToString().ToLowerInvariant();
+}
 
 /// <summary>How a transition ended; <paramref name="State"/> is null when there is no such task.</summary>
 internal readonly record struct Transition(bool Replayed, bool Applied, string? State, string? Reason = null);
@@ -13,67 +17,88 @@ internal readonly record struct Transition(bool Replayed, bool Applied, string? 
 /// <summary>Ends a task and everything below it: child tasks, grants, tokens (invariant 3). Final.</summary>
 internal sealed class EndTask(string id, string state, string? reason, Initiator by, Once? proof, DateTimeOffset now, string node) : Unit<Transition>
 {
-    private static readonly Sql Subtree = new(
-        """
-        with recursive down (id, parent_id, state, user_id, agent_id, client_id, height) as (
-          select id, parent_id, state, user_id, agent_id, client_id, 0 from tasks where id = @id
-          union all select t.id, t.parent_id, t.state, t.user_id, t.agent_id, t.client_id, down.height + 1 from tasks t join down on t.parent_id = down.id)
-        select id, parent_id, state, user_id, agent_id, client_id from down order by height, id
-        """);
-
-    private static readonly Sql LongestToken = new("select coalesce(max(token_exp), 0) from grants where task_id = @task and state = 'active'");
-    private static readonly Sql End = new("update tasks set state = @state, ended_at = @now, residual_ms = @residual where id = @id");
-    private static readonly Sql RevokeGrants = new("update grants set state = 'revoked' where task_id = @task and state = 'active'");
-
     public override StateLock Lock => StateLock.Exclusive;
 
     public override Transition Apply(WriteTx tx)
     {
         if (TaskTransitions.Replayed(tx, proof, id, by, now, node))
             return new(Replayed: true, false, null);
-        var subtree = tx.All(Subtree.With(id), r => (
-            Id: r.GetString(0), Parent: r.IsDBNull(1) ? null : r.GetString(1), State: r.GetString(2),
-            User: r.IsDBNull(3) ? null : r.GetString(3), Agent: r.IsDBNull(4) ? null : r.GetString(4), Client: r.GetString(5)));
-        if (subtree.Count == 0)
+        if (TaskTree.Root(tx, id) is not { } root)
             return new(false, false, null);
-        var root = subtree[0];
         if (TaskState.IsFinal(root.State))
         {
             // Somebody asked; the sweep of deadlines and a session's end only come too late.
-            if (proof is not null)
+            if (proof is not null || by.User is not null)
                 tx.Append(new AuditEvent
                 {
                     Id = Id.New(Id.Event, now), Time = now.ToUnixTimeMilliseconds(), Type = AuditTypes.TaskRefused, Outcome = "refused", Reason = Names.Reasons.TaskEnded,
                     User = root.User, Agent = root.Agent, Instance = by.Instance, Client = root.Client, Task = id, ParentTask = root.Parent, Node = node,
-                    Data = new() { ["by"] = by.Agent ?? by.Rank.ToString().ToLowerInvariant(), ["asked"] = state },
+                    Data = new() { ["by"] = by.Name, ["asked"] = state },
                 });
             return new(false, false, root.State, Names.Reasons.TaskEnded);
         }
+        TaskTree.End(tx, id, state, reason, by, cause: null, now, node).ForEach(tx.Append);
+        return new(false, true, state);
+    }
+}
 
-        var cause = Id.New(Id.Event, now);
-        var events = new List<AuditEvent>(subtree.Count);
-        foreach (var task in subtree)
+/// <summary>A task with all that hangs below it; only for units under <see cref="StateLock.Exclusive"/>.</summary>
+internal static class TaskTree
+{
+    private static readonly Sql
+        Subtree = new(
+            """
+            with recursive down (id, parent_id, state, user_id, agent_id, client_id, height) as (
+              select id, parent_id, state, user_id, agent_id, client_id, 0 from tasks where id = @id
+              union all select t.id, t.parent_id, t.state, t.user_id, t.agent_id, t.client_id, down.height + 1 from tasks t join down on t.parent_id = down.id)
+            select id, parent_id, state, user_id, agent_id, client_id from down order by height, id
+            """),
+        One = new("select id, parent_id, state, user_id, agent_id, client_id from tasks where id = @id"),
+        LongestToken = new("select coalesce(max(token_exp), 0) from grants where task_id = @task and state = 'active'"),
+        EndOne = new("update tasks set state = @state, ended_at = @now, residual_ms = @residual where id = @id"),
+        RevokeGrants = new("update grants set state = 'revoked' where task_id = @task and state = 'active'"),
+        EndFamilies = new("update refresh_families set state = 'revoked' where task_id = @task and state = 'active'"),
+        Forget = new("update consents set remembered_until = 0 where id in (select consent_id from grants where task_id = @task and consent_id is not null)");
+
+    internal readonly record struct Node(string Id, string? Parent, string State, string? User, string? Agent, string Client);
+
+    public static Node? Root(WriteTx tx, string id) => tx.First(One.With(id), r => (Node?)Read(r));
+
+    /// <returns>The events, for the caller to append when everything else is written.</returns>
+    public static List<AuditEvent> End(WriteTx tx, string id, string state, string? reason, Initiator by, string? cause, DateTimeOffset now, string node)
+    {
+        var ms = now.ToUnixTimeMilliseconds();
+        var first = Id.New(Id.Event, now);
+        var events = new List<AuditEvent>();
+        foreach (var task in tx.All(Subtree.With(id), Read))
         {
             if (TaskState.IsFinal(task.State))
                 continue;
             var isRoot = task.Id == id;
-            var ms = now.ToUnixTimeMilliseconds();
             // Residual access: how long a token would still have been valid had nobody told the guards.
             var residual = Math.Max(0, tx.First(LongestToken.With(task.Id), r => r.GetInt64(0)) - ms);
-            tx.Run(End.With(isRoot ? state : TaskState.Revoked, ms, residual, task.Id));
+            // What a person ended, a remembered consent does not bring back (invariant 12).
+            if (by.Rank >= Rank.User && state == TaskState.Revoked)
+                tx.Run(Forget.With(task.Id));
+            tx.Run(EndOne.With(isRoot ? state : TaskState.Revoked, ms, residual, task.Id));
             tx.Run(RevokeGrants.With(task.Id));
+            // A session that expired has a successor at the next refresh; whatever else ends, ends for good.
+            if (!isRoot || state != TaskState.Expired)
+                tx.Run(EndFamilies.With(task.Id));
             Revocations.Deny(tx, SubjectKind.Task, task.Id, isRoot ? state : "parent_ended", ms);
             events.Add(new AuditEvent
             {
-                Id = isRoot ? cause : Id.New(Id.Event, now), Time = ms, Type = "task." + (isRoot ? state : TaskState.Revoked), Outcome = "success",
+                Id = isRoot ? first : Id.New(Id.Event, now), Time = ms, Type = "task." + (isRoot ? state : TaskState.Revoked), Outcome = "success",
                 Reason = isRoot ? reason : "parent_ended", User = task.User, Agent = task.Agent, Instance = isRoot ? by.Instance : null, Client = task.Client,
-                Task = task.Id, ParentTask = task.Parent, Cause = isRoot ? null : cause, Node = node,
-                Data = new() { ["by"] = by.Agent ?? by.Rank.ToString().ToLowerInvariant(), ["residual_access_ms"] = residual },
+                Task = task.Id, ParentTask = task.Parent, Cause = isRoot ? cause : first, Node = node,
+                Data = new() { ["by"] = by.Name, ["residual_access_ms"] = residual },
             });
         }
-        events.ForEach(tx.Append);
-        return new(false, true, state);
+        return events;
     }
+
+    private static Node Read(System.Data.Common.DbDataReader r) => new(
+        r.GetString(0), r.IsDBNull(1) ? null : r.GetString(1), r.GetString(2), r.IsDBNull(3) ? null : r.GetString(3), r.IsDBNull(4) ? null : r.GetString(4), r.GetString(5));
 }
 
 /// <summary>Suspends or resumes a task. Resuming needs at least the rank that suspended (invariant 12).</summary>
@@ -135,6 +160,6 @@ internal static class TaskTransitions
     {
         Id = Id.New(Id.Event, now), Time = now.ToUnixTimeMilliseconds(), Type = type, Outcome = outcome, Reason = reason, User = task.UserId, Agent = task.AgentId,
         Instance = by.Instance, Client = task.ClientId, Task = task.Id, ParentTask = task.ParentId, Node = node,
-        Data = new() { ["by"] = by.Agent ?? by.Rank.ToString().ToLowerInvariant() },
+        Data = new() { ["by"] = by.Name },
     };
 }

@@ -24,7 +24,10 @@ internal static class TaskOrigin
     /// <summary>A hand-off's child: its chain lives in its tokens, so an instance token alone does not open it.</summary>
     public const string HandOff = "handoff";
 
-    /// <summary>Stands behind a client's tokens by scope.</summary>
+    /// <summary>An agent's for a person: opened by what the person handed over, and by nothing else.</summary>
+    public const string Delegated = "delegated";
+
+    /// <summary>Stands behind a client's tokens by scope, its own or a person's.</summary>
     public const string Session = "session";
 }
 

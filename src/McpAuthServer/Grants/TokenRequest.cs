@@ -37,15 +37,10 @@ internal sealed class TokenRequest(StrictForm form, AuthenticatedClient client, 
         var named = resources.Concat(audiences).Distinct(StringComparer.Ordinal).ToList();
         if (named.Count > 1)
             return (null, new(Names.Errors.InvalidTarget, "A token has one audience: name one resource."));
-        return (named.Count == 1 ? named[0] : otherwise) is { } resource && (Registry.ByResource(resource) ?? RootSlash(resource)) is { Active: true } target
+        return (named.Count == 1 ? named[0] : otherwise) is { } resource && Registry.Named(resource) is { } target
             ? (target, null)
             : (null, new(Names.Errors.InvalidTarget, "The resource is missing or is no registered tool server."));
     }
-
-    // RFC 3986 §6.2.3: an address without a path and one whose path is "/" are the same, and clients write either. Nothing else is normalised.
-    private ToolServerRecord? RootSlash(string resource) =>
-        !Uri.TryCreate(resource, UriKind.Absolute, out var uri) || uri.PathAndQuery != "/" || uri.Fragment.Length > 0 ? null
-        : Registry.ByResource(resource.EndsWith('/') ? resource[..^1] : resource + "/");
 
     /// <summary>The authorization_details, if any, and the task they name.</summary>
     public Result<(Authority Authority, TaskRequest? Task)>? Details()

@@ -1,3 +1,4 @@
+using McpAuth.Protocol;
 using McpAuth.Protocol.Jose;
 using GrantedAuthority = McpAuth.Protocol.ToolCalls.Authority;
 
@@ -8,7 +9,7 @@ namespace McpAuthServer.Registry;
 /// <param name="Ceiling">All it may ever get.</param>
 /// <param name="ClientCredentials">Whether it may get a task's token without an instance.</param>
 internal sealed record AgentRecord(
-    string Id, string Name, string Owner, string State, GrantedAuthority Ceiling, IReadOnlySet<string> HandOffTo,
+    string Id, string Name, string Owner, string Purpose, string State, GrantedAuthority Ceiling, IReadOnlySet<string> HandOffTo,
     bool RequireDpop, bool ClientCredentials, TimeSpan MaxTask)
 {
     public bool Active => State == "active";
@@ -18,9 +19,18 @@ internal sealed record AgentRecord(
 /// <param name="SecretHash">base64url SHA-256 of a secret with 256 random bits.</param>
 /// <param name="LegacyAudience">Whether the token endpoint's URL is accepted as the assertion's audience.</param>
 /// <param name="Authority">What a client that is no agent may get for itself.</param>
+/// <param name="RedirectUris">Where a person's answer may be sent; exact, but for the port of a loopback address.</param>
+/// <param name="ToolServers">Identifiers of those it may ask people for; empty = any that is registered.</param>
 internal sealed record ClientRecord(
     string Id, string Name, string? AgentId, string AuthMethod, string? SecretHash, IReadOnlyList<VerificationKey> Keys,
-    IReadOnlySet<string> GrantTypes, bool LegacyAudience, GrantedAuthority Authority, bool Active);
+    IReadOnlySet<string> GrantTypes, bool LegacyAudience, GrantedAuthority Authority, bool Active, IReadOnlyList<string> RedirectUris, IReadOnlySet<string> ToolServers)
+{
+    public bool Public => AuthMethod == Names.ClientAssertion.None;
+
+    /// <summary>Changes with what the client authenticates by: a person's consent was to whoever held that.</summary>
+    public string KeysDigest { get; } =
+        Base64Url.Sha256(string.Join('\n', [AuthMethod, SecretHash ?? "", .. Keys.Select(k => k.Thumbprint).Order(StringComparer.Ordinal)]));
+}
 
 /// <summary>A protected resource; <paramref name="Resource"/> is the audience.</summary>
 internal sealed record ToolServerRecord(
@@ -50,4 +60,14 @@ internal sealed class RegistrySnapshot(
     public IReadOnlyList<EdgeRecord> Edges { get; } = edges;
 
     public ToolServerRecord? ByResource(string resource) => byResource.GetValueOrDefault(resource);
+
+    /// <summary>
+    /// The active tool server that a <c>resource</c> parameter names (RFC 8707 §2). RFC 3986 §6.2.3: an address without a path and one whose
+    /// path is "/" are the same, and clients write either. Nothing else is normalised.
+    /// </summary>
+    public ToolServerRecord? Named(string resource) => (ByResource(resource) ?? RootSlash(resource)) is { Active: true } server ? server : null;
+
+    private ToolServerRecord? RootSlash(string resource) =>
+        !Uri.TryCreate(resource, UriKind.Absolute, out var uri) || uri.PathAndQuery != "/" || uri.Fragment.Length > 0 ? null
+        : ByResource(resource.EndsWith('/') ? resource[..^1] : resource + "/");
 }

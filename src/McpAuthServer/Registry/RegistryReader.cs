@@ -10,8 +10,8 @@ namespace McpAuthServer.Registry;
 internal sealed class RegistryReader(IReadStore store)
 {
     private static readonly Sql
-        Agents = new("select id, name, owner, state, ceiling, hand_off_to, require_dpop, client_credentials, max_task_seconds from agents"),
-        Clients = new("select id, name, agent_id, auth_method, secret_hash, jwks, grant_types, legacy_audience, authority, state from clients"),
+        Agents = new("select id, name, owner, purpose, state, ceiling, hand_off_to, require_dpop, client_credentials, max_task_seconds from agents"),
+        Clients = new("select id, name, agent_id, auth_method, secret_hash, jwks, grant_types, legacy_audience, authority, state, redirect_uris, tool_servers from clients"),
         Servers = new("select id, resource, name, state, manifest from tool_servers"),
         Tools = new("select tool_server, name, state, sensitivity, class, approval, digest from tools"),
         Edges = new("select from_server, from_tool, to_server, to_tools from edges");
@@ -49,13 +49,13 @@ internal sealed class RegistryReader(IReadStore store)
     private static Dictionary<string, T> ById<T>(List<T> rows, Func<T, string> id) => rows.ToDictionary(id, StringComparer.Ordinal);
 
     private static AgentRecord Agent(DbDataReader row) => new(
-        row.GetString(0), row.GetString(1), row.GetString(2), row.GetString(3), Authority(row.GetString(4)), StoredText.ToSet(row.GetString(5)),
-        row.GetInt64(6) != 0, row.GetInt64(7) != 0, TimeSpan.FromSeconds(row.GetInt64(8)));
+        row.GetString(0), row.GetString(1), row.GetString(2), row.GetString(3), row.GetString(4), Authority(row.GetString(5)), StoredText.ToSet(row.GetString(6)),
+        row.GetInt64(7) != 0, row.GetInt64(8) != 0, TimeSpan.FromSeconds(row.GetInt64(9)));
 
     private static ClientRecord Client(DbDataReader row) => new(
         row.GetString(0), row.GetString(1), Optional(row, 2), row.GetString(3), Optional(row, 4),
         Optional(row, 5) is { } jwks ? Keys(jwks) : [], StoredText.ToSet(row.GetString(6)), row.GetInt64(7) != 0,
-        Authority(row.GetString(8)), row.GetString(9) == RegistryState.Active);
+        Authority(row.GetString(8)), row.GetString(9) == RegistryState.Active, [.. StoredText.ToSet(row.GetString(10))], StoredText.ToSet(row.GetString(11)));
 
     private static ToolServerRecord Server(DbDataReader row, ILookup<string, ToolRecord> tools) => new(
         row.GetString(0), row.GetString(1), row.GetString(2), row.GetString(3) == RegistryState.Active, row.GetInt64(4),

@@ -3,6 +3,7 @@ using System.Text.Json;
 using McpAuth.Protocol;
 using McpAuth.Protocol.Jose;
 using McpAuth.Protocol.Json;
+using McpAuthServer.Clients;
 using GrantedAuthority = McpAuth.Protocol.ToolCalls.Authority;
 
 namespace McpAuthServer.Registry.Apply;
@@ -100,11 +101,27 @@ internal sealed class ApplyParser
         // An agent's authority is its ceiling; a second one beside it could only be ignored.
         if (entry.Has("agent") && entry.Has("authority"))
             entry.Refuse("conflict", "A client that authenticates an agent has no authority of its own.", "authority");
+        var redirects = Redirects(entry, isPublic: method == Names.ClientAssertion.None);
+        if (grantTypes.Find(t => t.Value == Names.OAuth.AuthorizationCode) is { Path: not null } && redirects.Count == 0)
+            entry.Refuse("missing_member", "authorization_code needs an address to send the answer to.", "redirect_uris");
         var client = new AppliedClient(
             id ?? "", entry.Line("name", ApplyGrammar.NameLength) ?? "", agent, method ?? "", secret, jwks, [.. grantTypes.Select(t => t.Value)],
-            entry.Flag("legacy_audience") ?? false, Authority(entry, "authority", required: false),
+            entry.Flag("legacy_audience") ?? false, Authority(entry, "authority", required: false), redirects,
+            entry.Texts("tool_servers", IsId(Id.ToolServer), IdOf(Id.ToolServer)),
             entry.OneOf("state", ApplyGrammar.States, required: false));
         return id is null ? null : client;
+    }
+
+    private List<string> Redirects(ObjectReader entry, bool isPublic)
+    {
+        var uris = new List<string>();
+        // Each by itself: one bad address among three names itself.
+        foreach (var uri in entry.Texts("redirect_uris", _ => true, "an address"))
+            if (RedirectUri.Refuses(uri.Value, isPublic) is { } why)
+                faults.Add(new Fault("invalid_redirect_uri", why, uri.Path));
+            else
+                uris.Add(uri.Value);
+        return uris;
     }
 
     private string? Secret(ObjectReader entry)

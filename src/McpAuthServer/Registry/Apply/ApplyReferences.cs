@@ -66,6 +66,8 @@ internal sealed class ApplyReferences
             if (client.Agent is { } agent)
                 Known(agents, agent, "agent");
             Authority(client.Authority);
+            foreach (var server in client.ToolServers)
+                Server(server);
         }
         foreach (var server in document.ToolServers)
             Known(users, server.Owner, "user");

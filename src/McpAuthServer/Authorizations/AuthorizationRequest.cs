@@ -1,0 +1,48 @@
+using McpAuth.Protocol.ToolCalls;
+using McpAuthServer.People;
+using McpAuthServer.Registry;
+
+namespace McpAuthServer.Authorizations;
+
+/// <summary>What a person is asked for.</summary>
+internal abstract record Asked
+{
+    /// <summary>A program's access to one tool server, in scope words; more can be asked for later.</summary>
+    /// <param name="Words">Known and distinct, in ordinal order; at least one of them is of the tool server.</param>
+    internal sealed record ByScope(ToolServerRecord Server, IReadOnlyList<string> Words) : Asked;
+
+    /// <summary>That an agent acts for the person: one task, over any number of tool servers.</summary>
+    /// <param name="Until">When the task ends at the latest.</param>
+    internal sealed record Delegation(AgentRecord Agent, Authority Authority, string Purpose, DateTimeOffset Until) : Asked;
+}
+
+/// <summary>An authorization request after it was checked: everything in it may be acted upon, nothing was decided yet.</summary>
+/// <param name="Challenge">The S256 code challenge (RFC 7636 §4.2).</param>
+/// <param name="Prompt">OpenID Connect Core §3.1.2.1.</param>
+internal sealed record AuthorizationRequest(
+    ClientRecord Client, ValidatedRedirect Redirect, string Challenge, Asked Asked, IReadOnlySet<string> Prompt, TimeSpan? MaxAge)
+{
+    public bool Silent => Prompt.Contains(McpAuth.Protocol.Names.Authorization.PromptNone);
+
+    /// <summary>Whether this sign-in is too old, or a new one was demanded and did not come yet.</summary>
+    /// <param name="begun">When the request first came in.</param>
+    public bool NeedsSignIn(SignInSession session, DateTimeOffset begun, DateTimeOffset now)
+    {
+        if (session.AuthTime >= begun)
+            return false;
+        return Prompt.Contains(McpAuth.Protocol.Names.Authorization.PromptLogin) || Prompt.Contains(McpAuth.Protocol.Names.Authorization.PromptSelectAccount)
+            || session.AuthTime + MaxAge < now;
+    }
+}
+
+/// <summary>How reading a request ended.</summary>
+internal abstract record ReadRequest
+{
+    internal sealed record Valid(AuthorizationRequest Request) : ReadRequest;
+
+    /// <summary>There is nobody whom it would be safe to answer: the person is told, on a page of this server.</summary>
+    internal sealed record Unanswerable(string Description, string Reason, string? Client) : ReadRequest;
+
+    /// <summary>The client is told.</summary>
+    internal sealed record Refused(ValidatedRedirect Redirect, string Error, string Description, string Client) : ReadRequest;
+}

@@ -1,0 +1,125 @@
+using System.Text.Json.Nodes;
+using McpAuth.Protocol;
+using McpAuth.Protocol.Audit;
+using McpAuthServer.Clients;
+using McpAuthServer.Delegation;
+using McpAuthServer.People;
+using McpAuthServer.Registry;
+using McpAuthServer.Storage;
+using McpAuthServer.Tokens;
+
+namespace McpAuthServer.Authorizations;
+
+/// <summary>A code, and the consent it stands on: given now, or remembered.</summary>
+/// <param name="decision">What makes a person's answer count once; null when a remembered consent answers.</param>
+internal sealed class IssueCode(
+    AuthorizationRequest request, SignInSession session, Approval approval, OpaqueToken code, Once? decision, long registryVersion, DateTimeOffset now, string node) : Unit<IssueResult>
+{
+    /// <summary>OAuth 2.1 §4.1.2: a code is short-lived.</summary>
+    public static readonly TimeSpan Life = TimeSpan.FromSeconds(60);
+
+    private static readonly Sql
+        SessionLives = new(
+            """
+            select count(*) from sessions s join users u on u.id = s.user_id
+            where s.id = @session and s.ended_at is null and s.expires_at > @now and u.enabled = 1
+            """),
+        Insert = new(
+            """
+            insert into consents (id, user_id, client_id, agent_id, tool_server, redirect_uri, client_keys, scope, authority, purpose, state, granted_at, remembered_until)
+            values (@id, @user, @client, @agent, @server, @redirect, @keys, @scope, @authority, @purpose, 'active', @now, @until)
+            """),
+        Update = new("update consents set scope = @scope, authority = @authority, granted_at = @now, remembered_until = @until where id = @id"),
+        Supersede = new("update consents set remembered_until = 0 where user_id = @user and client_id = @client and agent_id = @agent and purpose = @purpose"),
+        EndFamilies = new("update refresh_families set state = 'revoked' where consent_id = @consent and state = 'active'"),
+        InsertCode = new(
+            """
+            insert into codes (hash, consent_id, session_id, client_id, redirect_uri, challenge, scope, authority, task_expires_at, offline, created_at, expires_at)
+            values (@hash, @consent, @session, @client, @redirect, @challenge, @scope, @authority, @until, @offline, @now, @expires)
+            """);
+
+    private readonly long ms = now.ToUnixTimeMilliseconds();
+
+    public override StateLock Lock => StateLock.Exclusive;
+
+    public override IssueResult Apply(WriteTx tx)
+    {
+        if (!RegistryVersion.IsCurrent(tx, registryVersion))
+            return new(IssueOutcome.Stale);
+        if (decision is { } once && !once.Consume(tx))
+        {
+            tx.Append(Event(AuditTypes.ReplayDetected, Names.Reasons.Replay) with { Outcome = "refused" });
+            return new(IssueOutcome.Replayed, once.Space);
+        }
+        if (tx.First(SessionLives.With(session.Id, ms), r => r.GetInt64(0)) == 0)
+        {
+            tx.Append(Event(AuditTypes.ConsentRefused, "session_ended") with { Outcome = "refused" });
+            return new(IssueOutcome.Ended, "session_ended");
+        }
+
+        var before = tx.First(ConsentMatch.Select(session.UserId, request), Consent.Read);
+        var events = new List<AuditEvent>();
+        string consent;
+        if (decision is not null)
+            consent = Record(tx, before, events);
+        else if (before is not null && before.Answers(request, now))
+            consent = before.Id;
+        else
+            return new(IssueOutcome.Stale);
+
+        tx.Run(InsertCode.With(
+            code.Hash, consent, session.Id, request.Client.Id, request.Redirect.Uri, request.Challenge, Scope, approval.Authority.ToJson(),
+            (request.Asked as Asked.Delegation)?.Until.ToUnixTimeMilliseconds(), approval.Words?.Contains(Names.Scopes.OfflineAccess) == true ? 1L : 0L,
+            ms, ms + (long)Life.TotalMilliseconds));
+        events.Add(Event(AuditTypes.CodeIssued, null) with { Cause = events.FirstOrDefault()?.Id, Data = new() { ["consent"] = consent, ["remembered"] = decision is null } });
+        events.ForEach(tx.Append);
+        return new(IssueOutcome.Issued);
+    }
+
+    private string? Scope => approval.Words is null ? null : ScopeWords.Join(approval.Words);
+
+    private string Record(WriteTx tx, Consent? before, List<AuditEvent> events)
+    {
+        var until = (now + Consent.Remembered).ToUnixTimeMilliseconds();
+        var granted = Event(AuditTypes.ConsentGranted, null) with { Data = Told() };
+        events.Add(granted);
+        if (request.Asked is Asked.ByScope scope && before is not null)
+        {
+            tx.Run(Update.With(Scope, approval.Authority.ToJson(), ms, until, before.Id));
+            // What was taken back is gone now, and not when a token expires.
+            if (before.Words.Any(word => !ScopeWords.Covers(approval.Words!, word, scope.Server)))
+            {
+                tx.Run(EndFamilies.With(before.Id));
+                events.AddRange(GrantTree.RevokeOfConsent(tx, before.Id, "consent_narrowed", granted.Id, now, node));
+            }
+            return before.Id;
+        }
+        // Every task for a person is a decision of its own; the newest one is what is remembered.
+        var delegation = request.Asked as Asked.Delegation;
+        if (delegation is not null)
+            tx.Run(Supersede.With(session.UserId, request.Client.Id, delegation.Agent.Id, delegation.Purpose));
+        var id = Id.New(Id.Consent, now);
+        tx.Run(Insert.With(
+            id, session.UserId, request.Client.Id, delegation?.Agent.Id, (request.Asked as Asked.ByScope)?.Server.Id, request.Redirect.Registered, request.Client.KeysDigest,
+            Scope, approval.Authority.ToJson(), delegation?.Purpose, ms, until));
+        return id;
+    }
+
+    private JsonObject Told()
+    {
+        var told = new JsonObject { ["redirect"] = RedirectUri.Shown(request.Redirect.Uri) };
+        if (Scope is { } scope)
+            told["scope"] = scope;
+        else
+            told["authorization_details"] = JsonNode.Parse(approval.Authority.ToJson());
+        if (request.Asked is Asked.Delegation delegation)
+            (told["purpose"], told["expires_at"]) = (delegation.Purpose, delegation.Until.ToUnixTimeMilliseconds());
+        return told;
+    }
+
+    private AuditEvent Event(string type, string? reason) => new()
+    {
+        Id = Id.New(Id.Event, now), Time = ms, Type = type, Outcome = "success", Reason = reason, User = session.UserId, Agent = request.Client.AgentId, Client = request.Client.Id,
+        Resource = (request.Asked as Asked.ByScope)?.Server.Resource, Node = node,
+    };
+}
