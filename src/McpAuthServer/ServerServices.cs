@@ -1,10 +1,12 @@
 using McpAuthServer.Audit;
+using McpAuthServer.Authorizations;
 using McpAuthServer.Clients;
 using McpAuthServer.Delegation;
 using McpAuthServer.Grants;
 using McpAuthServer.GuardFeed;
 using McpAuthServer.Http;
 using McpAuthServer.Keys;
+using McpAuthServer.People;
 using McpAuthServer.Registry;
 using McpAuthServer.Registry.Apply;
 using McpAuthServer.Storage;
@@ -50,6 +52,14 @@ internal static class ServerServices
         services.AddSingleton<InstanceStore>();
         services.AddSingleton<SessionTasks>();
         services.AddSingleton<TokenStates>();
+        services.AddSingleton<RefreshFamilies>();
+        services.AddSingleton<PersonSessions>();
+        services.AddSingleton<PersonStore>();
+        services.AddSingleton<SessionStore>();
+        services.AddSingleton<AuthorizationRequests>();
+        services.AddSingleton<ConsentStore>();
+        services.AddSingleton<CodeStore>();
+        services.AddSingleton<CodeIssuer>();
         services.AddHostedService<TaskDeadlines>();
 
         // Edge
@@ -58,6 +68,10 @@ internal static class ServerServices
         services.AddSingleton<GuardCallers>();
 
         // Slices
+        services.AddSingleton<PersonAt>();
+        services.AddSingleton<DelegatedWork>();
+        services.AddSingleton<IGrant, AuthorizationCodeGrant>();
+        services.AddSingleton<IGrant, RefreshTokenGrant>();
         services.AddSingleton<IGrant, ClientCredentialsGrant>();
         services.AddSingleton<IGrant, TokenExchangeGrant>();
         services.AddSingleton<Grantor>();

@@ -51,7 +51,8 @@ public sealed record TokenResponse(
     [property: JsonPropertyName("expires_in")] int ExpiresIn,
     [property: JsonPropertyName("scope")] string? Scope = null,
     [property: JsonPropertyName("issued_token_type")] string? IssuedTokenType = null,
-    [property: JsonPropertyName("authorization_details")] JsonElement? AuthorizationDetails = null);
+    [property: JsonPropertyName("authorization_details")] JsonElement? AuthorizationDetails = null,
+    [property: JsonPropertyName("refresh_token")] string? RefreshToken = null);
 
 /// <summary>An OAuth error body (RFC 6749 §5.2).</summary>
 public sealed record ErrorResponse(

@@ -29,6 +29,9 @@ internal static class ScopeWords
 
     public static string Join(IEnumerable<string> words) => string.Join(' ', words.Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal));
 
+    /// <summary>Those that mean something at the tool server.</summary>
+    public static string AtResource(IEnumerable<string> words) => Join(words.Where(word => word != Names.Scopes.OfflineAccess));
+
     /// <summary>Whether those who hold <paramref name="held"/> may have <paramref name="word"/>; <c>tools:read</c> implies each tool that is marked <c>read</c>.</summary>
     public static bool Covers(IReadOnlyCollection<string> held, string word, ToolServerRecord server) =>
         held.Contains(word)

@@ -7,8 +7,12 @@ namespace McpAuthServer.Delegation;
 
 /// <summary>A node in the tree of authority, as an exchange needs it. Immutable but for its state, which only units read.</summary>
 /// <param name="InstancesEnd">When the first instance of the grant or its ancestors expires; it may still be renewed. Null = there is none.</param>
+/// <param name="TaskId">Null where a person's consent to an agent stands alone.</param>
+/// <param name="ToolServer">The tool server's id; null as <paramref name="TaskId"/>.</param>
+/// <param name="Chain">Subjects of the <c>act</c> chain, outermost first.</param>
 internal sealed record GrantRecord(
-    string Id, string TaskId, string? UserId, Authority Authority, IReadOnlyList<string> Lineage, DateTimeOffset? InstancesEnd);
+    string Id, string? ParentId, string? TaskId, string Subject, string? UserId, string? Consent, string? ToolServer, Authority Authority, IReadOnlyList<string> Chain,
+    IReadOnlyList<string> Lineage, DateTimeOffset Expires, DateTimeOffset? InstancesEnd);
 
 /// <summary>Reads grants.</summary>
 internal sealed class GrantStore(IReadStore store)
@@ -16,19 +20,38 @@ internal sealed class GrantStore(IReadStore store)
     /// <summary>Entries of a token's lineage; it keeps tokens small.</summary>
     public const int MaxLineage = 16;
 
+    private static readonly Sql
+        Below = new("select count(*) from grants where parent_id = @root and task_id = @task"),
+        Purpose = new("select purpose from consents where id = @id");
+
     private static readonly Sql ById = new(
         """
         with recursive up (parent_id, instance_id) as (
           select parent_id, instance_id from grants where id = @id
           union all select g.parent_id, g.instance_id from grants g join up on g.id = up.parent_id)
-        select id, task_id, user_id, authority, lineage, (select min(i.expires_at) from up join instances i on i.id = up.instance_id) from grants where id = @id
+        select id, parent_id, task_id, subject, user_id, consent_id, tool_server, authority, chain, lineage, expires_at,
+          (select min(i.expires_at) from up join instances i on i.id = up.instance_id)
+        from grants where id = @id
         """);
 
     public Task<GrantRecord?> Find(string id, CancellationToken cancel) =>
-        store.First(ById.With(id), r => (GrantRecord?)new GrantRecord(
-            r.GetString(0), r.GetString(1), r.IsDBNull(2) ? null : r.GetString(2),
-            Authority.Parse(StrictJson.Parse(r.GetString(3), TaskRecord.AuthorityLimits).Value).Value,
-            r.GetString(4).Split(' ', StringSplitOptions.RemoveEmptyEntries), r.IsDBNull(5) ? null : DateTimeOffset.FromUnixTimeMilliseconds(r.GetInt64(5))), cancel);
+        store.First(ById.With(id), Read, cancel);
+
+    /// <summary>Whether a grant of the task hangs directly below the root.</summary>
+    public async Task<bool> IsBelow(string root, string task, CancellationToken cancel) => await store.First(Below.With(root, task), r => r.GetInt64(0), cancel) > 0;
+
+    /// <summary>What the person was told the work is for.</summary>
+    public async Task<string> PurposeOf(string consent, CancellationToken cancel) => await store.First(Purpose.With(consent), r => r.GetString(0), cancel) ?? "";
+
+    private static GrantRecord? Read(System.Data.Common.DbDataReader r)
+    {
+        return new(
+            r.GetString(0), Text(1), Text(2), r.GetString(3), Text(4), Text(5), Text(6), Authority.Parse(StrictJson.Parse(r.GetString(7), TaskRecord.AuthorityLimits).Value).Value,
+            Words(8), Words(9), DateTimeOffset.FromUnixTimeMilliseconds(r.GetInt64(10)), r.IsDBNull(11) ? null : DateTimeOffset.FromUnixTimeMilliseconds(r.GetInt64(11)));
+
+        string? Text(int i) => r.IsDBNull(i) ? null : r.GetString(i);
+        string[] Words(int i) => r.GetString(i).Split(' ', StringSplitOptions.RemoveEmptyEntries);
+    }
 }
 
 /// <summary>Reads agent instances.</summary>

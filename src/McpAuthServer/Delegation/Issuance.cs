@@ -1,6 +1,7 @@
 using McpAuth.Protocol.ToolCalls;
 using McpAuthServer.Registry;
 using McpAuthServer.Storage;
+using McpAuthServer.Tokens;
 
 namespace McpAuthServer.Delegation;
 
@@ -11,6 +12,36 @@ internal sealed record Principals(
 
 /// <summary>What the instance was attested with, as a token tells it (context, never authority).</summary>
 internal sealed record InstanceContext(string Id, string Thumbprint, string? Workload, string Assurance, DateTimeOffset Expires, bool Active = true);
+
+/// <summary>What a token tells of the person's sign-in and standing.</summary>
+internal sealed record Presence(DateTimeOffset? AuthTime, string? Acr, IReadOnlyList<string> Groups);
+
+/// <summary>A line of refresh tokens that begins with this issuance.</summary>
+/// <param name="Session">The sign-in it ends with; null = it outlives it, or belongs to an agent.</param>
+/// <param name="Scope">By scope: the words as they were granted, <c>offline_access</c> included.</param>
+/// <param name="Expires">The whole line's end; a token that is not used ends earlier.</param>
+internal sealed record NewFamily(string Id, OpaqueToken Token, string? Session, string? Scope, DateTimeOffset Expires);
+
+/// <summary>
+/// A credential other than assertion and proof that an issuance uses up: a code, a refresh token, what a person handed over. Runs in the unit
+/// before anything is minted, so a crash costs a retry and never a replay.
+/// </summary>
+internal interface ICredential
+{
+    CredentialUse Use(WriteTx tx);
+}
+
+/// <param name="Ended">Why it cannot be used; null when it can.</param>
+/// <param name="Reuse">It was used before.</param>
+/// <param name="Successor">A refresh token that was presented again in time: the successor it has already, sealed.</param>
+internal readonly record struct CredentialUse(string? Ended = null, Reuse? Reuse = null, byte[]? Successor = null);
+
+/// <summary>What the first use of a code or refresh token led to, to be revoked because of the second.</summary>
+/// <param name="Family">Of the refresh token; null for a code.</param>
+internal sealed record Reuse(string? Family, string Grant, string Reason)
+{
+    public const string Code = "code_reuse", Refresh = "refresh_reuse";
+}
 
 /// <summary>A task that the issuance itself creates.</summary>
 internal sealed record NewTask(string Id, string? ParentId, string Origin, string Purpose, Authority Authority, DateTimeOffset Expires);
@@ -42,11 +73,17 @@ internal sealed record Issuance
     public bool TaskHasParent { get; init; }
     public NewTask? NewTask { get; init; }
 
+    /// <summary>A person's session task that exists: the whole of its authority from now on.</summary>
+    public Authority? SessionAuthority { get; init; }
+
     public required string GrantId { get; init; }
 
     /// <summary>False when a further token is issued under a grant that exists.</summary>
     public bool NewGrant { get; init; } = true;
     public string? ParentGrant { get; init; }
+
+    /// <summary>The person's consent that the grant stands on; a new grant without a parent needs it to stand still.</summary>
+    public string? Consent { get; init; }
 
     /// <summary>Ancestors' grants, tasks and instances.</summary>
     public IReadOnlyList<string> Lineage { get; init; } = [];
@@ -64,6 +101,11 @@ internal sealed record Issuance
     /// <summary>The subject token's id when this came from an exchange: the event's cause.</summary>
     public string? Cause { get; init; }
     public IReadOnlyList<Once> Consume { get; init; } = [];
+    public ICredential? Credential { get; init; }
+    public NewFamily? Family { get; init; }
+
+    /// <summary>Of the person, where there is one.</summary>
+    public Presence? Presence { get; init; }
 
     /// <summary>Never beyond what it stands on (invariants 1 and 3).</summary>
     public static DateTimeOffset Earliest(params ReadOnlySpan<DateTimeOffset> bounds)

@@ -19,9 +19,13 @@ internal enum IssueOutcome
 
     /// <summary>Something the token stands on ended; the reason says what.</summary>
     Ended,
+
+    /// <summary>A code or refresh token was used before: what came of its first use is to be revoked. Only assertion and proof were consumed.</summary>
+    Reused,
 }
 
-internal readonly record struct IssueResult(IssueOutcome Outcome, string? Reason = null);
+/// <param name="Successor">See <see cref="CredentialUse"/>.</param>
+internal readonly record struct IssueResult(IssueOutcome Outcome, string? Reason = null, byte[]? Successor = null, Reuse? Reuse = null);
 
 /// <summary>
 /// The one commit of an issuance: reads again, inside the transaction, every state it depends on; consumes what is single-use; records grant
@@ -29,27 +33,6 @@ internal readonly record struct IssueResult(IssueOutcome Outcome, string? Reason
 /// </summary>
 internal sealed class IssueUnit(Issuance plan, string node) : Unit<IssueResult>
 {
-    private const string GrantColumns =
-        "id, parent_id, task_id, agent_id, instance_id, user_id, client_id, tool_server, authority, chain, lineage, depth, state, created_at, expires_at, token_exp";
-
-    private const string GrantValues =
-        "@id, @parent, @task, @agent, @instance, @user, @client, @server, @authority, @chain, @lineage, @depth, 'active', @created, @expires, @token_exp";
-
-    private const string TaskLives = "exists (select 1 from tasks t where t.id = @task and t.state = 'active' and t.expires_at > @created)";
-    private const string InstanceLives = "exists (select 1 from instances i where i.id = @instance and i.state = 'active' and i.expires_at > @created)";
-    private const string ParentLives = "exists (select 1 from grants g where g.id = @parent and g.state = 'active')";
-
-    private static readonly Sql
-        InsertPlain = new($"insert into grants ({GrantColumns}) select {GrantValues} where {TaskLives}"),
-        InsertWithInstance = new($"insert into grants ({GrantColumns}) select {GrantValues} where {TaskLives} and {InstanceLives}"),
-        InsertWithParent = new($"insert into grants ({GrantColumns}) select {GrantValues} where {TaskLives} and {ParentLives}"),
-        InsertWithBoth = new($"insert into grants ({GrantColumns}) select {GrantValues} where {TaskLives} and {ParentLives} and {InstanceLives}");
-
-    private static readonly Sql ExtendPlain = new(
-        $"update grants set token_exp = case when token_exp < @token_exp then @token_exp else token_exp end where id = @id and state = 'active' and {TaskLives}");
-
-    private static readonly Sql ExtendWithInstance = new(ExtendPlain.Text + " and " + InstanceLives);
-
     private static readonly Sql Ancestors = new(
         """
         with recursive up (id, parent_id, state, expires_at) as (
@@ -59,6 +42,11 @@ internal sealed class IssueUnit(Issuance plan, string node) : Unit<IssueResult>
         """);
 
     private static readonly Sql InstanceState = new("select state, expires_at from instances where id = @id");
+
+    private static readonly Sql UserState = new("select enabled from users where id = @id");
+    private static readonly Sql ConsentState = new("select state from consents where id = @id");
+    private static readonly Sql OtherSession = new("select count(*) from tasks where client_id = @client and user_id = @user and origin = 'session' and state = 'active'");
+    private static readonly Sql WidenSession = new("update tasks set authority = @authority where id = @id and state = 'active'");
 
     /// <summary>The grant and its ancestors: how many are revoked, and how many of their instances no longer live.</summary>
     private static readonly Sql Dead = new(
@@ -71,6 +59,9 @@ internal sealed class IssueUnit(Issuance plan, string node) : Unit<IssueResult>
             select 1 from instances i where i.id = up.instance_id and i.state = 'active' and i.expires_at > @now) then 1 else 0 end), 0)
         from up
         """);
+
+    /// <summary>A person's session task must be the only one with this client, and only its own kind widens it: such issuances take turns.</summary>
+    public override StateLock Lock => plan.SessionAuthority is not null || plan.NewTask is { Origin: TaskOrigin.Session } ? StateLock.Exclusive : StateLock.Shared;
 
     public override IssueResult Apply(WriteTx tx)
     {
@@ -86,41 +77,32 @@ internal sealed class IssueUnit(Issuance plan, string node) : Unit<IssueResult>
                 return new(IssueOutcome.Replayed, once.Space);
             }
 
-        // 3. The task, the grant, all their ancestors and the instances live. The insert itself asks for the nearest of them; where there are
-        // more, or rows are added before the grant, that is asked first: a refusal must leave nothing behind but its event.
-        if ((plan.NewTask is not null || plan.TaskHasParent) && WhatEnded(tx) is { } ended)
+        if (plan.NewTask is { Origin: TaskOrigin.Session } && plan.Who.User is { } person && tx.First(OtherSession.With(plan.Who.Client, person), r => r.GetInt64(0)) > 0)
+            return new(IssueOutcome.Stale);
+
+        // 3. The task, the grant, all their ancestors, the instances and the person live. The insert itself asks for the nearest of them; where
+        // there are more, or something is written before the grant, that is asked first: a refusal must leave nothing behind but its event.
+        if ((plan.NewTask is not null || plan.TaskHasParent || plan.Credential is not null) && WhatEnded(tx) is { } ended)
             return Refuse(tx, ended);
+        var credential = plan.Credential?.Use(tx) ?? default;
+        if (credential.Ended is { } gone)
+            return Refuse(tx, gone);
+        if (credential.Reuse is { } reuse)
+            return new(IssueOutcome.Reused, Reuse: reuse);
         if (plan.NewTask is { } task)
             TaskUnits.Insert(tx, task, plan.Who, plan.IssuedAt.ToUnixTimeMilliseconds());
-        if (!Record(tx))
+        if (!GrantRows.Record(tx, plan))
             return Refuse(tx, WhatEnded(tx) ?? Names.Reasons.Revoked);
+        if (plan.SessionAuthority is { } widened)
+            tx.Run(WidenSession.With(widened.ToJson(), plan.TaskId));
+        if (plan.Family is { } family)
+            RefreshFamilies.Begin(tx, family, plan);
 
         // 4. What happened, last.
         if (plan.NewTask is { } created)
             tx.Append(TaskUnits.CreatedEvent(created, plan.Who, plan.IssuedAt, node));
         tx.Append(Event(AuditTypes.TokenIssued, "success", null) with { Data = new() { ["grant_type"] = plan.GrantType, ["scope"] = plan.Scope, ["exp"] = plan.Expires.ToUnixTimeSeconds() } });
-        return new(IssueOutcome.Issued);
-    }
-
-    private bool Record(WriteTx tx)
-    {
-        var now = plan.IssuedAt.ToUnixTimeMilliseconds();
-        var tokenExp = plan.Expires.ToUnixTimeMilliseconds();
-        if (!plan.NewGrant)
-            return tx.Run(plan.Who.Instance is null
-                ? ExtendPlain.With(tokenExp, plan.GrantId, plan.TaskId, now)
-                : ExtendWithInstance.With(tokenExp, plan.GrantId, plan.TaskId, now, plan.Who.Instance)) == 1;
-        var insert = (plan.ParentGrant, plan.Who.Instance) switch
-        {
-            (null, null) => InsertPlain,
-            (null, _) => InsertWithInstance,
-            (_, null) => InsertWithParent,
-            _ => InsertWithBoth,
-        };
-        return tx.Run(insert.With(
-            plan.GrantId, plan.ParentGrant, plan.TaskId, plan.Who.Agent, plan.Who.Instance, plan.Who.User, plan.Who.Client, plan.Target.Id,
-            plan.AuthorityJson, string.Join(' ', plan.Who.Chain), string.Join(' ', plan.Lineage), plan.Who.Chain.Count,
-            now, plan.TaskExpires.ToUnixTimeMilliseconds(), tokenExp)) == 1;
+        return new(IssueOutcome.Issued, Successor: credential.Successor);
     }
 
     private IssueResult Refuse(WriteTx tx, string reason)
@@ -135,6 +117,10 @@ internal sealed class IssueUnit(Issuance plan, string node) : Unit<IssueResult>
         var now = plan.IssuedAt.ToUnixTimeMilliseconds();
         if (plan.Who.Instance is { } instance && tx.First(InstanceState.With(instance), ReadState) is var i && (i.State != "active" || i.Expires <= now))
             return Names.Reasons.InstanceEnded;
+        if (plan.Who.User is { } user && tx.First(UserState.With(user), r => r.GetInt64(0)) != 1)
+            return Names.Reasons.UserDisabled;
+        if (plan.Consent is { } consent && tx.First(ConsentState.With(consent), r => r.GetString(0)) != "active")
+            return Names.Reasons.Revoked;
         var standsOn = plan.NewTask is null ? plan.TaskId : plan.NewTask.ParentId;
         foreach (var task in standsOn is null ? [] : tx.All(Ancestors.With(standsOn), ReadState))
             if (task.State == TaskState.Suspended)

@@ -63,6 +63,9 @@ internal sealed class TaskStore(IReadStore store)
     private static readonly Sql SessionOf = new(
         $"select {Columns} from tasks where client_id = @client and user_id is null and origin = 'session' and state = 'active'");
 
+    private static readonly Sql SessionWith = new(
+        $"select {Columns} from tasks where client_id = @client and user_id = @user and origin = 'session' and state in ('active', 'suspended') order by created_at desc");
+
     private static readonly Sql Up = new(
         """
         with recursive up (id, parent_id, agent_id, height) as (
@@ -85,6 +88,9 @@ internal sealed class TaskStore(IReadStore store)
 
     /// <summary>The one active session task of a client that acts for itself.</summary>
     public Task<TaskRecord?> FindSession(string client, CancellationToken cancel) => store.First(SessionOf.With(client), Read, cancel);
+
+    /// <summary>The session task of a person with a client that has not ended, suspended or not.</summary>
+    public Task<TaskRecord?> FindSession(string client, string user, CancellationToken cancel) => store.First(SessionWith.With(client, user), Read, cancel);
 
     /// <summary>The task and its ancestors, nearest first, each with its agent.</summary>
     public Task<List<(string Id, string? Agent)>> Lineage(string id, CancellationToken cancel) =>

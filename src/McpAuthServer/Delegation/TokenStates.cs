@@ -25,12 +25,16 @@ internal sealed class TokenStates(IReadStore store, RegistryReader registryReade
             select count(*), sum(case when state = 'active' and expires_at > @now then 1 else 0 end) from up
             """);
 
+    private static readonly Sql UserLives = new("select enabled from users where id = @id");
+
     public async Task<bool> LivesAsync(OwnToken token, RegistrySnapshot seen, CancellationToken cancel)
     {
         if (token.Grant is null || token.Task is null)
             return false;
         var now = time.GetUtcNow().ToUnixTimeMilliseconds();
         if (!await AllAsync(GrantLives.With(token.Grant, now), cancel) || !await AllAsync(TaskLives.With(token.Task, now), cancel))
+            return false;
+        if (token.Subject.StartsWith(Id.User, StringComparison.Ordinal) && await store.First(UserLives.With(token.Subject), r => r.GetInt64(0), cancel) != 1)
             return false;
         // An agent or client suspended by another process may not be in memory yet; introspection is asked when freshness matters.
         if (await registryReader.Version(cancel) != seen.Version)

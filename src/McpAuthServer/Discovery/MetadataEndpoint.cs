@@ -29,12 +29,17 @@ internal static class MetadataEndpoint
     private static byte[] Metadata(Issuer issuer) => Write(json =>
     {
         json.WriteString("issuer", issuer.Value);
+        json.WriteString("authorization_endpoint", issuer.Uri(Names.Paths.Authorize).AbsoluteUri);
         json.WriteString("token_endpoint", issuer.TokenEndpoint);
         json.WriteString("jwks_uri", issuer.Value + Names.Paths.Jwks);
         json.WriteString("introspection_endpoint", issuer.Value + Names.Paths.Introspect);
         json.WriteString("revocation_endpoint", issuer.Value + Names.Paths.Revoke);
-        Strings(json, "response_types_supported");
-        Strings(json, "grant_types_supported", Names.OAuth.ClientCredentials, Names.Exchange.GrantType);
+        Strings(json, "response_types_supported", Names.OAuth.Code);
+        Strings(json, "response_modes_supported", "query");
+        Strings(json, "grant_types_supported", Names.OAuth.AuthorizationCode, Names.OAuth.RefreshToken, Names.OAuth.ClientCredentials, Names.Exchange.GrantType);
+        Strings(json, "prompt_values_supported", Names.Authorization.PromptNone, Names.Authorization.PromptLogin, Names.Authorization.PromptConsent, Names.Authorization.PromptSelectAccount);
+        // OpenID Connect Discovery §3: absent would mean true.
+        json.WriteBoolean("request_uri_parameter_supported", false);
         Strings(json, "code_challenge_methods_supported", "S256");
         json.WriteBoolean("authorization_response_iss_parameter_supported", true);
         foreach (var endpoint in (ReadOnlySpan<string>)["token", "revocation"])
@@ -44,7 +49,7 @@ internal static class MetadataEndpoint
         }
         Strings(json, "dpop_signing_alg_values_supported", "ES256", "RS256");
         Strings(json, "authorization_details_types_supported", Names.Resources.McpToolCall);
-        Strings(json, "scopes_supported", Names.Scopes.ToolsRead);
+        Strings(json, "scopes_supported", Names.Scopes.ToolsRead, Names.Scopes.ResourcesRead, Names.Scopes.PromptsRead, Names.Scopes.OfflineAccess);
     });
 
     private static byte[] KeySet(ServerKeys keys) => Write(json =>

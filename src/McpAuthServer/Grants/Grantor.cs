@@ -32,7 +32,9 @@ internal sealed class Grantor(IEnumerable<IGrant> grants, AccessTokens tokens, I
         return await grant.EstablishAsync(request, cancel) switch
         {
             GrantResult.Refuse refusal => await RefuseAsync(request, refusal),
-            GrantResult.Issue { Plan: var plan } => await IssueAsync(request, plan),
+            GrantResult.Issue { Plan: var plan, Rotation: var rotation } => await IssueAsync(request, plan, rotation),
+            GrantResult.IssueDelegated { Plan: var plan } => await IssueDelegatedAsync(request, plan),
+            GrantResult.Reused { What: var reuse } => await RevokeAsync(request, reuse, request.Consume),
             GrantResult.IssueToGuard { Guard: var guard } => await IssueToGuardAsync(request, guard),
             var other => throw new InvalidOperationException($"Unknown result {other}."),
         };
@@ -41,29 +43,60 @@ internal sealed class Grantor(IEnumerable<IGrant> grants, AccessTokens tokens, I
     private static bool Permits(AuthenticatedClient client, string type) =>
         client.Guard is not null ? type == Names.OAuth.ClientCredentials : client.Client!.GrantTypes.Contains(type);
 
-    private async Task<IResult?> IssueAsync(TokenRequest request, Issuance plan)
+    private async Task<IResult?> IssueAsync(TokenRequest request, Issuance plan, (OpaqueToken Presented, OpaqueToken Successor)? rotation)
     {
         // 7. Signed before the commit and answered after it: a crash in between leaves a token that nobody got.
         var token = tokens.Sign(plan);
 
         // 8. One commit.
         var result = await log.Commit(new IssueUnit(plan, options.Node));
-        switch (result.Outcome)
-        {
-            case IssueOutcome.Stale:
-                return null;
-            case IssueOutcome.Replayed:
-                return OAuthError.Replay(result.Reason!);
-            case IssueOutcome.Ended:
-                sessions.Forget(request.Client.Id);
-                return OAuthError.InvalidRequest("What the token would stand on has ended.", result.Reason);
-        }
+        if (result.Outcome != IssueOutcome.Issued)
+            return await RefusedAsync(request, result);
 
-        // 9. Answer.
+        // 9. Answer. A refresh token that was repeated in time gets the successor that it has already.
+        var refresh = rotation is not { } pair ? plan.Family?.Token : result.Successor is { } known ? pair.Presented.Open(known) : pair.Successor;
         return Answer(new TokenResponse(
             token, plan.Thumbprint is null ? Names.OAuth.Bearer : Names.Dpop.Scheme, (int)(plan.Expires - plan.IssuedAt).TotalSeconds, plan.Scope,
             plan.GrantType == Names.Exchange.GrantType ? Names.Exchange.AccessTokenType : null,
-            plan.ByScope ? null : JsonElement.Parse(plan.Authority.ToJson(plan.TaskId))));
+            plan.ByScope ? null : JsonElement.Parse(plan.Authority.ToJson(plan.TaskId)), refresh?.Value));
+    }
+
+    private async Task<IResult?> IssueDelegatedAsync(TokenRequest request, DelegationPlan plan)
+    {
+        var token = tokens.SignDelegation(plan);
+        var result = await log.Commit(new IssueDelegation(plan, options.Node));
+        return result.Outcome != IssueOutcome.Issued ? await RefusedAsync(request, result) : Answer(new TokenResponse(
+            token, plan.Thumbprint is null ? Names.OAuth.Bearer : Names.Dpop.Scheme, (int)(plan.Expires - plan.IssuedAt).TotalSeconds,
+            AuthorizationDetails: JsonElement.Parse(plan.Authority.ToJson())));
+    }
+
+    /// <summary>The refusal of a commit; null = plan again.</summary>
+    private async Task<IResult?> RefusedAsync(TokenRequest request, IssueResult result)
+    {
+        switch (result)
+        {
+            case { Outcome: IssueOutcome.Stale }:
+                return null;
+            case { Outcome: IssueOutcome.Replayed }:
+                return OAuthError.Replay(result.Reason!);
+            case { Reuse: { } reuse }:
+                // The commit that found it has consumed assertion and proof.
+                return await RevokeAsync(request, reuse, []);
+        }
+        sessions.Forget(request.Client.Id);
+        const string ended = "What the token would stand on has ended.";
+        // RFC 8693 §2.2.2 has invalid_request for a bad subject; RFC 6749 §5.2 invalid_grant for a code or refresh token.
+        return request.Form[Names.OAuth.GrantType] is Names.OAuth.AuthorizationCode or Names.OAuth.RefreshToken
+            ? OAuthError.InvalidGrant(ended, result.Reason)
+            : OAuthError.InvalidRequest(ended, result.Reason);
+    }
+
+    private async Task<IResult?> RevokeAsync(TokenRequest request, Reuse reuse, IReadOnlyList<Once> consume)
+    {
+        var refusal = audit.Refusal(AuditTypes.ReplayDetected, reuse.Reason) with { Client = request.Client.Id, Agent = request.Client.Client?.AgentId };
+        return await log.Commit(new RevokeReused(reuse, refusal, consume, request.Now, options.Node)) is { } replayed
+            ? OAuthError.Replay(replayed)
+            : OAuthError.InvalidGrant("It was used before; what came of that is revoked.", Names.Reasons.Replay);
     }
 
     private async Task<IResult?> IssueToGuardAsync(TokenRequest request, GuardRecord guard)

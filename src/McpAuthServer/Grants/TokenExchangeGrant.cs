@@ -9,11 +9,12 @@ using McpAuthServer.Tokens;
 namespace McpAuthServer.Grants;
 
 /// <summary>
-/// Token exchange (RFC 8693). Three forms: an instance token alone opens its agent's own task; a task's token with another agent's instance
-/// token hands the work off; a task's token alone continues it. Impersonation is not offered.
+/// Token exchange (RFC 8693). Four forms: an instance token alone opens its agent's own task; what a person handed over, with the agent's instance
+/// token, begins or continues work for that person; a task's token with another agent's instance token hands the work off; a task's token alone
+/// continues it. Impersonation is not offered.
 /// </summary>
 internal sealed class TokenExchangeGrant(
-    ServerKeys keys, Issuer issuer, TaskStore tasks, GrantStore grants, InstanceStore instances, ServerOptions options) : IGrant
+    ServerKeys keys, Issuer issuer, TaskStore tasks, GrantStore grants, InstanceStore instances, DelegatedWork work, PersonAt people, ServerOptions options) : IGrant
 {
     public string Type => Names.Exchange.GrantType;
 
@@ -55,6 +56,10 @@ internal sealed class TokenExchangeGrant(
         if (details is { Ok: false } bad)
             return bad.Fault;
         var asked = details?.Value;
+        if (subject.IsDelegation)
+            return actor is null || subject.ClientId != request.Client.Id || (subject.Thumbprint is { } bound && bound != proof.Thumbprint)
+                ? OAuthError.InvalidRequest("What a person handed over is presented by whom it was given to, with the agent's instance token as actor.", Names.Reasons.NotPresenter)
+                : await work.ExchangeAsync(request, subject, agent, instance, asked, cancel);
         return (subject.IsInstanceToken, actor) switch
         {
             (true, null) => await OwnTaskAsync(request, agent, instance, asked, cancel),
@@ -78,7 +83,7 @@ internal sealed class TokenExchangeGrant(
         if (!Narrowing.Explicit(requested, request.Form[Names.OAuth.Scope], task.Authority, target!, (agent.Ceiling, "the agent's ceiling")).TryGet(out var authority, out fault))
             return fault;
         var who = new Principals(agent.Id, Names.Claims.ProfileAgent, null, agent.Id, instance.Id, request.Client.Id, []);
-        return Bound(task.Issue(request, who, target!, authority, Type, options.AccessTokenLifetime), instance);
+        return WithLine(request, Bound(task.Issue(request, who, target!, authority, Type, options.AccessTokenLifetime), instance));
     }
 
     private async Task<GrantResult> ContinueAsync(
@@ -101,7 +106,7 @@ internal sealed class TokenExchangeGrant(
         return Bound(Plan(request, who, target, authority, task, grant) with
         {
             GrantId = same ? grant.Id : Id.New(Id.Grant, request.Now), NewGrant = !same, ParentGrant = same ? null : grant.Id,
-            Lineage = same ? grant.Lineage : [grant.Id, .. grant.Lineage], Cause = subject.Jti,
+            Lineage = same ? grant.Lineage : [grant.Id, .. grant.Lineage], Cause = subject.Jti, Presence = await PresenceAsync(grant, subject, cancel),
         }, instance);
     }
 
@@ -133,12 +138,18 @@ internal sealed class TokenExchangeGrant(
         var who = new Principals(subject.Subject, Profile(subject.Subject), grant.UserId, agent.Id, instance.Id, request.Client.Id, [agent.Id, .. subject.Chain]);
         List<string> lineage = [grant.Id, task.Id, .. subject.Instance is { } giverInstance ? [giverInstance] : Array.Empty<string>(), .. grant.Lineage];
         var plan = Plan(request, who, target, authority, task, grant);
-        return Bound(plan with
+        return WithLine(request, Bound(plan with
         {
             TaskId = child.Id, TaskExpires = child.Expires, NewTask = child, ParentGrant = grant.Id, Lineage = [.. lineage.Distinct(StringComparer.Ordinal)],
-            Cause = subject.Jti, Expires = Issuance.Earliest(plan.Expires, child.Expires),
-        }, instance);
+            Cause = subject.Jti, Expires = Issuance.Earliest(plan.Expires, child.Expires), Presence = await PresenceAsync(grant, subject, cancel),
+        }, instance));
     }
+
+    /// <summary>Of the person the work is for, if there is one; whether they are still enabled is asked again by the issuing unit.</summary>
+    private async Task<Presence?> PresenceAsync(GrantRecord grant, OwnToken subject, CancellationToken cancel) =>
+        grant.UserId is { } user ? await people.FindAsync(user, subject.AuthTime, subject.Acr, cancel) : null;
+
+    private static Issuance WithLine(TokenRequest request, Issuance plan) => plan with { Family = DelegatedWork.LineFor(request, plan) };
 
     /// <summary>What a task's token stands on; whether all of it still lives is asked again by the issuing unit.</summary>
     private async Task<(OAuthError? Error, (GrantRecord Grant, TaskRecord Task, ToolServerRecord Target) Value)> ParentAsync(
@@ -171,13 +182,13 @@ internal sealed class TokenExchangeGrant(
     private Issuance Plan(TokenRequest request, Principals who, ToolServerRecord target, Authority authority, TaskRecord task, GrantRecord grant) => new()
     {
         Who = who, Target = target, Authority = authority, Scope = authority.ToScope(target.Resource), TaskId = task.Id, TaskExpires = task.Expires,
-        TaskHasParent = task.ParentId is not null, GrantId = Id.New(Id.Grant, request.Now), Jti = Id.New(Id.AccessToken, request.Now), IssuedAt = request.Now,
+        TaskHasParent = task.ParentId is not null, GrantId = Id.New(Id.Grant, request.Now), Consent = grant.Consent, Jti = Id.New(Id.AccessToken, request.Now), IssuedAt = request.Now,
         Expires = Issuance.Earliest(request.Now + options.AccessTokenLifetime, task.Expires, grant.InstancesEnd ?? task.Expires), RegistryVersion = request.Registry.Version,
         GrantType = Type, Consume = request.Consume,
     };
 
     /// <summary>An attested agent's token is bound to its instance's key and ends with it.</summary>
-    private static GrantResult Bound(Issuance plan, InstanceContext instance) => plan with
+    private static Issuance Bound(Issuance plan, InstanceContext instance) => plan with
     {
         Instance = instance, Thumbprint = plan.Thumbprint ?? instance.Thumbprint, Expires = Issuance.Earliest(plan.Expires, instance.Expires),
     };

@@ -3,11 +3,13 @@ using McpAuth.Protocol.Forms;
 using McpAuth.Protocol.Jose;
 using McpAuth.Protocol.Json;
 using McpAuth.Protocol.ToolCalls;
+using McpAuthServer.Authorizations;
 using McpAuthServer.Clients;
 using McpAuthServer.Delegation;
 using McpAuthServer.Http;
 using McpAuthServer.Registry;
 using McpAuthServer.Storage;
+using McpAuthServer.Tokens;
 
 namespace McpAuthServer.Grants;
 
@@ -42,6 +44,17 @@ internal sealed class TokenRequest(StrictForm form, AuthenticatedClient client, 
             : (null, new(Names.Errors.InvalidTarget, "The resource is missing or is no registered tool server."));
     }
 
+    /// <summary>RFC 6749 §6: the scope parameter may ask for less than what is held, never for more; absent = all of it.</summary>
+    public Result<IReadOnlyList<string>> Within(IReadOnlyList<string> held, ToolServerRecord server)
+    {
+        if (Form[Names.OAuth.Scope] is not { } scope)
+            return Result<IReadOnlyList<string>>.Of(held);
+        var asked = ScopeWords.Split(scope);
+        return asked.All(word => ScopeWords.Covers(held, word, server)) && asked.Any(word => word != Names.Scopes.OfflineAccess)
+            ? Result<IReadOnlyList<string>>.Of(asked)
+            : new Fault(Names.Errors.InvalidScope, "The scope names something that was not granted.");
+    }
+
     /// <summary>The authorization_details, if any, and the task they name.</summary>
     public Result<(Authority Authority, TaskRequest? Task)>? Details()
     {
@@ -56,7 +69,14 @@ internal sealed class TokenRequest(StrictForm form, AuthenticatedClient client, 
 internal abstract record GrantResult
 {
     /// <summary>A token for a tool server.</summary>
-    internal sealed record Issue(Issuance Plan) : GrantResult;
+    /// <param name="Rotation">Of a refresh token: the presented one and its successor.</param>
+    internal sealed record Issue(Issuance Plan, (OpaqueToken Presented, OpaqueToken Successor)? Rotation = null) : GrantResult;
+
+    /// <summary>What a person handed to an agent.</summary>
+    internal sealed record IssueDelegated(DelegationPlan Plan) : GrantResult;
+
+    /// <summary>A code or refresh token came again: what its first use led to is revoked.</summary>
+    internal sealed record Reused(Reuse What) : GrantResult;
 
     /// <summary>A guard's own token for its channels.</summary>
     internal sealed record IssueToGuard(GuardRecord Guard) : GrantResult;

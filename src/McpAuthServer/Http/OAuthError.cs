@@ -19,6 +19,9 @@ internal sealed record OAuthError(string Code, string Description, int Status = 
 
     public static OAuthError InvalidRequest(string description, string? reason = null) => new(Names.Errors.InvalidRequest, description, Reason: reason);
 
+    /// <summary>A code or refresh token that cannot be used (RFC 6749 §5.2).</summary>
+    public static OAuthError InvalidGrant(string description, string? reason = null) => new(Names.Errors.InvalidGrant, description, Reason: reason);
+
     /// <summary>401, with a challenge when the client used the Authorization header (RFC 6749 §5.2).</summary>
     public static OAuthError InvalidClient(string description, bool usedBasic = false, string? reason = null) =>
         new(Names.Errors.InvalidClient, description, StatusCodes.Status401Unauthorized, reason) { Challenge = usedBasic ? "Basic realm=\"token\"" : null };

@@ -20,7 +20,7 @@ internal static class RevocationEndpoint
     public static IEndpointConventionBuilder MapRevocationEndpoint(this IEndpointRouteBuilder routes) => routes.Map(Names.Paths.Revoke, HandleAsync);
 
     private static async Task<IResult> HandleAsync(
-        HttpContext context, RegistryCache registry, ClientAuthenticator clients, ServerKeys keys, Issuer issuer, ICommitLog log, AuditTrail audit,
+        HttpContext context, RegistryCache registry, ClientAuthenticator clients, ServerKeys keys, Issuer issuer, RefreshFamilies families, ICommitLog log, AuditTrail audit,
         ServerOptions options, TimeProvider time)
     {
         // 1. Parse and authenticate as at the token endpoint (§2.1).
@@ -36,6 +36,8 @@ internal static class RevocationEndpoint
         // 2. Its own, and a token that still means something: anything else is already as good as revoked.
         var now = time.GetUtcNow();
         IReadOnlyList<Once> consume = client.Assertion is { } once ? [once] : [];
+        if (text.StartsWith(OpaqueToken.Refresh, StringComparison.Ordinal))
+            return await RefreshTokenAsync(OpaqueToken.HashOf(text), client, consume);
         if (!OwnToken.Read(text, keys, issuer, now).TryGet(out var token, out var fault))
             return await Refuse(null, fault.Code, client);
         if (token.ClientId != client.Id)
@@ -51,6 +53,15 @@ internal static class RevocationEndpoint
             _ => await audit.RefuseAsync(audit.Refusal(AuditTypes.TokenRevoked, Names.Reasons.WrongType) with { Client = client.Id }, consume) is null,
         };
         return done ? Results.Ok() : OAuthError.Replay(Once.AssertionSpace);
+
+        // §2.1: with a refresh token go the access tokens of its grant.
+        async Task<IResult> RefreshTokenAsync(string hash, AuthenticatedClient by, IReadOnlyList<Once> consumed)
+        {
+            if (await families.Find(hash, context.RequestAborted) is not { } line || line.ClientId != by.Id)
+                return await Refuse(null, Names.Reasons.NotPresenter, by);
+            var initiator = new Initiator(line.AgentId, line.Instance, by.Id, Rank.Agent);
+            return await log.Commit(new RevokeGrant(line.GrantId, null, "revoked_by_client", initiator, consumed, now, options.Node)) ? Results.Ok() : OAuthError.Replay(Once.AssertionSpace);
+        }
 
         async Task<IResult> Refuse(OAuthError? e, string reason, AuthenticatedClient? by)
         {

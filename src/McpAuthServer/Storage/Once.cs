@@ -9,7 +9,7 @@ namespace McpAuthServer.Storage;
 /// <param name="ExpiresAt">Epoch milliseconds after which it would be refused for its age anyway.</param>
 internal readonly record struct Once(string Space, string Key, long ExpiresAt)
 {
-    public const string AssertionSpace = "assertion", ProofSpace = "dpop", DecisionSpace = "decision";
+    public const string AssertionSpace = "assertion", ProofSpace = "dpop", DecisionSpace = "decision", DelegationSpace = "delegation";
 
     private static readonly Sql Insert = new(
         "insert into used_once (space, key, expires_at) values (@space, @key, @expires) on conflict do nothing");
@@ -24,6 +24,9 @@ internal readonly record struct Once(string Space, string Key, long ExpiresAt)
 
     /// <summary>A person's answer on a page that was shown once.</summary>
     public static Once Decision(string page, DateTimeOffset expires) => new(DecisionSpace, Base64Url.Sha256(page), (expires + Limits.ClockSkew).ToUnixTimeMilliseconds());
+
+    /// <summary>What a person handed to an agent, as the beginning of a task.</summary>
+    public static Once Delegation(string grant, DateTimeOffset until) => new(DelegationSpace, grant, (until + Limits.ClockSkew).ToUnixTimeMilliseconds());
 
     /// <summary>False when it was used before.</summary>
     public bool Consume(WriteTx tx) => tx.Run(Insert.With(Space, Key, ExpiresAt)) == 1;

@@ -11,6 +11,24 @@ internal sealed class AccessTokens(ServerKeys keys, Issuer issuer)
     /// <summary>For one tool server (wire format: access token).</summary>
     public string Sign(Issuance plan) => keys.Current.Sign(Names.Types.AccessToken, (issuer, plan), static (json, state) => WriteTask(json, state.issuer, state.plan));
 
+    /// <summary>What a person handed to an agent, for the agent's instance to exchange: no guard accepts its audience (wire format: delegation token).</summary>
+    public string SignDelegation(DelegationPlan plan) => keys.Current.Sign(Names.Types.AccessToken, json =>
+    {
+        WriteCommon(json, issuer, issuer.TokenEndpoint, plan.UserId, Names.Claims.ProfileUser, plan.ClientId, plan.IssuedAt, plan.Expires, plan.Jti);
+        WritePresence(json, plan.Presence);
+        // RFC 8693 §4.4.
+        json.WriteStartObject(Names.Claims.MayAct);
+        json.WriteString(Names.Claims.Iss, issuer.Value);
+        json.WriteString(Names.Claims.Sub, plan.AgentId);
+        json.WriteString(Names.Claims.SubProfile, Names.Claims.ProfileAgent);
+        json.WriteEndObject();
+        if (plan.Thumbprint is not null)
+            WriteConfirmation(json, plan.Thumbprint);
+        json.WritePropertyName(Names.Claims.AuthorizationDetails);
+        plan.Authority.Write(json);
+        json.WriteString(Names.Claims.Grant, plan.GrantId);
+    });
+
     /// <summary>An attested instance's credential at this server; its audience is the token endpoint, so no guard accepts it.</summary>
     public string SignInstance(string agent, string client, InstanceContext instance, string jti, DateTimeOffset now, DateTimeOffset expires) =>
         keys.Current.Sign(Names.Types.AccessToken, json =>
@@ -32,6 +50,8 @@ internal sealed class AccessTokens(ServerKeys keys, Issuer issuer)
     {
         WriteCommon(json, issuer, plan.Target.Resource, plan.Who.Subject, plan.Who.SubjectProfile, plan.Who.Client, plan.IssuedAt, plan.Expires, plan.Jti);
         json.WriteString(Names.Claims.Scope, plan.Scope);
+        if (plan.Presence is { } presence)
+            WritePresence(json, presence);
         WriteChain(json, issuer, plan.Who.Chain, 0);
         if (plan.Thumbprint is not null)
             WriteConfirmation(json, plan.Thumbprint);
@@ -68,6 +88,21 @@ internal sealed class AccessTokens(ServerKeys keys, Issuer issuer)
         json.WriteNumber(Names.Claims.Iat, now.ToUnixTimeSeconds());
         json.WriteNumber(Names.Claims.Exp, expires.ToUnixTimeSeconds());
         json.WriteString(Names.Claims.Jti, jti);
+    }
+
+    // RFC 9068 §2.2.1, §2.2.3.1.
+    private static void WritePresence(Utf8JsonWriter json, Presence presence)
+    {
+        if (presence.AuthTime is { } time)
+            json.WriteNumber(Names.Claims.AuthTime, time.ToUnixTimeSeconds());
+        if (presence.Acr is not null)
+            json.WriteString(Names.Claims.Acr, presence.Acr);
+        if (presence.Groups.Count == 0)
+            return;
+        json.WriteStartArray(Names.Claims.Groups);
+        foreach (var group in presence.Groups)
+            json.WriteStringValue(group);
+        json.WriteEndArray();
     }
 
     // RFC 8693 §4.1: the current actor is outermost, prior actors nest.

@@ -23,6 +23,16 @@ internal sealed class OwnToken
     public DateTimeOffset Expires => Jwt.Time(Names.Claims.Exp)!.Value;
     public bool IsInstanceToken => Jti.StartsWith(Id.InstanceToken, StringComparison.Ordinal);
 
+    /// <summary>What a person handed to an agent; it opens that agent's task and nothing else.</summary>
+    public bool IsDelegation => Jti.StartsWith(Id.DelegationToken, StringComparison.Ordinal);
+
+    /// <summary>The agent that may act with a delegation (RFC 8693 §4.4).</summary>
+    public string? MayAct => Member(Names.Claims.MayAct, Names.Claims.Sub);
+
+    /// <summary>When and how the person signed in, where there is one.</summary>
+    public DateTimeOffset? AuthTime => Jwt.Time(Names.Claims.AuthTime);
+    public string? Acr => Jwt.Text(Names.Claims.Acr);
+
     /// <summary>The governed agent: the outermost actor, or the subject when an agent acts for itself.</summary>
     public string? Agent => Member(Names.Claims.Act, Names.Claims.Sub) ?? (Subject.StartsWith(Id.Agent, StringComparison.Ordinal) ? Subject : null);
 

@@ -53,7 +53,7 @@ create unique index one_session_task on tasks (client_id, coalesce(user_id, ''))
 
 -- task_id and tool_server are null where a person's consent to an agent stands alone: its tasks hang below it.
 create table grants (
-  id text primary key, parent_id text references grants, task_id text references tasks, agent_id text, instance_id text, user_id text,
+  id text primary key, parent_id text references grants, task_id text references tasks, subject text not null, agent_id text, instance_id text, user_id text,
   client_id text not null, consent_id text, tool_server text, authority text not null, chain text not null, lineage text not null, depth bigint not null,
   state text not null, created_at bigint not null, expires_at bigint not null, token_exp bigint not null);
 create index grants_by_parent on grants (parent_id);
