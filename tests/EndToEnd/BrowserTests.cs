@@ -1,9 +1,6 @@
 using McpAuth.EndToEnd.Harness;
 using McpAuth.Testing;
 using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Hosting;
-using Microsoft.AspNetCore.Http;
-using Microsoft.Extensions.Logging;
 
 namespace McpAuth.EndToEnd;
 
@@ -16,7 +13,7 @@ public sealed class BrowserTests(Browser browser) : IClassFixture<Browser>
     [InteropFact]
     public async Task Page_WithoutFault_IsClean_AndLeavesThreePictures()
     {
-        await using WebApplication site = await SiteAsync(Good, csp: "default-src 'none'; require-trusted-types-for 'script'");
+        await using WebApplication site = await Site.StartAsync(Good, 400, "default-src 'none'; require-trusted-types-for 'script'");
         await using Visitor visitor = await browser.NewVisitorAsync();
         Assert.Equal(400, await visitor.GoAsync(site.Urls.First() + "/?a=b"));
         await visitor.AssertPageIsCleanAsync("harness");
@@ -26,7 +23,7 @@ public sealed class BrowserTests(Browser browser) : IClassFixture<Browser>
     [InteropFact]
     public async Task Page_WithFaults_IsFound()
     {
-        await using WebApplication site = await SiteAsync(Bad, csp: null);
+        await using WebApplication site = await Site.StartAsync(Bad);
         await using Visitor visitor = await browser.NewVisitorAsync();
         await visitor.GoAsync(site.Urls.First());
         string violations = string.Join('\n', await visitor.AxeViolationsAsync());
@@ -40,26 +37,9 @@ public sealed class BrowserTests(Browser browser) : IClassFixture<Browser>
     [InteropFact]
     public async Task Script_ThatThePolicyBlocks_IsAComplaint()
     {
-        await using WebApplication site = await SiteAsync(Bad, csp: "default-src 'none'");
+        await using WebApplication site = await Site.StartAsync(Bad, policy: "default-src 'none'");
         await using Visitor visitor = await browser.NewVisitorAsync();
         await visitor.GoAsync(site.Urls.First());
         Assert.Contains(visitor.Complaints, c => c.Contains("Content Security Policy", StringComparison.Ordinal));
-    }
-
-    private static async Task<WebApplication> SiteAsync(string page, string? csp)
-    {
-        WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
-        builder.Logging.ClearProviders();
-        builder.WebHost.UseUrls("http://127.0.0.1:0");
-        WebApplication site = builder.Build();
-        site.Run(async context =>
-        {
-            if (csp is not null) context.Response.Headers.ContentSecurityPolicy = csp;
-            context.Response.ContentType = "text/html; charset=utf-8";
-            context.Response.StatusCode = context.Request.Path == "/favicon.ico" ? 404 : 400;
-            await context.Response.WriteAsync(page);
-        });
-        await site.StartAsync();
-        return site;
     }
 }

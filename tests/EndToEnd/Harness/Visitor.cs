@@ -50,6 +50,9 @@ public sealed class Visitor : IAsyncDisposable
         await PressAsync("Sign in");
     }
 
+    /// <summary>Whether the page asks for a password.</summary>
+    public async Task<bool> IsAskedToSignInAsync() => await Page.GetByRole(AriaRole.Button, new() { Name = "Sign in", Exact = true }).CountAsync() > 0;
+
     public Task PressAsync(string button) => Page.GetByRole(AriaRole.Button, new() { Name = button, Exact = true }).ClickAsync();
 
     /// <summary>
