@@ -34,6 +34,17 @@ public sealed class Scenario
     public string Resource => $"https://files-{Suffix}.test/mcp";
     public string EnrolmentSecret => $"enrolment-secret-of-{Suffix}-0123456789abcdef";
     public string ServiceClient => "service-" + Suffix;
+    public string User => "usr_" + Suffix;
+
+    /// <summary>A client by scope that authenticates with nothing but PKCE.</summary>
+    public string PublicClient => "browser-" + Suffix;
+
+    /// <summary>Of <see cref="PublicClient"/> and of the agents' clients; <see cref="LoopbackUri"/> is the other one.</summary>
+    public string RedirectUri => $"https://client-{Suffix}.test/cb";
+    public const string LoopbackUri = "http://127.0.0.1/callback";
+
+    /// <summary>RFC 7636 §4.1; its challenge is in the requests made here.</summary>
+    public string Verifier => $"verifier-of-{Suffix}-0123456789abcdefghijklmnopqrstuvwxyz";
     public string ServiceSecret => $"service-secret-of-{Suffix}-0123456789abcdef";
     public List<TestAgent> Agents { get; } = [];
     public TestAgent Agent => Agents[0];
@@ -50,10 +61,10 @@ public sealed class Scenario
             s.Agents.Add(new TestAgent(s, $"agt_a{i}_{s.Suffix}", $"agent{i}-{s.Suffix}"));
         s.File = new JsonObject
         {
-            ["users"] = new JsonArray(new JsonObject { ["id"] = "usr_" + s.Suffix, ["name"] = "Ann" }),
+            ["users"] = new JsonArray(new JsonObject { ["id"] = s.User, ["name"] = "Ann" }),
             ["tool_servers"] = new JsonArray(new JsonObject
             {
-                ["id"] = s.ToolServer, ["resource"] = s.Resource, ["name"] = "Files", ["owner"] = "usr_" + s.Suffix,
+                ["id"] = s.ToolServer, ["resource"] = s.Resource, ["name"] = "Files", ["owner"] = s.User,
                 ["enrolment_secrets"] = new JsonArray(s.EnrolmentSecret),
                 ["tools"] = new JsonArray([.. options.Tools.Select(t => new JsonObject { ["name"] = t.Key, ["sensitivity"] = t.Value })]),
             }),
@@ -64,8 +75,14 @@ public sealed class Scenario
                 {
                     ["id"] = a.ClientId, ["name"] = a.ClientId, ["agent"] = a.Id, ["auth_method"] = "private_key_jwt",
                     ["jwks"] = new JsonObject { ["keys"] = new JsonArray(JsonNode.Parse(a.ClientKey.Public.Jwk.GetRawText())) },
-                    ["grant_types"] = new JsonArray("client_credentials", Names.Exchange.GrantType),
+                    ["grant_types"] = new JsonArray("client_credentials", Names.Exchange.GrantType, "authorization_code", "refresh_token"),
+                    ["redirect_uris"] = new JsonArray(s.RedirectUri, LoopbackUri),
                 }),
+                new JsonObject
+                {
+                    ["id"] = s.PublicClient, ["name"] = "Browser client", ["auth_method"] = "none", ["grant_types"] = new JsonArray("authorization_code", "refresh_token"),
+                    ["redirect_uris"] = new JsonArray(s.RedirectUri, LoopbackUri),
+                },
                 new JsonObject
                 {
                     ["id"] = s.ServiceClient, ["name"] = "Service", ["auth_method"] = "client_secret_basic", ["secret"] = s.ServiceSecret,
@@ -81,7 +98,7 @@ public sealed class Scenario
     {
         var json = new JsonObject
         {
-            ["id"] = agent.Id, ["name"] = agent.Id, ["owner"] = "usr_" + s.Suffix, ["purpose"] = "testing", ["ceiling"] = s.Details([.. options.Tools.Keys]),
+            ["id"] = agent.Id, ["name"] = agent.Id, ["owner"] = s.User, ["purpose"] = "testing", ["ceiling"] = s.Details([.. options.Tools.Keys]),
             ["hand_off_to"] = index < options.FurtherAgents ? new JsonArray(s.Agents[index + 1].Id) : [],
         };
         foreach (var (name, value) in options.Agent)
@@ -101,6 +118,34 @@ public sealed class Scenario
             entry["task"] = task;
         return [entry];
     }
+
+    /// <summary>
+    /// The query of a valid authorization request of the public client: by scope, <c>tools:read</c>. <paramref name="change"/> replaces, adds or
+    /// (null) removes parameters.
+    /// </summary>
+    public string AuthorizeQuery(Dictionary<string, string?>? change = null)
+    {
+        var all = new Dictionary<string, string?>
+        {
+            ["response_type"] = "code", ["client_id"] = PublicClient, ["redirect_uri"] = RedirectUri, ["state"] = "state-" + Suffix,
+            ["code_challenge"] = Base64Url.Sha256(Verifier), ["code_challenge_method"] = "S256", ["resource"] = Resource, ["scope"] = Names.Scopes.ToolsRead,
+        };
+        foreach (var (name, value) in change ?? [])
+            all[name] = value;
+        return string.Join('&', all.Where(p => p.Value is not null).Select(p => $"{p.Key}={Uri.EscapeDataString(p.Value!)}"));
+    }
+
+    /// <summary>The same of an agent's client, that a person hands <paramref name="details"/> (with their task's purpose) to the agent.</summary>
+    public string AuthorizeQuery(TestAgent agent, JsonArray details, Dictionary<string, string?>? change = null)
+    {
+        var all = new Dictionary<string, string?> { ["client_id"] = agent.ClientId, ["resource"] = null, ["scope"] = null, ["authorization_details"] = details.ToJsonString() };
+        foreach (var (name, value) in change ?? [])
+            all[name] = value;
+        return AuthorizeQuery(all);
+    }
+
+    /// <summary>The first agent, for a new task with this purpose.</summary>
+    public string AuthorizeQuery(string purpose, params string[] tools) => AuthorizeQuery(Agent, Details(tools, new JsonObject { ["purpose"] = purpose }));
 
     /// <summary>A token by scope for the plain client.</summary>
     public async Task<HttpResponseMessage> ServiceTokenAsync(string? scope = null, Action<Dictionary<string, string>>? change = null)

@@ -33,8 +33,9 @@ public sealed class MetadataAttackTests(TestServer server) : IClassFixture<TestS
         Assert.DoesNotContain(Strings(metadata, "grant_types_supported"), grant => grant is "implicit" or "password");
         foreach (var list in metadata.EnumerateObject().Where(m => m.Name.EndsWith("alg_values_supported", StringComparison.Ordinal)))
             Assert.Equal(["ES256", "RS256"], Strings(metadata, list.Name));
+        Assert.False(metadata.GetProperty("request_uri_parameter_supported").GetBoolean());
         // What is not offered yet is not announced.
-        foreach (var absent in new[] { "authorization_endpoint", "registration_endpoint", "userinfo_endpoint" })
+        foreach (var absent in new[] { "registration_endpoint", "userinfo_endpoint" })
             Assert.False(metadata.TryGetProperty(absent, out _), absent);
     }
 

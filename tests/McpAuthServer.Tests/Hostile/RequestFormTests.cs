@@ -185,8 +185,6 @@ public sealed class RequestFormTests(TestServer server) : IClassFixture<TestServ
     [Theory]
     [InlineData("password")]
     [InlineData("implicit")]
-    [InlineData("authorization_code")]
-    [InlineData("refresh_token")]
     [InlineData("urn:ietf:params:oauth:grant-type:saml2-bearer")]
     [InlineData("CLIENT_CREDENTIALS")]
     [InlineData("client_credentials ")]

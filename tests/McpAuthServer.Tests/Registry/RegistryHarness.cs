@@ -112,7 +112,8 @@ internal static class ApplyFile
              "authority": [{"type": "mcp_tool_call", "locations": ["https://files.example/mcp"], "actions": ["tools/call"], "tools": {"read_order": {}}}]},
             {"id": "hashed", "name": "Hashed", "auth_method": "client_secret_post",
              "secret_hash": "3q2-7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "grant_types": []},
-            {"id": "public", "name": "Public", "auth_method": "none", "grant_types": ["urn:ietf:params:oauth:grant-type:token-exchange"]}],
+            {"id": "public", "name": "Public", "auth_method": "none", "grant_types": ["authorization_code", "refresh_token"],
+             "redirect_uris": ["http://127.0.0.1/callback", "com.example.app:/done"], "tool_servers": ["srv_files"]}],
           "tool_servers": [
             {"id": "srv_files", "resource": "https://files.example/mcp", "name": "Files", "owner": "usr_ada", "state": "active",
              "enrolment_secrets": ["{{{{EnrolmentSecret}}}}"], "enrolment_secret_hashes": ["3q2-7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE"],

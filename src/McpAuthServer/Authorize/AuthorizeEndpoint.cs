@@ -1,0 +1,98 @@
+using McpAuth.Protocol;
+using McpAuth.Protocol.Audit;
+using McpAuthServer.Audit;
+using McpAuthServer.Authorizations;
+using McpAuthServer.Clients;
+using McpAuthServer.Delegation;
+using McpAuthServer.Pages;
+using McpAuthServer.Registry;
+
+namespace McpAuthServer.Authorize;
+
+/// <summary>Authorization endpoint (RFC 6749 §3.1, OAuth 2.1 §3.1): asks the person to sign in and to decide, or answers from what they decided before.</summary>
+internal static class AuthorizeEndpoint
+{
+    /// <summary>A request travels through the browser, sealed, in addresses of this server; longer ones would not fit.</summary>
+    private const int MaxQuery = 12 * 1024;
+
+    /// <summary>Requests are read again when the registry changed under them; more often than this means that it never stands still.</summary>
+    private const int MaxPlans = 8;
+
+    public static void MapAuthorizeEndpoint(this IEndpointRouteBuilder routes)
+    {
+        routes.MapGet(Names.Paths.Authorize, (HttpContext context, AuthorizeDesk desk, TimeProvider time) =>
+            context.Request.QueryString.Value is { Length: > 1 and <= MaxQuery } query
+                ? desk.AnswerAsync(context, new Interaction(query[1..], time.GetUtcNow()), MaxPlans)
+                : Task.FromResult<IResult>(PageResult.Error(StatusCodes.Status400BadRequest, "There is nothing to decide here", "The request is missing or too long.")));
+
+        // Back from the sign-in: the same request, and since when it waits.
+        routes.MapGet(Names.Paths.AuthorizeResume, (HttpContext context, AuthorizeDesk desk, Interactions interactions) =>
+            interactions.Open(context.Request.Query["continue"]) is { } interaction
+                ? desk.AnswerAsync(context, interaction, MaxPlans)
+                : Task.FromResult<IResult>(PageResult.Error(StatusCodes.Status400BadRequest, "This took too long", "Go back to the program that sent you here and start again.")));
+    }
+}
+
+/// <summary>Decides what comes next for one authorization request.</summary>
+internal sealed class AuthorizeDesk(
+    RegistryCache registry, AuthorizationRequests requests, ConsentStore consents, CodeIssuer codes, Interactions interactions, AuditTrail audit, Issuer issuer, TimeProvider time)
+{
+    public async Task<IResult> AnswerAsync(HttpContext context, Interaction interaction, int plans)
+    {
+        for (; plans > 0; plans--)
+        {
+            var snapshot = await registry.Current(context.RequestAborted);
+            var answer = requests.Read(interaction.Query, snapshot, time.GetUtcNow()) switch
+            {
+                ReadRequest.Unanswerable local => await ShowAsync(local),
+                ReadRequest.Refused refused => await RefuseAsync(refused.Redirect, refused.Error, refused.Description, refused.Client, null),
+                ReadRequest.Valid { Request: var request } => await DecideAsync(context, interaction, request, snapshot),
+                var other => throw new InvalidOperationException($"Unknown outcome {other}."),
+            };
+            if (answer is not null)
+                return answer;
+            registry.Invalidate(snapshot.Version);
+        }
+        return PageResult.Error(StatusCodes.Status503ServiceUnavailable, "Try again in a moment", "What is registered is changing just now.");
+    }
+
+    /// <summary>Null when what was read is no longer so: read again.</summary>
+    private async Task<IResult?> DecideAsync(HttpContext context, Interaction interaction, AuthorizationRequest request, RegistrySnapshot snapshot)
+    {
+        var onward = interactions.Seal(interaction with { FormTarget = RedirectUri.FormTarget(request.Redirect.Uri) });
+        IResult To(string path) => new SeeOther($"{issuer.BasePath}{path}?continue={onward}");
+
+        // 1. Who decides (OpenID Connect Core §3.1.2.3).
+        if (await Browser.SignedInAsync(context) is not { } signedIn || request.NeedsSignIn(signedIn.Session, interaction.Begun, time.GetUtcNow()))
+            return request.Silent
+                ? await RefuseAsync(request.Redirect, Names.Errors.LoginRequired, "The person is not signed in, or not recently enough.", request.Client.Id, null)
+                : To(Names.Paths.SignIn);
+
+        // 2. Whether they have decided already.
+        if (await consents.FindFor(signedIn.Person.Id, request, context.RequestAborted) is not { } consent || !consent.Answers(request, time.GetUtcNow()))
+            return request.Silent
+                ? await RefuseAsync(request.Redirect, Names.Errors.ConsentRequired, "The person has to be asked.", request.Client.Id, signedIn.Person.Id)
+                : To(Names.Paths.Consent);
+
+        // 3. One commit.
+        var (result, location) = await codes.IssueAsync(request, signedIn.Session, Approval.Remembered(request.Asked, consent), decision: null, snapshot.Version);
+        return result.Outcome switch
+        {
+            IssueOutcome.Issued => new SeeOther(location!),
+            IssueOutcome.Ended => To(Names.Paths.SignIn),
+            _ => null,
+        };
+    }
+
+    private async Task<IResult> ShowAsync(ReadRequest.Unanswerable local)
+    {
+        await audit.RefuseAsync(audit.Refusal(AuditTypes.AuthorizationRefused, local.Reason) with { Client = local.Client }, []);
+        return PageResult.Error(StatusCodes.Status400BadRequest, "This request cannot be answered", local.Description);
+    }
+
+    private async Task<IResult> RefuseAsync(ValidatedRedirect redirect, string error, string description, string client, string? user)
+    {
+        await audit.RefuseAsync(audit.Refusal(AuditTypes.AuthorizationRefused, error) with { Client = client, User = user }, []);
+        return new SeeOther(redirect.Error(error, description));
+    }
+}
