@@ -1,11 +1,13 @@
 using System.CommandLine;
+using McpAuthServer.People;
 using McpAuthServer.Registry.Apply;
 
 namespace McpAuthServer;
 
 /// <summary>The command line: what to apply before serving; everything else is configuration (<c>--McpAuth:Issuer=…</c>).</summary>
+/// <param name="SetupLink">The user whose setup link is to be printed instead of serving.</param>
 /// <param name="Configuration">Arguments for the host's configuration.</param>
-internal sealed record CommandLine(IReadOnlyList<string> Apply, bool ApplyOnly, string[] Configuration)
+internal sealed record CommandLine(IReadOnlyList<string> Apply, bool ApplyOnly, string? SetupLink, string[] Configuration)
 {
     private static readonly HashSet<string> HostKeys = new(StringComparer.OrdinalIgnoreCase) { "environment", "contentRoot", "applicationName", "urls", "Logging", ServerOptions.Section };
 
@@ -15,9 +17,11 @@ internal sealed record CommandLine(IReadOnlyList<string> Apply, bool ApplyOnly, 
         var apply = new Option<string[]>("--apply") { Description = "Apply a registry file before serving; may be repeated.", Arity = ArgumentArity.OneOrMore, AllowMultipleArgumentsPerToken = false };
         var only = new Option<bool>("--apply-only") { Description = "Exit after applying." };
         var schema = new Option<bool>("--print-apply-schema") { Description = "Print the JSON schema of registry files and exit." };
+        var link = new Option<string>("--setup-link") { Description = "Print a one-time link with which this user (usr_…) sets a new password, and exit.", HelpName = "USER" };
+        var hash = new Option<bool>("--hash-password") { Description = "Read a password from standard input, print its hash for a registry file, and exit." };
         var command = new RootCommand("McpAuth authorization server. Configuration: section McpAuth, by appsettings.json, environment (McpAuth__Issuer) or --McpAuth:Issuer=…")
         {
-            apply, only, schema,
+            apply, only, schema, link, hash,
         };
         command.TreatUnmatchedTokensAsErrors = false;
         CommandLine? line = null;
@@ -28,6 +32,8 @@ internal sealed record CommandLine(IReadOnlyList<string> Apply, bool ApplyOnly, 
                 Console.Out.Write(ApplySchema.Text);
                 return 0;
             }
+            if (result.GetValue(hash))
+                return HashPassword();
             if (result.UnmatchedTokens.FirstOrDefault(token => !IsConfiguration(token)) is { } unknown)
             {
                 Console.Error.WriteLine($"Unknown argument '{unknown}'. See --help.");
@@ -38,11 +44,22 @@ internal sealed record CommandLine(IReadOnlyList<string> Apply, bool ApplyOnly, 
                 Console.Error.WriteLine("--apply-only needs at least one --apply FILE.");
                 return 2;
             }
-            line = new CommandLine(result.GetValue(apply) ?? [], result.GetValue(only), [.. result.UnmatchedTokens]);
+            line = new CommandLine(result.GetValue(apply) ?? [], result.GetValue(only), result.GetValue(link), [.. result.UnmatchedTokens]);
             return 0;
         });
         var exit = command.Parse(args).Invoke();
         return (line, exit);
+    }
+
+    private static int HashPassword()
+    {
+        if (Console.In.ReadLine() is not { } password || !Passwords.IsAdmissible(password))
+        {
+            Console.Error.WriteLine($"A password must have {Passwords.Rule}.");
+            return 2;
+        }
+        Console.Out.WriteLine(Passwords.Hash(password));
+        return 0;
     }
 
     // A mistyped option must not be taken for configuration that nobody reads.

@@ -1,12 +1,15 @@
 using McpAuthServer;
 using McpAuthServer.Agents;
+using McpAuthServer.Authorize;
 using McpAuthServer.Discovery;
 using McpAuthServer.Grants;
 using McpAuthServer.GuardFeed;
 using McpAuthServer.Health;
 using McpAuthServer.Http;
 using McpAuthServer.Introspection;
+using McpAuthServer.Pages;
 using McpAuthServer.Revocation;
+using McpAuthServer.SignIn;
 using McpAuthServer.Tasks;
 
 var (line, exit) = CommandLine.Parse(args);
@@ -18,6 +21,8 @@ try
     var options = Startup.Options(builder);
     var issuer = new Issuer(options.Issuer);
     builder.Logging.WithoutQueries();
+    // An authorization request travels in the query, and once more sealed.
+    builder.WebHost.ConfigureKestrel(kestrel => kestrel.Limits.MaxRequestLineSize = 32 * 1024);
     builder.Services.AddMcpAuthServer(options, issuer);
 
     var app = builder.Build();
@@ -28,10 +33,16 @@ try
         return 0;
     }
 
+    if (line.SetupLink is { } user)
+        return await Startup.PrintSetupLinkAsync(app, user);
+    await Startup.OfferSetupAsync(app.Services);
+
     app.UseExceptionHandler(new ExceptionHandlerOptions { ExceptionHandler = Failures.HandleAsync, SuppressDiagnosticsCallback = Startup.IsExpected });
     app.UseNoStore();
     app.UseRouting();
     app.UseCors();
+    app.UseCookiePolicy();
+    app.UseAuthentication();
 
     app.MapMetadataEndpoint(issuer, keys);
     app.MapHealthEndpoint();
@@ -46,9 +57,19 @@ try
     routes.MapManifestEndpoint();
     routes.MapAuditEndpoint();
     routes.MapBudgetsEndpoint();
+    routes.MapStylesheet();
+    var pages = routes.MapPages();
+    pages.MapAuthorizeEndpoint();
+    pages.MapSignIn();
+    pages.MapSignOut();
+    pages.MapSetup();
+    pages.MapPassword();
     // Some clients build the address from the host alone, whatever the metadata says.
     if (issuer.BasePath.Length > 0)
+    {
+        app.MapPages().MapAuthorizeEndpoint();
         app.MapTokenEndpoint().RequireCors(Cors.Public);
+    }
 
     await app.RunAsync();
     return 0;

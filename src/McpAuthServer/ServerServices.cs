@@ -1,11 +1,13 @@
 using McpAuthServer.Audit;
 using McpAuthServer.Authorizations;
+using McpAuthServer.Authorize;
 using McpAuthServer.Clients;
 using McpAuthServer.Delegation;
 using McpAuthServer.Grants;
 using McpAuthServer.GuardFeed;
 using McpAuthServer.Http;
 using McpAuthServer.Keys;
+using McpAuthServer.Pages;
 using McpAuthServer.People;
 using McpAuthServer.Registry;
 using McpAuthServer.Registry.Apply;
@@ -54,15 +56,17 @@ internal static class ServerServices
         services.AddSingleton<TokenStates>();
         services.AddSingleton<RefreshFamilies>();
         services.AddSingleton<PersonSessions>();
-        services.AddSingleton<PersonStore>();
-        services.AddSingleton<SessionStore>();
         services.AddSingleton<AuthorizationRequests>();
         services.AddSingleton<ConsentStore>();
         services.AddSingleton<CodeStore>();
         services.AddSingleton<CodeIssuer>();
+        services.AddSingleton<AuthorizeDesk>();
         services.AddHostedService<TaskDeadlines>();
 
+        services.AddPeople();
+
         // Edge
+        services.AddPages();
         services.AddSingleton<TokenPresenter>();
         services.AddSingleton<AgentCallers>();
         services.AddSingleton<GuardCallers>();
@@ -90,5 +94,7 @@ internal static class ServerServices
     {
         foreach (var category in new[] { "Microsoft.AspNetCore.Hosting.Diagnostics", "Microsoft.AspNetCore.Server.Kestrel.BadRequests" })
             logging.AddFilter(category, LogLevel.Warning);
+        // It warns that keys are not encrypted; they are, by whoever stores them.
+        logging.AddFilter("Microsoft.AspNetCore.DataProtection.KeyManagement.XmlKeyManager", LogLevel.Error);
     }
 }

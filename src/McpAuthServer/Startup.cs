@@ -1,4 +1,5 @@
 using McpAuthServer.Keys;
+using McpAuthServer.People;
 using McpAuthServer.Registry.Apply;
 using McpAuthServer.Storage;
 using Microsoft.AspNetCore.Diagnostics;
@@ -64,6 +65,32 @@ internal static class Startup
             throw new StartupException($"'{file}' was refused and nothing of it applied:{string.Concat(outcome.Faults.Select(f => $"{Environment.NewLine}  {f}"))}");
         await Console.Out.WriteLineAsync($"Applied {file}: {outcome.Changed} changed.");
     }
+
+    /// <summary>While there is no administrator, every start makes a link that makes one, and shows it here: to whoever runs the server.</summary>
+    public static async Task OfferSetupAsync(IServiceProvider services)
+    {
+        await using var scope = services.CreateAsyncScope();
+        if (await scope.ServiceProvider.GetRequiredService<SetupLinks>().MakeAsync(user: null) is { } link)
+            await Console.Out.WriteLineAsync($"There is no administrator yet. Within a day, become it at {SetupAddress(services, link)}");
+    }
+
+    /// <returns>The exit code.</returns>
+    public static async Task<int> PrintSetupLinkAsync(WebApplication app, string user)
+    {
+        await using var disposed = app;
+        await using var scope = app.Services.CreateAsyncScope();
+        if (await scope.ServiceProvider.GetRequiredService<SetupLinks>().MakeAsync(user) is not { } link)
+        {
+            await Console.Error.WriteLineAsync($"There is no user '{user}' with an e-mail address.");
+            return 1;
+        }
+        await Console.Out.WriteLineAsync(SetupAddress(app.Services, link));
+        return 0;
+    }
+
+    // Never through the logger: whoever has the link has the account.
+    private static string SetupAddress(IServiceProvider services, string link) =>
+        $"{services.GetRequiredService<Issuer>().Uri(McpAuth.Protocol.Names.Paths.Setup)}?t={link}";
 
     /// <summary>Failures whose message is the whole explanation.</summary>
     public static bool Explains(Exception e) =>

@@ -17,10 +17,13 @@ internal sealed class AuditTrail(ICommitLog log, ServerOptions options, TimeProv
     public Task<bool> ConsumeAsync(Once once, AuditEvent replay) => log.Commit(new ConsumeUnit(once, replay));
 
     /// <summary>A refusal's event with id, time and node filled in.</summary>
-    public AuditEvent Refusal(string type, string reason)
+    public AuditEvent Refusal(string type, string reason) => Success(type) with { Outcome = "refused", Reason = reason };
+
+    /// <summary>The event of something done, likewise.</summary>
+    public AuditEvent Success(string type)
     {
         var now = time.GetUtcNow();
-        return new() { Id = Id.New(Id.Event, now), Time = now.ToUnixTimeMilliseconds(), Type = type, Outcome = "refused", Reason = reason, Node = options.Node };
+        return new() { Id = Id.New(Id.Event, now), Time = now.ToUnixTimeMilliseconds(), Type = type, Outcome = "success", Node = options.Node };
     }
 }
 

@@ -4,12 +4,16 @@ using Microsoft.AspNetCore.Diagnostics;
 
 namespace McpAuthServer.Http;
 
+/// <summary>Metadata of an endpoint whose failures are not answered in JSON: what they are answered with.</summary>
+internal sealed record FailureForm(Func<OAuthError, IResult> Of);
+
 /// <summary>What an exception becomes on the wire: never a stack trace, never a half-done effect.</summary>
 internal static class Failures
 {
     public static Task HandleAsync(HttpContext context)
     {
-        var error = context.Features.Get<IExceptionHandlerFeature>()?.Error switch
+        var failed = context.Features.Get<IExceptionHandlerFeature>();
+        var error = failed?.Error switch
         {
             CommitLogBusyException => Unavailable("The server is busy; try again."),
             CommitLogFailedException or System.Data.Common.DbException => Unavailable("The store is not available; try again."),
@@ -17,7 +21,8 @@ internal static class Failures
             _ => new OAuthError(Names.Errors.ServerError, "The request failed; it has been logged.", StatusCodes.Status500InternalServerError),
         };
         context.Response.Headers.CacheControl = "no-store";
-        return error.ExecuteAsync(context);
+        // The handler runs outside of the endpoint, which is remembered beside the error.
+        return (failed?.Endpoint?.Metadata.GetMetadata<FailureForm>() is { } form ? form.Of(error) : error).ExecuteAsync(context);
     }
 
     private static OAuthError Unavailable(string description) => new(Names.Errors.TemporarilyUnavailable, description, StatusCodes.Status503ServiceUnavailable);

@@ -17,7 +17,10 @@ internal static class StrictBody
     /// An OAuth form. Another method is refused here and not by the router, so that it is recorded; parameters in the query are refused, so
     /// that nobody gets used to secrets that end in a log (RFC 6749 §2.3.1, §3.2).
     /// </summary>
-    public static async Task<(StrictForm? Form, OAuthError? Error)> FormAsync(HttpRequest request)
+    public static Task<(StrictForm? Form, OAuthError? Error)> FormAsync(HttpRequest request) => FormAsync(request, Repeatable, maxFields: 64);
+
+    /// <summary>A form whose <paramref name="repeatable"/> fields may stand more than once.</summary>
+    public static async Task<(StrictForm? Form, OAuthError? Error)> FormAsync(HttpRequest request, IReadOnlySet<string> repeatable, int maxFields)
     {
         // RFC 6749 §3.2: the client MUST use POST.
         if (!HttpMethods.IsPost(request.Method))
@@ -29,7 +32,7 @@ internal static class StrictBody
         var (bytes, error) = await BytesAsync(request, Limits.TokenBody);
         if (error is not null)
             return (null, error);
-        return StrictForm.Parse(bytes.Span, Repeatable).TryGet(out var form, out var fault)
+        return StrictForm.Parse(bytes.Span, repeatable, maxFields).TryGet(out var form, out var fault)
             ? (form, null)
             : (null, OAuthError.InvalidRequest(fault.Message, fault.Code));
     }

@@ -53,7 +53,7 @@ public sealed class PersonFlow(Scenario scenario, TestServer? node = null)
 
     /// <summary>A token by scope of the public client, from the request to the token.</summary>
     public async Task<TokenResponse> TokenAsync(string scope = Names.Scopes.ToolsRead) =>
-        await RedeemAsync(await CodeAsync(scenario.AuthorizeQuery(new() { ["scope"] = scope })));
+        await RedeemAsync(await CodeAsync(scenario.AuthorizeQuery(new Dictionary<string, string?> { ["scope"] = scope })));
 
     public Task<HttpResponseMessage> RefreshRawAsync(string refreshToken, Dictionary<string, string?>? change = null, string? proof = null) => TokenAsync(new()
     {
@@ -90,11 +90,8 @@ public sealed class PersonFlow(Scenario scenario, TestServer? node = null)
         return await server.Client().SendAsync(request);
     }
 
-    private sealed class OpenSession(SignInSession session) : Unit<int>
+    private sealed class OpenSession(SignInSession session) : Unit<bool>
     {
-        private static readonly Sql Insert = new("insert into sessions (id, user_id, auth_time, acr, expires_at) values (@id, @user, @auth, @acr, @expires)");
-
-        public override int Apply(WriteTx tx) => tx.Run(Insert.With(
-            session.Id, session.UserId, session.AuthTime.ToUnixTimeMilliseconds(), session.Acr, session.Expires.ToUnixTimeMilliseconds()));
+        public override bool Apply(WriteTx tx) => SessionBeginning.Begin(tx, session);
     }
 }

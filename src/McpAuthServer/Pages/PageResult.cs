@@ -1,0 +1,74 @@
+using System.Text;
+using McpAuthServer.Http;
+using Microsoft.AspNetCore.Antiforgery;
+using Microsoft.AspNetCore.Components;
+using Microsoft.AspNetCore.Components.Web;
+
+namespace McpAuthServer.Pages;
+
+/// <summary>One page: a Razor component inside <see cref="Layout"/>, rendered once on the server, without any script.</summary>
+internal sealed record PageResult : IResult
+{
+    private readonly Type page;
+    private readonly string title;
+    private readonly IDictionary<string, object>? parameters;
+
+    private PageResult(Type page, string title, IDictionary<string, object>? parameters) => (this.page, this.title, this.parameters) = (page, title, parameters);
+
+    public int Status { get; init; } = StatusCodes.Status200OK;
+
+    /// <summary>
+    /// Where a form of the page may lead beyond this server: origin or scheme of a validated redirect. Browsers apply <c>form-action</c> to the
+    /// redirects that follow a form too.
+    /// </summary>
+    public string? FormTarget { get; init; }
+
+    /// <param name="title">The heading, and the title of the document.</param>
+    /// <param name="parameters">The component's parameters by name.</param>
+    public static PageResult Of<TPage>(string title, IDictionary<string, object>? parameters = null) where TPage : IComponent =>
+        new(typeof(TPage), title, parameters);
+
+    /// <summary>A refusal that stays here: nothing redirects, and whatever is in the text is text.</summary>
+    public static PageResult Error(int status, string title, string text) =>
+        new(typeof(ErrorPage), title, new Dictionary<string, object> { [nameof(ErrorPage.Text)] = text }) { Status = status };
+
+    public static PageResult From(OAuthError error) => Error(error.Status, error.Status switch
+    {
+        StatusCodes.Status413PayloadTooLarge => "That was too much",
+        StatusCodes.Status503ServiceUnavailable => "Try again in a moment",
+        >= 500 => "Something went wrong",
+        _ => "The request could not be read",
+    }, error.Description);
+
+    public async Task ExecuteAsync(HttpContext httpContext)
+    {
+        var services = httpContext.RequestServices;
+        var issuer = services.GetRequiredService<Issuer>();
+        var frame = new Frame(issuer.BasePath, new Uri(issuer.Value).Authority, issuer.BasePath + Stylesheet.Path,
+            () => services.GetRequiredService<IAntiforgery>().GetAndStoreTokens(httpContext).RequestToken!);
+        await using var renderer = new HtmlRenderer(services, services.GetRequiredService<ILoggerFactory>());
+        var html = await renderer.Dispatcher.InvokeAsync(async () => (await renderer.RenderComponentAsync<Layout>(ParameterView.FromDictionary(new Dictionary<string, object?>
+        {
+            [nameof(Layout.Title)] = title, [nameof(Layout.Page)] = page, [nameof(Layout.Parameters)] = parameters, [nameof(Layout.Shared)] = frame,
+        }))).ToHtmlString());
+
+        var response = httpContext.Response;
+        response.StatusCode = Status;
+        response.ContentType = "text/html; charset=utf-8";
+        response.Headers.ContentSecurityPolicy =
+            $"default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'{Source(FormTarget)}; frame-ancestors 'none'; base-uri 'none'";
+        response.Headers.XFrameOptions = "DENY";
+        response.Headers.XContentTypeOptions = "nosniff";
+        response.Headers["Referrer-Policy"] = "no-referrer";
+        response.Headers.CacheControl = "no-store";
+        if (Status == StatusCodes.Status503ServiceUnavailable)
+            response.Headers.RetryAfter = "1";
+        var bytes = Encoding.UTF8.GetBytes(html);
+        response.ContentLength = bytes.Length;
+        await response.Body.WriteAsync(bytes, httpContext.RequestAborted);
+    }
+
+    // Validated before; that it ends no directive does not rest on that.
+    private static string Source(string? target) =>
+        target is not null && target.All(c => char.IsAsciiLetterOrDigit(c) || c is ':' or '/' or '.' or '-' or '+' or '[' or ']') ? " " + target : "";
+}
