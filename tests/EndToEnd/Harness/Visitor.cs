@@ -14,28 +14,38 @@ public sealed class Visitor : IAsyncDisposable
     private static readonly Lazy<string> Axe = new(() => File.ReadAllText(InteropClients.Package("axe-core/axe.min.js")));
 
     private readonly IBrowserContext context;
-    private readonly List<string> complaints = [];
+    private readonly Lock guard = new();
+    private readonly HashSet<string> documents = [];
+    private readonly List<(string Text, string Location)> complaints = [];
 
     internal Visitor(IBrowserContext context, IPage page)
     {
         (this.context, Page) = (context, page);
-        page.PageError += (_, error) => Note($"error in the page: {error}");
+        page.PageError += (_, error) => Note($"error in the page: {error}", page.Url);
         page.Console += (_, message) =>
         {
-            if (message.Type is not ("error" or "warning") || IsStatusOf(page, message)) return;
-            Note($"console {message.Type}: {message.Text} ({message.Location})");
+            if (message.Type is "error" or "warning") Note($"console {message.Type}: {message.Text}", message.Location);
+        };
+        page.Response += (_, response) =>
+        {
+            if (!response.Request.IsNavigationRequest || response.Frame != page.MainFrame) return;
+            lock (guard)
+                documents.Add(response.Url);
         };
     }
 
     public IPage Page { get; }
 
-    /// <summary>What the page wrote to its console as errors and warnings, and what its scripts threw.</summary>
+    /// <summary>
+    /// What the page wrote to its console as errors and warnings, and what its scripts threw. That the browser remarks on the status of an error page
+    /// is no fault of that page.
+    /// </summary>
     public IReadOnlyList<string> Complaints
     {
         get
         {
-            lock (complaints)
-                return [.. complaints];
+            lock (guard)
+                return [.. complaints.Where(c => !IsStatusOfDocument(c.Text, c.Location)).Select(c => $"{c.Text} ({c.Location})")];
         }
     }
 
@@ -85,14 +95,13 @@ public sealed class Visitor : IAsyncDisposable
 
     public async ValueTask DisposeAsync() => await context.CloseAsync();
 
-    /// <summary>An error page has an error status; that the browser says so of the document itself is no fault of the page.</summary>
-    private static bool IsStatusOf(IPage page, IConsoleMessage message) =>
-        message.Text.StartsWith("Failed to load resource: the server responded with a status of", StringComparison.Ordinal)
-        && message.Location.StartsWith(page.Url + ":", StringComparison.Ordinal);
+    private bool IsStatusOfDocument(string text, string location) =>
+        text.Contains("Failed to load resource: the server responded with a status of", StringComparison.Ordinal)
+        && documents.Any(d => location.StartsWith(d + ":", StringComparison.Ordinal));
 
-    private void Note(string complaint)
+    private void Note(string text, string location)
     {
-        lock (complaints)
-            complaints.Add(complaint);
+        lock (guard)
+            complaints.Add((text, location));
     }
 }
