@@ -59,7 +59,7 @@ try
     routes.MapManifestEndpoint();
     routes.MapAuditEndpoint();
     routes.MapBudgetsEndpoint();
-    routes.MapStylesheet();
+    routes.MapAssets();
     var pages = routes.MapPages();
     pages.MapAuthorizeEndpoint();
     pages.MapSignIn();

@@ -13,6 +13,13 @@ public sealed record Requirement(bool Met, string Reason)
     /// <summary>What to put into <see cref="FactAttribute.Skip"/>.</summary>
     public string? Skip => SkipWhen(NothingMaySkip);
 
+    /// <summary>Both; the reason names what is missing of the two.</summary>
+    public Requirement And(Requirement other)
+    {
+        ArgumentNullException.ThrowIfNull(other);
+        return Met ? other : other.Met ? this : new(false, $"{Reason} {other.Reason}");
+    }
+
     /// <summary>The decision alone.</summary>
     public string? SkipWhen(bool nothingMaySkip) => Met || nothingMaySkip ? null : Reason;
 }

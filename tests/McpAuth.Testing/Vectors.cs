@@ -4,17 +4,9 @@ namespace McpAuth.Testing;
 public static class Vectors
 {
     public static string Folder { get; } = Environment.GetEnvironmentVariable("MCPAUTH_VECTORS") is { Length: > 0 } named
-        ? named : Path.Combine(RepositoryRoot(), "..", "shared", "vectors");
+        ? named : Path.Combine(RepositoryRoot.Path, "..", "shared", "vectors");
 
     /// <summary>Whether <paramref name="folder"/> of the vectors is there.</summary>
     public static Requirement Has(string folder) => new(Directory.Exists(Path.Combine(Folder, folder)),
         $"The test vectors '{folder}' are not at {Folder}; set MCPAUTH_VECTORS to the folder that holds them.");
-
-    private static string RepositoryRoot()
-    {
-        var folder = new DirectoryInfo(AppContext.BaseDirectory);
-        while (folder is not null && !File.Exists(Path.Combine(folder.FullName, "McpAuth.sln")))
-            folder = folder.Parent;
-        return folder?.FullName ?? Environment.CurrentDirectory;
-    }
 }

@@ -44,7 +44,7 @@ internal sealed record PageResult : IResult
     {
         var services = httpContext.RequestServices;
         var issuer = services.GetRequiredService<Issuer>();
-        var frame = new Frame(issuer.BasePath, new Uri(issuer.Value).Authority, issuer.BasePath + Stylesheet.Path,
+        var frame = new Frame(issuer.BasePath, new Uri(issuer.Value).Authority, issuer.BasePath + Asset.Stylesheet.Path, issuer.BasePath + Asset.Icon.Path,
             () => services.GetRequiredService<IAntiforgery>().GetAndStoreTokens(httpContext).RequestToken!);
         await using var renderer = new HtmlRenderer(services, services.GetRequiredService<ILoggerFactory>());
         var html = await renderer.Dispatcher.InvokeAsync(async () => (await renderer.RenderComponentAsync<Layout>(ParameterView.FromDictionary(new Dictionary<string, object?>

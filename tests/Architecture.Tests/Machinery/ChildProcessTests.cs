@@ -124,6 +124,14 @@ public sealed class ChildProcessTests
     public void Requirement_NotMet_SkipsExceptWhereNothingMay(bool met, bool nothingMaySkip, string? skip) =>
         Assert.Equal(skip, new Requirement(met, "no database").SkipWhen(nothingMaySkip));
 
+    [Theory]
+    [InlineData(true, true, null)]
+    [InlineData(true, false, "no browser")]
+    [InlineData(false, true, "no database")]
+    [InlineData(false, false, "no database no browser")]
+    public void Requirement_OfTwo_NamesWhatIsMissing(bool first, bool second, string? skip) =>
+        Assert.Equal(skip, new Requirement(first, "no database").And(new(second, "no browser")).SkipWhen(nothingMaySkip: false));
+
     private static ChildProcess Shell(string script, Dictionary<string, string?>? environment = null) =>
         ChildProcess.Start("bash", ["-c", script], environment);
 }

@@ -9,6 +9,7 @@ using McpAuth.Protocol;
 using McpAuth.Protocol.Audit;
 using McpAuth.Protocol.Messages;
 using McpAuth.Testing;
+using Microsoft.Data.Sqlite;
 
 namespace McpAuth.EndToEnd.Harness;
 
@@ -24,11 +25,12 @@ public sealed class Deployment : IAsyncDisposable
     private readonly TempDirectory directory = new();
     private readonly string? postgres;
     private readonly string keyEncryptionKey = Convert.ToBase64String(RandomNumberGenerator.GetBytes(32));
+    private readonly IReadOnlyDictionary<string, string?> settings;
     private int files;
 
-    private Deployment(string? postgres, int nodes, string[] toolServers)
+    private Deployment(string? postgres, int nodes, string[] toolServers, IReadOnlyDictionary<string, string?>? settings)
     {
-        this.postgres = postgres;
+        (this.postgres, this.settings) = (postgres, settings ?? new Dictionary<string, string?>());
         Ports = [.. Enumerable.Range(0, nodes).Select(_ => FreePort.Next())];
         Issuer = string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{Ports[0]}");
         Servers = [.. toolServers.Select(name => new GuardedServer(name, Issuer, directory))];
@@ -52,11 +54,17 @@ public sealed class Deployment : IAsyncDisposable
     public JsonObject Registry { get; }
 
     /// <param name="postgres">The connection string of an empty database; null = SQLite, and then one node.</param>
-    public static async Task<Deployment> StartAsync(string? postgres, int nodes, params string[] toolServers)
+    public static Task<Deployment> StartAsync(string? postgres, int nodes, params string[] toolServers) => StartAsync(postgres, nodes, toolServers, _ => { });
+
+    /// <param name="register">What else is registered before the first start.</param>
+    /// <param name="settings">Environment variables of every node, beside those it needs.</param>
+    public static async Task<Deployment> StartAsync(
+        string? postgres, int nodes, string[] toolServers, Action<JsonObject> register, IReadOnlyDictionary<string, string?>? settings = null)
     {
-        var deployment = new Deployment(postgres, nodes, toolServers);
+        var deployment = new Deployment(postgres, nodes, toolServers, settings);
         try
         {
+            register(deployment.Registry);
             var registry = deployment.WriteRegistry();
             // All at once: whoever comes first creates the schema and the signing key.
             for (var node = 0; node < nodes; node++)
@@ -106,6 +114,26 @@ public sealed class Deployment : IAsyncDisposable
                 return false;
             }
         }
+    }
+
+    /// <summary>The one-time address at which a registered user sets a password.</summary>
+    public async Task<string> SetupLinkAsync(string user)
+    {
+        await using var command = LaunchNode(0, ["--setup-link", user]);
+        Assert.True(await command.WaitForExitAsync(Patience) == 0, command.Text);
+        return command.Output.Last(line => line.StartsWith(Issuer, StringComparison.Ordinal));
+    }
+
+    /// <summary>All events of the types so far, oldest first, as they lie in the database of an installation on SQLite.</summary>
+    public async Task<IReadOnlyList<JsonNode>> EventsAsync(params string[] types)
+    {
+        await using var connection = new SqliteConnection($"Data Source={directory["data/mcpauth.db"]};Mode=ReadOnly;Pooling=false");
+        await connection.OpenAsync();
+        await using var select = new SqliteCommand($"select body from audit_events where type in ({string.Join(',', types.Select(t => $"'{t}'"))}) order by place", connection);
+        await using var rows = await select.ExecuteReaderAsync();
+        var events = new List<JsonNode>();
+        while (await rows.ReadAsync()) events.Add(JsonNode.Parse(rows.GetString(0))!);
+        return events;
     }
 
     public async Task KillNodeAsync(int node = 0)
@@ -177,7 +205,7 @@ public sealed class Deployment : IAsyncDisposable
     }
 
     private ChildProcess LaunchNode(int node, IEnumerable<string> arguments) =>
-        ChildProcess.StartDll(Built.Dll("src/McpAuthServer"), arguments, new Dictionary<string, string?>(GuardedServer.Runtime)
+        ChildProcess.StartDll(Built.Dll("src/McpAuthServer"), arguments, new Dictionary<string, string?>(GuardedServer.Runtime.Concat(settings))
         {
             ["McpAuth__Issuer"] = Issuer,
             ["McpAuth__DataDirectory"] = directory["data"],
@@ -198,7 +226,7 @@ public sealed class Deployment : IAsyncDisposable
         var ceiling = new JsonArray([.. Servers.Select(s => Location(s.Resource, all, null)), Location(HostedResource, """{"mark":{}}""", null)]);
         return new JsonObject
         {
-            ["users"] = new JsonArray(new JsonObject { ["id"] = "usr_ann", ["name"] = "Ann" }),
+            ["users"] = new JsonArray(new JsonObject { ["id"] = "usr_ann", ["name"] = "Ann Example", ["email"] = "ann@example.com" }),
             ["agents"] = new JsonArray(Agent(First, [Second.Id]), Agent(Second, [])),
             ["clients"] = new JsonArray(Client(First), Client(Second)),
             ["tool_servers"] = new JsonArray([.. Servers.Select(s => new JsonObject

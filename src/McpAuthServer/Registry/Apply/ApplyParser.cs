@@ -110,7 +110,7 @@ internal sealed class ApplyParser
         // An agent's authority is its ceiling; a second one beside it could only be ignored.
         if (entry.Has("agent") && entry.Has("authority"))
             entry.Refuse("conflict", "A client that authenticates an agent has no authority of its own.", "authority");
-        var redirects = Redirects(entry, isPublic: method == Names.ClientAssertion.None);
+        var redirects = Redirects(entry, isPublic: method is null or Names.ClientAssertion.None);
         if (grantTypes.Find(t => t.Value == Names.OAuth.AuthorizationCode) is { Path: not null } && redirects.Count == 0)
             entry.Refuse("missing_member", "authorization_code needs an address to send the answer to.", "redirect_uris");
         var client = new AppliedClient(

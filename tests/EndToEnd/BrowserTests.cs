@@ -1,0 +1,45 @@
+using McpAuth.EndToEnd.Harness;
+using McpAuth.Testing;
+using Microsoft.AspNetCore.Builder;
+
+namespace McpAuth.EndToEnd;
+
+/// <summary>That the checks of pages find what they are for: a page with every fault, and one with none, under the strictest content security policy.</summary>
+public sealed class BrowserTests(Browser browser) : IClassFixture<Browser>
+{
+    private const string Good = "<!doctype html><html lang=en><meta name=viewport content='width=device-width'><title>Good</title><main><h1>Good</h1><p>Text</main></html>";
+    private const string Bad = "<!doctype html><html><meta name=viewport content='width=device-width'><title>Bad</title><div style='width:900px'><input><script>fail()</script></div></html>";
+
+    [InteropFact]
+    public async Task Page_WithoutFault_IsClean_AndLeavesThreePictures()
+    {
+        await using WebApplication site = await Site.StartAsync(Good, 400, "default-src 'none'; require-trusted-types-for 'script'");
+        await using Visitor visitor = await browser.NewVisitorAsync();
+        Assert.Equal(400, await visitor.GoAsync(site.Urls.First() + "/?a=b"));
+        await visitor.AssertPageIsCleanAsync("harness");
+        Assert.All(["light", "dark", "phone"], look => Assert.True(new FileInfo(Path.Combine(Built.Root, $"artifacts/screens/harness-{look}.png")).Length > 1000));
+    }
+
+    [InteropFact]
+    public async Task Page_WithFaults_IsFound()
+    {
+        await using WebApplication site = await Site.StartAsync(Bad);
+        await using Visitor visitor = await browser.NewVisitorAsync();
+        await visitor.GoAsync(site.Urls.First());
+        string violations = string.Join('\n', await visitor.AxeViolationsAsync());
+        Assert.Contains("html-has-lang", violations, StringComparison.Ordinal);
+        Assert.Contains("label", violations, StringComparison.Ordinal);
+        Assert.Contains(visitor.Complaints, c => c.Contains("fail is not defined", StringComparison.Ordinal));
+        Assert.True(await visitor.Page.EvaluateAsync<int>("document.documentElement.scrollWidth") >= 900);
+        await Assert.ThrowsAnyAsync<Xunit.Sdk.XunitException>(() => visitor.AssertPageIsCleanAsync("harness-faults"));
+    }
+
+    [InteropFact]
+    public async Task Script_ThatThePolicyBlocks_IsAComplaint()
+    {
+        await using WebApplication site = await Site.StartAsync(Bad, policy: "default-src 'none'");
+        await using Visitor visitor = await browser.NewVisitorAsync();
+        await visitor.GoAsync(site.Urls.First());
+        Assert.Contains(visitor.Complaints, c => c.Contains("Content Security Policy", StringComparison.Ordinal));
+    }
+}

@@ -1,0 +1,75 @@
+using System.Text.Json.Nodes;
+using McpAuth.Protocol;
+using McpAuth.Testing;
+
+namespace McpAuth.EndToEnd.Harness;
+
+/// <summary>An installation that people use with browsers and programs of others: Ann has a password, and some programs are registered for her.</summary>
+public sealed class People : IAsyncLifetime
+{
+    public const string Name = "people", Ann = "usr_ann", Email = "ann@example.com", Password = "correct horse battery staple";
+
+    /// <summary>Public clients, by scope.</summary>
+    public const string CSharpClient = "stock-csharp", TypeScriptClient = "stock-typescript", PageClient = "report-reader";
+
+    /// <summary>Short, so that a test sees a refresh.</summary>
+    public static readonly TimeSpan AccessTokenLifetime = TimeSpan.FromSeconds(4);
+
+    private readonly Browser browser = new();
+
+    public Deployment Deployment { get; private set; } = null!;
+
+    public GuardedServer Files => Deployment.Servers[0];
+
+    public async Task InitializeAsync()
+    {
+        // Without a browser every test of the collection is skipped.
+        if (Chromium.Program is null) return;
+        await browser.InitializeAsync();
+        Deployment = await Deployment.StartAsync(
+            postgres: null, nodes: 1, ["files"], Register, new Dictionary<string, string?> { ["McpAuth__AccessTokenLifetime"] = AccessTokenLifetime.ToString("c") });
+        await using Visitor ann = await browser.NewVisitorAsync();
+        await ann.GoAsync(await Deployment.SetupLinkAsync(Ann));
+        await ann.Page.GetByLabel("Password").FillAsync(Password);
+        await ann.PressAsync("Set password");
+        await ann.Page.WaitForURLAsync(url => !url.Contains(Names.Paths.Setup, StringComparison.Ordinal));
+        Assert.True(ann.Complaints.Count == 0, string.Join('\n', ann.Complaints));
+    }
+
+    public async Task DisposeAsync()
+    {
+        await browser.DisposeAsync();
+        if (Deployment is not null) await Deployment.DisposeAsync();
+    }
+
+    /// <summary>A browser nobody has signed in with.</summary>
+    public Task<Visitor> NewVisitorAsync(bool javaScript = true) => browser.NewVisitorAsync(javaScript);
+
+    /// <summary>What Ann does when a program sends her to <paramref name="address"/>: she signs in if she must, and allows what it asks for.</summary>
+    public static async Task AllowAsync(Visitor ann, string address)
+    {
+        Assert.Equal(200, await ann.GoAsync(address));
+        if (await ann.IsAskedToSignInAsync()) await ann.SignInAsync(Email, Password);
+        await ann.PressAsync("Allow");
+    }
+
+    private void Register(JsonObject registry)
+    {
+        JsonArray clients = registry["clients"]!.AsArray();
+        foreach (var (id, name) in new[] { (CSharpClient, "Stock client in C#"), (TypeScriptClient, "Stock client in TypeScript"), (PageClient, "Report reader") })
+        {
+            clients.Add(new JsonObject
+            {
+                ["id"] = id, ["name"] = name, ["auth_method"] = Names.ClientAssertion.None, ["redirect_uris"] = new JsonArray("http://127.0.0.1/callback"),
+                ["grant_types"] = new JsonArray(Names.OAuth.AuthorizationCode, Names.OAuth.RefreshToken),
+            });
+        }
+        // The first agent may ask people for a task.
+        JsonNode agent = clients[0]!;
+        agent["grant_types"]!.AsArray().Add(Names.OAuth.AuthorizationCode);
+        agent["redirect_uris"] = new JsonArray("http://127.0.0.1/callback");
+    }
+}
+
+[CollectionDefinition(People.Name)]
+public sealed class PeopleDefinition : ICollectionFixture<People>;
