@@ -1,6 +1,7 @@
 using McpAuthServer;
 using McpAuthServer.Agents;
 using McpAuthServer.Authorize;
+using McpAuthServer.Consents;
 using McpAuthServer.Discovery;
 using McpAuthServer.Grants;
 using McpAuthServer.GuardFeed;
@@ -64,6 +65,7 @@ try
     pages.MapSignOut();
     pages.MapSetup();
     pages.MapPassword();
+    pages.MapConsent();
     // Some clients build the address from the host alone, whatever the metadata says.
     if (issuer.BasePath.Length > 0)
     {

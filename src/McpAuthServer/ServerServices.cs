@@ -2,6 +2,7 @@ using McpAuthServer.Audit;
 using McpAuthServer.Authorizations;
 using McpAuthServer.Authorize;
 using McpAuthServer.Clients;
+using McpAuthServer.Consents;
 using McpAuthServer.Delegation;
 using McpAuthServer.Grants;
 using McpAuthServer.GuardFeed;
@@ -79,6 +80,9 @@ internal static class ServerServices
         services.AddSingleton<IGrant, ClientCredentialsGrant>();
         services.AddSingleton<IGrant, TokenExchangeGrant>();
         services.AddSingleton<Grantor>();
+        services.AddSingleton<ConsentReader>();
+        services.AddSingleton<ConsentTickets>();
+        services.AddSingleton<ConsentDesk>();
         services.AddSingleton<TaskDesk>();
         services.AddSingleton<TaskStories>();
         services.AddSingleton<ArgsKeys>();

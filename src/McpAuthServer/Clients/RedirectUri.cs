@@ -21,7 +21,8 @@ internal static class RedirectUri
             return "It has a character that does not belong into an address as it is.";
         if (uri.Contains('#', StringComparison.Ordinal))
             return "It must not have a fragment.";
-        if (!Uri.TryCreate(uri, UriKind.Absolute, out var parsed))
+        // A path alone is an absolute file address on some systems.
+        if (!uri.Contains(':', StringComparison.Ordinal) || !Uri.TryCreate(uri, UriKind.Absolute, out var parsed))
             return "It is no absolute address.";
         if (Parameters(uri).Any(AnswerParameters.Contains))
             return "Its query has a parameter of the answer.";

@@ -48,6 +48,9 @@ internal sealed class AuthorizationCodeGrant(CodeStore codes, PersonAt people, P
         var client = request.Client.Client!;
         if (request.Registry.ToolServers.GetValueOrDefault(code.ToolServer!) is not { Active: true } server)
             return new OAuthError(Names.Errors.InvalidTarget, "The tool server is no longer active.");
+        var (target, error) = request.Target(server.Resource);
+        if (error is not null || target!.Id != server.Id)
+            return error ?? new OAuthError(Names.Errors.InvalidTarget, "The resource is not the code's.");
         if (!request.Within(ScopeWords.Split(code.Scope), server).TryGet(out var words, out var fault))
             return fault;
         var authority = ScopeWords.ToAuthority(ScopeWords.Split(code.Scope), server);

@@ -12,10 +12,8 @@ internal sealed partial class Passwords : IPasswordValidator<Account>
     /// <summary>In code points, as JSON Schema counts them.</summary>
     public const int Least = 12, Most = 256;
 
-    /// <summary>PBKDF2-HMAC-SHA512.</summary>
-    public const int Iterations = 210_000;
-
-    private const int LeastIterations = 100_000, MostIterations = 10_000_000;
+    /// <summary>Of PBKDF2-HMAC-SHA512.</summary>
+    public const int Iterations = 210_000, LeastIterations = 100_000, MostIterations = 10_000_000;
 
     public static readonly string Rule = $"{Least} to {Most} characters";
 

@@ -30,6 +30,9 @@ public sealed class Scenario
 
     public TestServer Server { get; }
     public string Suffix { get; }
+
+    /// <summary>The owner of everything here, who can sign in.</summary>
+    public TestPerson Person => new("usr_" + Suffix, $"ann-{Suffix}@people.test");
     public string ToolServer => "srv_" + Suffix;
     public string Resource => $"https://files-{Suffix}.test/mcp";
     public string EnrolmentSecret => $"enrolment-secret-of-{Suffix}-0123456789abcdef";
@@ -61,7 +64,10 @@ public sealed class Scenario
             s.Agents.Add(new TestAgent(s, $"agt_a{i}_{s.Suffix}", $"agent{i}-{s.Suffix}"));
         s.File = new JsonObject
         {
-            ["users"] = new JsonArray(new JsonObject { ["id"] = s.User, ["name"] = "Ann" }),
+            ["users"] = new JsonArray(new JsonObject
+            {
+                ["id"] = s.Person.Id, ["name"] = "Ann", ["email"] = s.Person.Email, ["password_hash"] = TestPerson.Hash,
+            }),
             ["tool_servers"] = new JsonArray(new JsonObject
             {
                 ["id"] = s.ToolServer, ["resource"] = s.Resource, ["name"] = "Files", ["owner"] = s.User,

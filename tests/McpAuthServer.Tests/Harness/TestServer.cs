@@ -61,7 +61,7 @@ public sealed class TestServer : IAsyncLifetime
     }
 
     /// <summary>A client whose address is the issuer, so that the paths of <c>Names.Paths</c> can be used as they are.</summary>
-    public HttpClient Client() => factory.CreateClient(new WebApplicationFactoryClientOptions { BaseAddress = new Uri(Issuer), AllowAutoRedirect = false });
+    public HttpClient Client() => factory.CreateClient(new WebApplicationFactoryClientOptions { BaseAddress = new Uri(Issuer), AllowAutoRedirect = false, HandleCookies = false });
 
     /// <summary>Applies a registry file's text; fails the test on any fault.</summary>
     public async Task ApplyAsync(string json)

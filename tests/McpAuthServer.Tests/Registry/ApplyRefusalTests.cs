@@ -108,7 +108,7 @@ public sealed class ApplyRefusalTests : RegistrySuite
     [InlineData("tool_servers[0].tools[2]", "{\"name\":\"refund\",\"sensitivity\":\"read\"}", "duplicate", "$.tool_servers[0].tools[2].name")]
     [InlineData("edges[1]", "{\"from\":{\"server\":\"srv_files\",\"tool\":\"refund\"},\"to\":{\"server\":\"srv_ledger\",\"tools\":[]}}", "duplicate", "$.edges[1]")]
     [InlineData("users[0].groups[1]", "\"grp_support\"", "duplicate", "$.users[0].groups[1]")]
-    [InlineData("clients[3].grant_types[1]", "\"urn:ietf:params:oauth:grant-type:token-exchange\"", "duplicate", "$.clients[3].grant_types[1]")]
+    [InlineData("clients[3].grant_types[1]", "\"authorization_code\"", "duplicate", "$.clients[3].grant_types[1]")]
     [InlineData("tool_servers[1].enrolment_secrets", "[\"" + ApplyFile.EnrolmentSecret + "\"]", "duplicate", "$.tool_servers[1].enrolment_secrets[0]")]
     [InlineData("tool_servers[1].enrolment_secrets", "[\"" + ApplyFile.ClientSecret + "\"]", "duplicate", "$.tool_servers[1].enrolment_secrets[0]")]
     [InlineData("tool_servers[1].enrolment_secret_hashes", "[" + Hash + "]", "duplicate", "$.tool_servers[1].enrolment_secret_hashes[0]")]

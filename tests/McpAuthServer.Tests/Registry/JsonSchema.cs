@@ -51,6 +51,7 @@ internal static class JsonSchema
             "const" => Unless(JsonNode.DeepEquals(rule, value)),
             "enum" => Unless(rule.AsArray().Any(r => JsonNode.DeepEquals(r, value))),
             "required" => Unless(members is null || rule.AsArray().All(r => members.ContainsKey((string)r!))),
+            "dependentRequired" => Unless(members is null || rule.AsObject().All(d => !members.ContainsKey(d.Key) || d.Value!.AsArray().All(r => members.ContainsKey((string)r!)))),
             "properties" => members?.Where(m => rule[m.Key] is not null).Select(m => Sub(rule[m.Key]!, m.Value, $"{path}.{m.Key}")).FirstOrDefault(f => f is not null),
             "additionalProperties" => members?.Where(m => schema["properties"]?[m.Key] is null).Select(m => Sub(rule, m.Value, $"{path}.{m.Key}")).FirstOrDefault(f => f is not null),
             "propertyNames" => members?.Select(m => Sub(rule, JsonValue.Create(m.Key), $"{path}.{m.Key}")).FirstOrDefault(f => f is not null),

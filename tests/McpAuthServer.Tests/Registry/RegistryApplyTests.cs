@@ -48,7 +48,7 @@ public abstract class RegistryApplyTests : RegistrySuite
         var edge = Assert.Single(snapshot.Edges);
         Assert.Equal(("srv_files", "refund", "srv_ledger"), (edge.FromServer, edge.FromTool, edge.ToServer));
         Assert.Equal(["post"], edge.ToTools);
-        Assert.Equal(["usr_ada|Ada|ada@example.com|1", "usr_bob|Bob|null|1"], await Registry.Query("select id, name, email, enabled from users order by id"));
+        Assert.Equal(["usr_ada|Ada|ada@example.com|1|1", "usr_bob|Bob|bob@example.com|1|0"], await Registry.Query("select id, name, email, enabled, administrator from users order by id"));
         Assert.Equal(["grp_support|usr_ada"], await Registry.Query("select group_id, user_id from group_members"));
         Assert.Equal(["1798761600000"], await Registry.Query("select review_at from agents where id = 'agt_refunds'"));
     }
@@ -130,7 +130,7 @@ public abstract class RegistryApplyTests : RegistrySuite
         await Registry.Applied(ApplyFile.Full());
 
         await Registry.Applied(ApplyFile.Full().With("agents[0].client_credentials", null).With("agents[0].hand_off_to", null)
-            .With("users[0].groups", null).With("users[0].email", null).With("clients[1].authority", null));
+            .With("users[0].groups", null).With("users[0].email", null).With("users[0].password", null).With("clients[1].authority", null));
 
         var snapshot = await Registry.Snapshot();
         Assert.False(snapshot.Agents["agt_refunds"].ClientCredentials);
@@ -149,7 +149,7 @@ public abstract class RegistryApplyTests : RegistrySuite
         var before = await Registry.Dump();
 
         await Assert.ThrowsAsync<ObjectDisposedException>(() =>
-            new RegistryApply(Registry.Log, broken, Time).Apply(Encoding.UTF8.GetBytes(ApplyFile.Full().ToJsonString())));
+            new RegistryApply(Registry.Log, Registry.Reads, broken, RegistryHarness.Hasher, Time).Apply(Encoding.UTF8.GetBytes(ApplyFile.Full().ToJsonString())));
 
         Assert.Equal(before, await Registry.Dump());
         Assert.Empty(await Registry.Events());

@@ -6,10 +6,13 @@ using System.Text.Json.Nodes;
 using McpAuth.Protocol.Audit;
 using McpAuth.Testing;
 using McpAuthServer.Keys;
+using McpAuthServer.People;
 using McpAuthServer.Registry;
 using McpAuthServer.Registry.Apply;
 using McpAuthServer.Storage;
 using McpAuthServer.Tests.Storage;
+using Microsoft.AspNetCore.Identity;
+using Microsoft.Extensions.Options;
 
 namespace McpAuthServer.Tests.Registry;
 
@@ -17,14 +20,15 @@ namespace McpAuthServer.Tests.Registry;
 internal sealed class RegistryHarness(TestStore store, ManualTime time)
 {
     private static readonly string[] RegistryTables =
-        ["registry", "users", "groups", "group_members", "agents", "clients", "tool_servers", "enrolment_secrets", "tools", "edges", "revocations"];
+        ["registry", "users", "accounts", "sessions", "groups", "group_members", "agents", "clients", "tool_servers", "enrolment_secrets", "tools", "edges", "revocations"];
 
     public static KeyEncryption Keys { get; } = new(Enumerable.Range(1, 32).Select(i => (byte)i).ToArray());
 
     public ManualTime Time => time;
     public ICommitLog Log => store.Log;
     public IReadStore Reads => store.Reads;
-    public RegistryApply Apply { get; } = new(store.Log, Keys, time);
+    public static IPasswordHasher<Account> Hasher { get; } = new PasswordHasher<Account>(Options.Create(new PasswordHasherOptions { IterationCount = 1 }));
+    public RegistryApply Apply { get; } = new(store.Log, store.Reads, Keys, Hasher, time);
     public RegistryReader Reader { get; } = new(store.Reads);
 
     public Task<ApplyOutcome> File(JsonNode document) => File(document.ToJsonString());
@@ -76,7 +80,7 @@ internal sealed class RegistryHarness(TestStore store, ManualTime time)
 /// <summary>A valid file that uses every member there is, to change at will.</summary>
 internal static class ApplyFile
 {
-    public const string ClientSecret = "client-secret-0123456789-abcdefghij", EnrolmentSecret = "enrolment-secret-0123456789-abcdefg";
+    public const string ClientSecret = "client-secret-0123456789-abcdefghij", EnrolmentSecret = "enrolment-secret-0123456789-abcdefg", Password = "password of ada";
 
     private static readonly string Jwk = NewJwk();
 
@@ -85,8 +89,10 @@ internal static class ApplyFile
           "$schema": "urn:mcpauth:schema:apply:1",
           "groups": [{"id": "grp_support", "name": "Support"}, {"id": "grp_all", "name": "All"}],
           "users": [
-            {"id": "usr_ada", "name": "Ada", "email": "ada@example.com", "groups": ["grp_support"], "enabled": true},
-            {"id": "usr_bob", "name": "Bob"}],
+            {"id": "usr_ada", "name": "Ada", "email": "ada@example.com", "groups": ["grp_support"], "enabled": true,
+             "administrator": true, "password": "{{{{Password}}}}"},
+            {"id": "usr_bob", "name": "Bob", "email": "bob@example.com",
+             "password_hash": "AQAAAAIAAzRQAAAAEEsDvDswDQKDiQL/ulxFAvQzOcXpH80gRDkukCLYc9mDKnuR0MP7HjBTTo4J2WWRMA=="}],
           "agents": [
             {"id": "agt_refunds", "name": "Refunds", "owner": "usr_ada", "purpose": "Refunds orders", "tool_class": "support", "state": "active",
              "ceiling": [{

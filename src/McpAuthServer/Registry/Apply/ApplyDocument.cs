@@ -20,8 +20,12 @@ internal sealed record ApplyDocument(
     public static readonly ApplyDocument Empty = new([], [], [], [], [], []);
 }
 
+/// <param name="Email">The sign-in name; a user without one cannot sign in.</param>
 /// <param name="Enabled">Null keeps what is; a new user is enabled.</param>
-internal sealed record AppliedUser(string Id, string Name, string? Email, IReadOnlyList<At<string>> Groups, bool? Enabled);
+/// <param name="Administrator">Null keeps what is; a new user is none.</param>
+/// <param name="Password">Either in plain text, hashed before it is stored; or <paramref name="PasswordHash"/>. Used when the account has none yet.</param>
+internal sealed record AppliedUser(
+    string Id, string Name, At<string>? Email, IReadOnlyList<At<string>> Groups, bool? Enabled, bool? Administrator, string? Password, string? PasswordHash);
 
 internal sealed record AppliedGroup(string Id, string Name);
 

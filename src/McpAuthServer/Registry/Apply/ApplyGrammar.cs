@@ -17,7 +17,7 @@ internal static class ApplyGrammar
 
     public static readonly string[]
         Root = ["$schema", "users", "groups", "agents", "clients", "tool_servers", "edges"],
-        UserMembers = ["id", "name", "email", "groups", "enabled"],
+        UserMembers = ["id", "name", "email", "groups", "enabled", "administrator", "password", "password_hash"],
         GroupMembers = ["id", "name"],
         AgentMembers = ["id", "name", "owner", "purpose", "tool_class", "state", "ceiling", "hand_off_to", "require_dpop", "client_credentials",
             "max_task_seconds", "review_at"],

@@ -4,6 +4,7 @@ using McpAuth.Protocol;
 using McpAuth.Protocol.Jose;
 using McpAuth.Protocol.Json;
 using McpAuthServer.Clients;
+using McpAuthServer.People;
 using GrantedAuthority = McpAuth.Protocol.ToolCalls.Authority;
 
 namespace McpAuthServer.Registry.Apply;
@@ -12,7 +13,7 @@ namespace McpAuthServer.Registry.Apply;
 internal sealed class ApplyParser
 {
     private readonly List<Fault> faults = [];
-    private readonly HashSet<string> ids = new(StringComparer.Ordinal), resources = new(StringComparer.Ordinal), secrets = new(StringComparer.Ordinal);
+    private readonly HashSet<string> ids = new(StringComparer.Ordinal), resources = new(StringComparer.Ordinal), names = new(StringComparer.Ordinal), secrets = new(StringComparer.Ordinal);
 
     private ApplyParser() { }
 
@@ -51,10 +52,18 @@ internal sealed class ApplyParser
     {
         var id = NewId(entry, Id.User);
         var name = entry.Line("name", ApplyGrammar.NameLength);
-        var email = entry.Text("email", ApplyGrammar.IsEmail, "an e-mail address", required: false);
-        var groups = entry.Texts("groups", IsId(ApplyGrammar.Group), IdOf(ApplyGrammar.Group));
-        var enabled = entry.Flag("enabled");
-        return id is null ? null : new AppliedUser(id, name ?? "", email, groups, enabled);
+        var email = entry.Reference("email", ApplyGrammar.IsEmail, "an e-mail address", required: false);
+        if (email is { } address && !names.Add(Account.Normalize(address.Value)))
+            entry.Refuse("duplicate", "Two users have this e-mail address, which is how they sign in.", "email");
+        var user = new AppliedUser(
+            id ?? "", name ?? "", email, entry.Texts("groups", IsId(ApplyGrammar.Group), IdOf(ApplyGrammar.Group)), entry.Flag("enabled"), entry.Flag("administrator"),
+            entry.Text("password", Passwords.IsAdmissible, Passwords.Rule, required: false),
+            entry.Text("password_hash", Passwords.IsHash, $"what --hash-password prints, of {Passwords.LeastIterations} to {Passwords.MostIterations} iterations", required: false));
+        if (!entry.Has("email") && (entry.Has("password") || entry.Has("password_hash")))
+            entry.Refuse("missing_member", "A password needs the address to sign in with.", "email");
+        if (entry.Has("password") && entry.Has("password_hash"))
+            entry.Refuse("conflict", "One of password and password_hash is enough.", "password_hash");
+        return id is null ? null : user;
     }
 
     private AppliedGroup? Group(ObjectReader entry)
@@ -101,7 +110,7 @@ internal sealed class ApplyParser
         // An agent's authority is its ceiling; a second one beside it could only be ignored.
         if (entry.Has("agent") && entry.Has("authority"))
             entry.Refuse("conflict", "A client that authenticates an agent has no authority of its own.", "authority");
-        var redirects = Redirects(entry, isPublic: method == Names.ClientAssertion.None);
+        var redirects = Redirects(entry, isPublic: method is null or Names.ClientAssertion.None);
         if (grantTypes.Find(t => t.Value == Names.OAuth.AuthorizationCode) is { Path: not null } && redirects.Count == 0)
             entry.Refuse("missing_member", "authorization_code needs an address to send the answer to.", "redirect_uris");
         var client = new AppliedClient(

@@ -47,7 +47,7 @@ internal sealed class ApplyReferences
         references.Check(document);
         foreach (var server in document.ToolServers)
             references.CheckIdentity(tx, server);
-        return references.faults;
+        return [.. references.faults, .. ApplyAccounts.Conflicts(tx, document.Users)];
     }
 
     private void Check(ApplyDocument document)

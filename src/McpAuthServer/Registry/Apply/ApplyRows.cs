@@ -9,7 +9,7 @@ namespace McpAuthServer.Registry.Apply;
 internal static class ApplyRows
 {
     private static readonly UpsertTable
-        Users = new("users", ["id"], ["name", "email", "enabled"], []),
+        Users = new("users", ["id"], ["name", "email", "enabled", "administrator"], []),
         Groups = new("groups", ["id"], ["name"], [], stamped: false),
         Agents = new("agents", ["id"], ["name", "owner", "purpose", "tool_class", "state", "ceiling", "hand_off_to", "require_dpop", "client_credentials",
             "max_task_seconds", "review_at"], []),
@@ -34,7 +34,9 @@ internal static class ApplyRows
         var stored = Users.Read(tx, user.Id);
         var was = stored is null || stored[2] is not 0L;
         var enabled = user.Enabled ?? was;
-        IEnumerable<string> members = Users.Write(tx, [user.Id], stored, [user.Name, user.Email, enabled ? 1L : 0L], changes.Now);
+        var administrator = user.Administrator ?? stored?[3] is 1L;
+        IEnumerable<string> members = Users.Write(tx, [user.Id], stored, [user.Name, user.Email?.Value, enabled ? 1L : 0L, administrator ? 1L : 0L], changes.Now);
+        members = members.Concat(ApplyAccounts.Write(changes, user)).ToList();
 
         var before = tx.All(Memberships.With(user.Id), row => row.GetString(0));
         var after = user.Groups.Select(g => g.Value).ToList();
@@ -50,8 +52,10 @@ internal static class ApplyRows
             return;
         changes.NoteState(enabled ? AuditTypes.UserEnabled : AuditTypes.UserDisabled, SubjectKind.User, user.Id);
         // The denial ends at a moment, so it needs no lifting: what was issued before stays dead when the person comes back.
-        if (!enabled)
-            Revocations.Deny(tx, SubjectKind.User, user.Id, Names.Reasons.UserDisabled, changes.Now, before: changes.Now / 1000);
+        if (enabled)
+            return;
+        changes.EndSessions(user.Id, Names.Reasons.UserDisabled);
+        Revocations.Deny(tx, SubjectKind.User, user.Id, Names.Reasons.UserDisabled, changes.Now, before: changes.Now / 1000);
     }
 
     public static void Agent(ApplyChanges changes, AppliedAgent agent)

@@ -3,6 +3,7 @@ using McpAuth.Protocol;
 using McpAuth.Protocol.Audit;
 using McpAuthServer.Delegation;
 using McpAuthServer.Keys;
+using McpAuthServer.People;
 using McpAuthServer.Storage;
 
 namespace McpAuthServer.Registry.Apply;
@@ -33,6 +34,7 @@ internal sealed class ApplyUnit(ApplyDocument document, IReadOnlyList<Fault> fau
         // Referenced before referring: groups, users, agents, clients; tool servers, edges.
         foreach (var group in document.Groups)
             ApplyRows.Group(changes, group);
+        ApplyAccounts.ReleaseNames(tx, document.Users);
         foreach (var user in document.Users)
             ApplyRows.User(changes, user);
         foreach (var agent in document.Agents)
@@ -64,6 +66,7 @@ internal sealed class ApplyChanges(WriteTx tx, DateTimeOffset now)
     private readonly List<AuditEvent> events = [];
 
     public WriteTx Tx => tx;
+    public DateTimeOffset At => now;
     public long Now { get; } = now.ToUnixTimeMilliseconds();
     public int Count { get; private set; }
     public IReadOnlyList<AuditEvent> Events => events;
@@ -84,6 +87,9 @@ internal sealed class ApplyChanges(WriteTx tx, DateTimeOffset now)
     /// <summary>An agent, client or user stopped or went on.</summary>
     public void NoteState(string type, string kind, string id) =>
         events.Add(Event(type, kind, id) with { Data = new JsonObject { ["kind"] = kind, ["id"] = id } });
+
+    /// <summary>Every sign-in of the user ends.</summary>
+    public void EndSessions(string user, string reason) => events.AddRange(SessionEnding.EndAllOf(tx, user, except: null, reason, now, node: null));
 
     private AuditEvent Event(string type, string kind, string id) => new()
     {

@@ -1,7 +1,9 @@
 using System.Security.Cryptography;
 using McpAuth.Protocol.Jose;
 using McpAuthServer.Keys;
+using McpAuthServer.People;
 using McpAuthServer.Storage;
+using Microsoft.AspNetCore.Identity;
 
 namespace McpAuthServer.Registry.Apply;
 
@@ -9,13 +11,15 @@ namespace McpAuthServer.Registry.Apply;
 /// Declares users, groups, agents, clients, tool servers, tools and edges from files (<c>--apply</c>). What a file names is created or
 /// updated, what it does not name stays; applying it again changes nothing.
 /// </summary>
-internal sealed class RegistryApply(ICommitLog log, KeyEncryption keys, TimeProvider time)
+internal sealed class RegistryApply(ICommitLog log, IReadStore store, KeyEncryption keys, IPasswordHasher<Account> hasher, TimeProvider time)
 {
     /// <summary>One file, one transaction: all of it, or (with every fault) nothing.</summary>
-    public Task<ApplyOutcome> Apply(ReadOnlyMemory<byte> file)
+    public async Task<ApplyOutcome> Apply(ReadOnlyMemory<byte> file)
     {
         var (document, faults) = ApplyParser.Parse(file);
-        return log.Commit(new ApplyUnit(document, faults, "sha-256:" + Base64Url.Encode(SHA256.HashData(file.Span)), keys, time));
+        if (faults.Count == 0)
+            document = await ApplyAccounts.HashedAsync(document, store, hasher);
+        return await log.Commit(new ApplyUnit(document, faults, "sha-256:" + Base64Url.Encode(SHA256.HashData(file.Span)), keys, time));
     }
 
     /// <summary>Applies the files in order, and stops after the first that is refused.</summary>

@@ -18,7 +18,7 @@ create index codes_by_expiry on codes (expires_at);
 -- One line of refresh tokens, each used once. session_id: it ends with that sign-in. instance_id, jkt: an agent's.
 create table refresh_families (
   id text primary key, client_id text not null, user_id text, consent_id text references consents, session_id text references sessions, agent_id text,
-  instance_id text, jkt text, task_id text not null references tasks, grant_id text not null references grants, scope text, auth_time bigint, acr text, state text not null,
+  instance_id text, jkt text, task_id text not null, grant_id text not null, scope text, auth_time bigint, acr text, state text not null,
   created_at bigint not null, expires_at bigint not null);
 create index refresh_families_by_grant on refresh_families (grant_id);
 create index refresh_families_by_expiry on refresh_families (expires_at);

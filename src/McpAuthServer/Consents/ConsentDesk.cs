@@ -1,0 +1,77 @@
+using McpAuth.Protocol;
+using McpAuth.Protocol.Audit;
+using McpAuthServer.Audit;
+using McpAuthServer.Authorizations;
+using McpAuthServer.Pages;
+
+namespace McpAuthServer.Consents;
+
+/// <summary>The answers of the consent page, each with its record.</summary>
+internal sealed class ConsentDesk(ConsentReader reader, ConsentTickets tickets, Interactions interactions, AuditTrail trail, Issuer issuer, TimeProvider time)
+{
+    public static readonly PageResult Answered = PageResult.Error(
+        StatusCodes.Status400BadRequest, "You answered already", "The first answer counted. Go back to the program that sent you here.");
+
+    public Interactions Interactions => interactions;
+
+    /// <summary>Shows the page; or whatever else the request calls for.</summary>
+    /// <param name="changed">Whether the person answered a page that no longer says what is true.</param>
+    public async Task<IResult> AskAsync(Interaction interaction, SignedIn who, bool changed, CancellationToken cancel)
+    {
+        var now = time.GetUtcNow();
+        var (pending, read) = await reader.ReadAsync(interaction.Query, who.Session, now, cancel);
+        if (pending is null)
+            return await TurnAwayAsync(read, who);
+        var request = pending.Request;
+        if (request.Silent)
+            return await RefuseAsync("silent", StatusCodes.Status400BadRequest, "Nothing can be asked here", "The program said that it does not want you to be asked.", who);
+        if (request.NeedsSignIn(who.Session, interaction.Begun, now))
+            return SignIn(interaction);
+        return PageResult.Of<ConsentPage>(pending.View.Title, new Dictionary<string, object>
+        {
+            [nameof(ConsentPage.View)] = pending.View, [nameof(ConsentPage.Ticket)] = tickets.Seal(interaction, who, now, pending.View.Digest),
+            [nameof(ConsentPage.Name)] = who.Person.Name, [nameof(ConsentPage.Email)] = who.Person.Email ?? "",
+            [nameof(ConsentPage.Elsewhere)] = SignInPath(interaction), [nameof(ConsentPage.Now)] = now, [nameof(ConsentPage.Changed)] = changed,
+        }) with { FormTarget = Clients.RedirectUri.FormTarget(request.Redirect.Uri) };
+    }
+
+    /// <summary>A request that cannot be granted whatever the person says.</summary>
+    public async Task<IResult> TurnAwayAsync(ReadRequest read, SignedIn who)
+    {
+        switch (read)
+        {
+            case ReadRequest.Unanswerable no:
+                await RecordAsync(no.Reason, who, no.Client);
+                return PageResult.Error(StatusCodes.Status400BadRequest, "This request cannot be answered", no.Description);
+            case ReadRequest.Refused no:
+                await RecordAsync(no.Error, who, no.Client);
+                return new SeeOther(no.Redirect.Error(no.Error, no.Description));
+            default:
+                throw new InvalidOperationException($"Not a refusal: {read}.");
+        }
+    }
+
+    public async Task<IResult> DenyAsync(AuthorizationRequest request, ConsentTicket ticket, SignedIn who)
+    {
+        var refusal = trail.Refusal(AuditTypes.ConsentRefused, Names.Errors.AccessDenied) with
+        {
+            User = who.Person.Id, Client = request.Client.Id, Agent = request.Client.AgentId, Resource = (request.Asked as Asked.ByScope)?.Server.Resource,
+        };
+        return await trail.RefuseAsync(refusal, [ticket.Decision]) is null
+            ? new SeeOther(request.Redirect.Error(Names.Errors.AccessDenied, "The person did not allow it."))
+            : Answered;
+    }
+
+    public SeeOther SignIn(Interaction interaction) => new(issuer.BasePath + SignInPath(interaction));
+
+    public async Task<IResult> RefuseAsync(string reason, int status, string title, string text, SignedIn? who = null)
+    {
+        await RecordAsync(reason, who, null);
+        return PageResult.Error(status, title, text);
+    }
+
+    public Task RecordAsync(string reason, SignedIn? who, string? client) =>
+        trail.RefuseAsync(trail.Refusal(AuditTypes.ConsentRefused, reason) with { User = who?.Person.Id, Client = client }, []);
+
+    private string SignInPath(Interaction interaction) => $"{Names.Paths.SignIn}?{ConsentEndpoint.ContinueField}={Uri.EscapeDataString(interactions.Seal(interaction))}";
+}

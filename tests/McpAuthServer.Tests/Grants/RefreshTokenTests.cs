@@ -1,0 +1,316 @@
+using System.Net;
+using McpAuth.Protocol;
+using McpAuth.Protocol.Audit;
+using McpAuthServer.Authorizations;
+using McpAuthServer.Delegation;
+using McpAuthServer.Storage;
+using McpAuthServer.Tests.Harness;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace McpAuthServer.Tests.Grants;
+
+public class RefreshTokenTests(TestServer server) : IClassFixture<TestServer>
+{
+    [Fact]
+    [Trait("Spec", "RFC6749-6")]
+    public async Task Refresh_BringsATokenOfTheSameAuthorityAndANewRefreshToken()
+    {
+        var s = await server.ScenarioAsync();
+        var flow = new PersonFlow(s);
+        var first = await flow.TokenAsync();
+        server.Time.Advance(TimeSpan.FromMinutes(4));
+
+        var second = await flow.RefreshAsync(first.RefreshToken!);
+
+        Assert.NotEqual(first.RefreshToken, second.RefreshToken);
+        var (was, now) = (Answers.Claims(first.AccessToken), Answers.Claims(second.AccessToken));
+        foreach (var same in new[] { "sub", "aud", "scope", "grant", "task", "auth_time", "acr", "client_id", "step_up" })
+            Assert.Equal(was.GetProperty(same).ToString(), now.GetProperty(same).ToString());
+        Assert.NotEqual(was.GetProperty("jti").GetString(), now.GetProperty("jti").GetString());
+    }
+
+    [Fact]
+    [Trait("Attack", "86")]
+    [Trait("Spec", "OAuth2.1-4.3.1")]
+    public async Task RefreshToken_UsedAgainLater_EndsTheWholeLine()
+    {
+        var s = await server.ScenarioAsync();
+        var flow = new PersonFlow(s);
+        var first = await flow.TokenAsync();
+        var second = await flow.RefreshAsync(first.RefreshToken!);
+        server.Time.Advance(UseRefreshToken.Tolerance + TimeSpan.FromMilliseconds(1));
+        var mark = await server.NowAsync();
+
+        await (await flow.RefreshRawAsync(first.RefreshToken!)).RefusedAsync(HttpStatusCode.BadRequest, Names.Errors.InvalidGrant, Names.Reasons.Replay);
+
+        Assert.Equal("refresh_reuse", Assert.Single(await server.SinceAsync(mark), e => e.Type == AuditTypes.ReplayDetected).Reason);
+        await (await flow.RefreshRawAsync(second.RefreshToken!)).RefusedAsync(HttpStatusCode.BadRequest, Names.Errors.InvalidGrant, Names.Reasons.Revoked);
+        var grant = Answers.Claims(second.AccessToken).GetProperty("grant").GetString();
+        Assert.Equal(1, await server.ScalarAsync($"select count(*) from revocations where kind = 'grant' and subject = '{grant}' and op = 'deny'"));
+    }
+
+    [Fact]
+    [Trait("Attack", "86")]
+    public async Task RefreshToken_RepeatedAtOnceByAPublicClient_GetsTheSameSuccessorAgain()
+    {
+        var s = await server.ScenarioAsync();
+        var flow = new PersonFlow(s);
+        var first = await flow.TokenAsync();
+        var second = await flow.RefreshAsync(first.RefreshToken!);
+        server.Time.Advance(UseRefreshToken.Tolerance);
+
+        var again = await flow.RefreshAsync(first.RefreshToken!);
+
+        Assert.Equal(second.RefreshToken, again.RefreshToken);
+        Assert.NotNull((await flow.RefreshAsync(again.RefreshToken!)).AccessToken);
+    }
+
+    [Fact]
+    [Trait("Attack", "86")]
+    public async Task RefreshToken_RepeatedAfterItsSuccessorWasUsed_EndsTheWholeLine()
+    {
+        var s = await server.ScenarioAsync();
+        var flow = new PersonFlow(s);
+        var first = await flow.TokenAsync();
+        var second = await flow.RefreshAsync(first.RefreshToken!);
+        var third = await flow.RefreshAsync(second.RefreshToken!);
+
+        await (await flow.RefreshRawAsync(first.RefreshToken!)).RefusedAsync(HttpStatusCode.BadRequest, Names.Errors.InvalidGrant, Names.Reasons.Replay);
+
+        await (await flow.RefreshRawAsync(third.RefreshToken!)).RefusedAsync(HttpStatusCode.BadRequest, Names.Errors.InvalidGrant, Names.Reasons.Revoked);
+    }
+
+    [Fact]
+    [Trait("Attack", "88")]
+    public async Task RefreshToken_UsedBeforeARestart_IsStillUsed()
+    {
+        await using var nodes = Nodes.OnSqlite();
+        var before = await nodes.StartAsync();
+        var s = await before.ScenarioAsync();
+        var flow = new PersonFlow(s);
+        var first = await flow.TokenAsync();
+        var second = await flow.RefreshAsync(first.RefreshToken!);
+        var now = before.Time.GetUtcNow();
+        await nodes.StopAsync(before);
+        var after = new PersonFlow(s, await nodes.StartAsync(now + TimeSpan.FromSeconds(31)));
+
+        await (await after.RefreshRawAsync(first.RefreshToken!)).RefusedAsync(HttpStatusCode.BadRequest, Names.Errors.InvalidGrant, Names.Reasons.Replay);
+        await (await after.RefreshRawAsync(second.RefreshToken!)).RefusedAsync(HttpStatusCode.BadRequest, Names.Errors.InvalidGrant, Names.Reasons.Revoked);
+    }
+
+    [Theory]
+    [InlineData("resource", "https://elsewhere.test/mcp", Names.Errors.InvalidTarget)]
+    [InlineData("scope", "tools:read tool:delete_file", Names.Errors.InvalidScope)]
+    [InlineData("scope", "offline_access", Names.Errors.InvalidScope)]
+    [InlineData("client_id", "service", Names.Errors.InvalidClient)]
+    [Trait("Attack", "72")]
+    [Trait("Spec", "RFC6749-6")]
+    public async Task Refresh_ForMoreOrElsewhere_IsRefusedAndTheTokenStaysGood(string parameter, string value, string error)
+    {
+        var s = await server.ScenarioAsync();
+        var flow = new PersonFlow(s);
+        var first = await flow.TokenAsync();
+
+        await (await flow.RefreshRawAsync(first.RefreshToken!, new() { [parameter] = value }))
+            .RefusedAsync(error == Names.Errors.InvalidClient ? HttpStatusCode.Unauthorized : HttpStatusCode.BadRequest, error);
+
+        Assert.NotNull((await flow.RefreshAsync(first.RefreshToken!)).AccessToken);
+    }
+
+    [Fact]
+    [Trait("Spec", "RFC6749-6")]
+    public async Task Refresh_ForLess_GivesLessThisTimeOnly()
+    {
+        var s = await server.ScenarioAsync();
+        var flow = new PersonFlow(s);
+        var first = await flow.TokenAsync("tools:read tool:delete_file");
+
+        var less = await flow.RefreshAsync(first.RefreshToken!, new() { ["scope"] = "tool:read_file" });
+        var all = await flow.RefreshAsync(less.RefreshToken!);
+
+        Assert.Equal(("tool:read_file", "tool:delete_file tools:read"), (less.Scope, all.Scope));
+    }
+
+    [Fact]
+    public async Task RefreshToken_ThatLiesUnused_IsExpiredAfterEightHours()
+    {
+        var s = await server.ScenarioAsync();
+        var flow = new PersonFlow(s);
+        var first = await flow.TokenAsync();
+        server.Time.Advance(RefreshFamilies.Idle);
+
+        await (await flow.RefreshRawAsync(first.RefreshToken!)).RefusedAsync(HttpStatusCode.BadRequest, Names.Errors.InvalidGrant, Names.Reasons.Expired);
+    }
+
+    [Fact]
+    public async Task RefreshToken_WithoutOfflineAccess_EndsWithTheSignIn()
+    {
+        var s = await server.ScenarioAsync();
+        var flow = new PersonFlow(s);
+        var first = await flow.TokenAsync();
+        var offline = await flow.TokenAsync("tools:read offline_access");
+        await server.Services.GetRequiredService<ICommitLog>().Commit(new McpAuthServer.People.EndSession(flow.Session!.Id, server.Time.GetUtcNow(), "test"));
+
+        await (await flow.RefreshRawAsync(first.RefreshToken!)).RefusedAsync(HttpStatusCode.BadRequest, Names.Errors.InvalidGrant, Names.Reasons.Revoked);
+
+        // What was issued in the session is gone at once, and not when it expires.
+        var grant = Answers.Claims(first.AccessToken).GetProperty("grant").GetString();
+        Assert.Equal(1, await server.ScalarAsync($"select count(*) from revocations where kind = 'grant' and subject = '{grant}'"));
+        Assert.DoesNotContain("offline_access", Answers.Claims(offline.AccessToken).GetProperty("scope").GetString(), StringComparison.Ordinal);
+        Assert.NotNull((await flow.RefreshAsync(offline.RefreshToken!)).AccessToken);
+    }
+
+    [Fact]
+    public async Task SessionTask_ThatExpired_HasASuccessorAtTheNextRefresh()
+    {
+        var s = await server.ScenarioAsync();
+        var flow = new PersonFlow(s);
+        var token = await flow.TokenAsync("tools:read offline_access");
+        var first = Answers.Claims(token.AccessToken).GetProperty("task").GetProperty("id").GetString();
+        for (var hours = 0; hours < 24; hours += 6)
+        {
+            server.Time.Advance(TimeSpan.FromHours(6));
+            token = await flow.RefreshAsync(token.RefreshToken!);
+        }
+
+        var next = Answers.Claims(token.AccessToken).GetProperty("task").GetProperty("id").GetString();
+        Assert.NotEqual(first, next);
+        Assert.Single(await server.EventsAsync($"task = '{first}' and type = 'task.expired'"));
+        Assert.Single(await server.EventsAsync($"task = '{next}' and type = 'task.created'"));
+        Assert.NotNull((await flow.RefreshAsync(token.RefreshToken!)).AccessToken);
+    }
+
+    [Fact]
+    public async Task OfflineAccess_AfterThirtyDays_IsExpiredHoweverOftenItWasUsed()
+    {
+        var s = await server.ScenarioAsync();
+        var flow = new PersonFlow(s);
+        var token = await flow.TokenAsync("tools:read offline_access");
+        var end = server.Time.GetUtcNow() + RefreshFamilies.Offline;
+        while (server.Time.GetUtcNow() + TimeSpan.FromHours(7) < end)
+        {
+            server.Time.Advance(TimeSpan.FromHours(7));
+            token = await flow.RefreshAsync(token.RefreshToken!);
+        }
+        server.Time.Set(end);
+
+        await (await flow.RefreshRawAsync(token.RefreshToken!)).RefusedAsync(HttpStatusCode.BadRequest, Names.Errors.InvalidGrant, Names.Reasons.Expired);
+    }
+
+    [Fact]
+    public async Task SessionTask_ThatThePersonEnded_HasNoSuccessorAndIsNotRestored()
+    {
+        var s = await server.ScenarioAsync();
+        var flow = new PersonFlow(s);
+        var token = await flow.TokenAsync("tools:read offline_access");
+        var task = Answers.Claims(token.AccessToken).GetProperty("task").GetProperty("id").GetString()!;
+        var now = server.Time.GetUtcNow();
+        await server.Services.GetRequiredService<ICommitLog>().Commit(
+            new EndTask(task, TaskState.Revoked, "ended_by_person", new Initiator(null, null, null, Rank.User, s.User), null, now, "test"));
+
+        await (await flow.RefreshRawAsync(token.RefreshToken!)).RefusedAsync(HttpStatusCode.BadRequest, Names.Errors.InvalidGrant);
+
+        Assert.Equal(0, await server.ScalarAsync($"select count(*) from consents where user_id = '{s.User}' and remembered_until > 0"));
+    }
+
+    [Fact]
+    [Trait("Attack", "90")]
+    public async Task Refresh_OfADisabledUser_IsRefused()
+    {
+        var s = await server.ScenarioAsync();
+        var flow = new PersonFlow(s);
+        var token = await flow.TokenAsync("tools:read offline_access");
+        await server.ApplyAsync($$"""{"users":[{"id":"{{s.User}}","name":"Ann","enabled":false}]}""");
+
+        await (await flow.RefreshRawAsync(token.RefreshToken!)).RefusedAsync(HttpStatusCode.BadRequest, Names.Errors.InvalidGrant, Names.Reasons.UserDisabled);
+    }
+
+    [Fact]
+    [Trait("Attack", "90")]
+    public async Task Refresh_OfASuspendedClient_IsRefused()
+    {
+        var s = await server.ScenarioAsync();
+        var flow = new PersonFlow(s);
+        var token = await flow.TokenAsync();
+        await server.ApplyAsync($$"""
+            {"clients":[{"id":"{{s.PublicClient}}","name":"Browser client","auth_method":"none","grant_types":["authorization_code","refresh_token"],
+              "redirect_uris":["{{s.RedirectUri}}"],"state":"suspended"}]}
+            """);
+
+        await (await flow.RefreshRawAsync(token.RefreshToken!)).RefusedAsync(HttpStatusCode.Unauthorized, Names.Errors.InvalidClient);
+    }
+
+    [Fact]
+    [Trait("Attack", "90")]
+    public async Task Refresh_AfterTheConsentWasWithdrawn_IsRefusedAndTheTokensAreDead()
+    {
+        var s = await server.ScenarioAsync();
+        var flow = new PersonFlow(s);
+        var token = await flow.TokenAsync("tools:read offline_access");
+        var consent = Assert.Single(await server.Services.GetRequiredService<ConsentStore>().Of(s.User, default));
+        var by = new Initiator(null, null, null, Rank.User, s.User);
+        Assert.True(await server.Services.GetRequiredService<ICommitLog>().Commit(new WithdrawConsent(consent.Id, s.User, by, server.Time.GetUtcNow(), "test")));
+
+        await (await flow.RefreshRawAsync(token.RefreshToken!)).RefusedAsync(HttpStatusCode.BadRequest, Names.Errors.InvalidGrant, Names.Reasons.Revoked);
+
+        var grant = Answers.Claims(token.AccessToken).GetProperty("grant").GetString();
+        Assert.Equal(1, await server.ScalarAsync($"select count(*) from revocations where kind = 'grant' and subject = '{grant}' and op = 'deny'"));
+    }
+
+    [Fact]
+    public async Task Refresh_WhileTheTaskIsSuspended_IsRefusedAndGoesOnAfterwards()
+    {
+        var s = await server.ScenarioAsync();
+        var flow = new PersonFlow(s);
+        var token = await flow.TokenAsync();
+        var task = Answers.Claims(token.AccessToken).GetProperty("task").GetProperty("id").GetString()!;
+        Task<Transition> Move(bool suspend) => server.Services.GetRequiredService<ICommitLog>().Commit(new SuspendOrResumeTask(
+            task, suspend, null, new Initiator(null, null, null, Rank.User, s.User), null, server.Time.GetUtcNow(), "test"));
+        await Move(suspend: true);
+
+        await (await flow.RefreshRawAsync(token.RefreshToken!)).RefusedAsync(HttpStatusCode.BadRequest, Names.Errors.InvalidGrant, Names.Reasons.TaskSuspended);
+        await Move(suspend: false);
+
+        // The refused attempt used nothing up.
+        Assert.NotNull((await flow.RefreshAsync(token.RefreshToken!)).RefreshToken);
+    }
+
+    [Fact]
+    [Trait("Spec", "RFC7009-2.1")]
+    public async Task Revocation_OfARefreshToken_EndsItsLineAndItsAccessTokens()
+    {
+        var s = await server.ScenarioAsync();
+        var flow = new PersonFlow(s);
+        var token = await flow.TokenAsync();
+        using var answer = await server.Client().PostAsync(Names.Paths.Revoke, new FormUrlEncodedContent(
+            new Dictionary<string, string> { ["token"] = token.RefreshToken!, ["client_id"] = s.PublicClient }));
+        Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+
+        await (await flow.RefreshRawAsync(token.RefreshToken!)).RefusedAsync(HttpStatusCode.BadRequest, Names.Errors.InvalidGrant, Names.Reasons.Revoked);
+
+        var grant = Answers.Claims(token.AccessToken).GetProperty("grant").GetString();
+        Assert.Equal(1, await server.ScalarAsync($"select count(*) from revocations where kind = 'grant' and subject = '{grant}' and op = 'deny'"));
+    }
+
+    [Fact]
+    [Trait("Attack", "92")]
+    public async Task CodesAndRefreshTokens_AreStoredAsHashesOnly()
+    {
+        var s = await server.ScenarioAsync();
+        var flow = new PersonFlow(s);
+        var code = await flow.CodeAsync(s.AuthorizeQuery());
+        var first = await flow.RedeemAsync(code);
+        var second = await flow.RefreshAsync(first.RefreshToken!);
+
+        var stored = await server.Services.GetRequiredService<IReadStore>().All(
+            new Sql("select hash from codes union all select hash from refresh_tokens union all select coalesce(successor_hash, '') from refresh_tokens union all select body from audit_events").With(),
+            r => r.GetString(0), default);
+        var boxes = await server.Services.GetRequiredService<IReadStore>().All(
+            new Sql("select successor from refresh_tokens where successor is not null").With(), r => System.Text.Encoding.Latin1.GetString((byte[])r.GetValue(0)), default);
+        foreach (var secret in new[] { code, first.RefreshToken!, second.RefreshToken! })
+        {
+            Assert.DoesNotContain(stored.Concat(boxes), text => text.Contains(secret, StringComparison.Ordinal));
+            Assert.DoesNotContain(server.Logs.Lines, line => line.Contains(secret, StringComparison.Ordinal));
+        }
+    }
+}
