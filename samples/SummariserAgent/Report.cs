@@ -42,19 +42,20 @@ internal sealed class Report
     }
 
     /// <summary>The token's claims. They are read here to be shown; a client has no other business with them.</summary>
-    public void Token(string token)
+    public JsonDocument Token(string token)
     {
         byte[] payload = System.Buffers.Text.Base64Url.DecodeFromChars(token.Split('.')[1]);
-        using var claims = JsonDocument.Parse(payload);
+        JsonDocument claims = JsonDocument.Parse(payload);
         console.WriteLine(JsonSerializer.Serialize(claims.RootElement, Indented));
+        return claims;
     }
 
     public void Story(TaskStory story)
     {
-        var table = new Table().Border(TableBorder.Simple).AddColumns("ms", "event", "outcome", "tool", "reason", "token");
+        var table = new Table().Border(TableBorder.Simple).AddColumns("ms", "event", "for", "by", "outcome", "tool", "reason", "token");
         table.Columns[0].RightAligned();
         // On a narrow terminal only the reason gives way.
-        foreach (TableColumn column in table.Columns.Where((_, i) => i != 4)) column.NoWrap();
+        foreach (TableColumn column in table.Columns.Where((_, i) => i != 6)) column.NoWrap();
         // The log has them in the order of their arrival; guards deliver in batches, so their records come a little later than they happened.
         AuditEvent[] events = [.. story.Events.OrderBy(e => e.Time)];
         long start = events.Length > 0 ? events[0].Time : 0;
@@ -62,7 +63,8 @@ internal sealed class Report
         {
             string colour = e.Outcome is "allow" or "success" ? "green" : "red";
             table.AddRow(
-                new Text((e.Time - start).ToString(CultureInfo.InvariantCulture)), new Text(e.Type), new Text(e.Outcome, Style.Parse(colour)),
+                new Text((e.Time - start).ToString(CultureInfo.InvariantCulture)), new Text(e.Type), new Text(e.User ?? ""), new Text(e.Agent ?? ""),
+                new Text(e.Outcome, Style.Parse(colour)),
                 new Text(e.Tool ?? ""), new Text(e.Reason ?? ""), new Text(Short(e.Jti)));
         }
         console.Write(table);

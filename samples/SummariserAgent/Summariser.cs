@@ -8,36 +8,32 @@ using McpAuth.Protocol.Jose;
 using McpAuth.Protocol.Messages;
 using ModelContextProtocol.Client;
 using ModelContextProtocol.Protocol;
+using Samples;
 
 namespace SummariserAgent;
 
-/// <summary>The agent: attests, begins a task that is no larger than its work, does it, and shows what it cannot do.</summary>
-internal sealed class Summariser(string issuer, string client, SigningKey clientKey, string resource, Report report)
+/// <summary>
+/// The agent: attests, begins a task that is no larger than its work, does it, and shows what it cannot do. With a browser it asks a person to
+/// let it work for them; without, it works as itself.
+/// </summary>
+internal sealed class Summariser(string issuer, string client, SigningKey clientKey, string resource, LoopbackBrowser? browser, Report report)
 {
-    private const string Folder = "reports";
+    private const string Folder = "reports", Purpose = "summarise the reports";
     // Five times what is promised for the end of access: a busy machine is not a broken promise.
     private static readonly TimeSpan Patience = 5 * Limits.RevocationBound;
 
     /// <returns>0 when everything turned out as it should.</returns>
     public async Task<int> RunAsync(CancellationToken cancellationToken)
     {
-        report.Step("The agent attests: one running copy, bound to a key that never leaves this process");
-        await using AgentSession session = await AgentSession.AttestAsync(
-            issuer, ClientAuthentication.PrivateKeyJwt(client, clientKey), cancellationToken: cancellationToken);
-        report.Line($"agent {session.Agent}, instance {session.Instance}");
-
-        report.Step($"It begins a task: list and read files, under {Folder}, and nothing else");
-        await using AgentTask task = await session.BeginTask("summarise the reports", Authority(), cancellationToken: cancellationToken);
+        await using AgentSession session = await Attest(cancellationToken);
+        await using AgentTask task = await Begin(session, cancellationToken);
         report.Line($"task {task.Id}, until {task.View.ExpiresAt:u}");
 
         AccessToken token = await task.GetToken(resource, cancellationToken);
         report.Step("Its token: one audience, one task, these tools with these arguments, five minutes at most");
-        report.Token(token.Value);
+        using (JsonDocument claims = report.Token(token.Value)) Identity(claims.RootElement, session, task);
 
-        using var http = new HttpClient(task.CreateHandler(resource));
-        var transport = new HttpClientTransport(
-            new HttpClientTransportOptions { Endpoint = new Uri(resource), TransportMode = HttpTransportMode.StreamableHttp }, http);
-        await using McpClient mcp = await McpClient.CreateAsync(transport, cancellationToken: cancellationToken);
+        await using McpClient mcp = await Connect(task, cancellationToken);
 
         int decided = await Work(mcp, cancellationToken);
         decided += await Overreach(mcp, cancellationToken);
@@ -52,6 +48,75 @@ internal sealed class Summariser(string issuer, string client, SigningKey client
             cutOff is 0 or 1, "calls decided and recorded", cutOff == 0 ? $"{recorded}, all of them answered" : $"{recorded}, {decided} of them answered; the answer of the last was withheld, because the task had ended");
         foreach (string failure in report.Failures) await Console.Error.WriteLineAsync($"not as it should be: {failure}");
         return report.Failures.Count == 0 ? 0 : 1;
+    }
+
+    /// <summary>Begins one more task for the person, and calls until somebody ends it.</summary>
+    /// <returns>0 when access ended.</returns>
+    public async Task<int> WorkUntilEndedAsync(CancellationToken cancellationToken)
+    {
+        await using AgentSession session = await Attest(cancellationToken);
+        await using AgentTask task = await Begin(session, cancellationToken);
+        await using McpClient mcp = await Connect(task, cancellationToken);
+        report.Line($"task {task.Id}: reading {Folder}/q1.md again and again");
+        for (int ran = 0; ; ran++)
+        {
+            CallToolResult? result = null;
+            try
+            {
+                result = await mcp.CallToolAsync("read_file", Arguments("path", $"{Folder}/q1.md"), cancellationToken: cancellationToken);
+            }
+            catch (Exception e) when (Unauthorized(e))
+            {
+            }
+            catch (Exception e) when (e is HttpRequestException or IOException)
+            {
+                continue; // cut off half-way: the next call tells
+            }
+            if (result is { IsError: not true })
+            {
+                await Task.Delay(5, cancellationToken);
+                continue;
+            }
+            report.Line($"refused after {ran} calls, at {TimeProvider.System.GetUtcNow().ToUnixTimeMilliseconds()} ms");
+            return await NoNewToken(task, cancellationToken) ? 0 : 1;
+        }
+    }
+
+    private async Task<AgentSession> Attest(CancellationToken cancellationToken)
+    {
+        report.Step("The agent attests: one running copy, bound to a key that never leaves this process");
+        AgentSession session = await AgentSession.AttestAsync(issuer, ClientAuthentication.PrivateKeyJwt(client, clientKey), cancellationToken: cancellationToken);
+        report.Line($"agent {session.Agent}, instance {session.Instance}");
+        return session;
+    }
+
+    private async Task<AgentTask> Begin(AgentSession session, CancellationToken cancellationToken)
+    {
+        if (browser is null)
+        {
+            report.Step($"It begins a task: list and read files, under {Folder}, and nothing else");
+            return await session.BeginTask(Purpose, Authority(), cancellationToken: cancellationToken);
+        }
+        report.Step($"It asks a person for a task: list and read files, under {Folder}, and nothing else");
+        DelegationRequest ask = await session.AskPerson(browser.RedirectUri, Purpose, Authority(), cancellationToken: cancellationToken);
+        Uri callback = await browser.Ask(ask.Address, cancellationToken);
+        return await ask.BeginTask(callback, cancellationToken);
+    }
+
+    private async Task<McpClient> Connect(AgentTask task, CancellationToken cancellationToken)
+    {
+        var transport = new HttpClientTransport(
+            new HttpClientTransportOptions { Endpoint = new Uri(resource), TransportMode = HttpTransportMode.StreamableHttp },
+            new HttpClient(task.CreateHandler(resource)), ownsHttpClient: true);
+        return await McpClient.CreateAsync(transport, cancellationToken: cancellationToken);
+    }
+
+    // Whose authority, and who acts: two facts, never one.
+    private void Identity(JsonElement claims, AgentSession session, AgentTask task)
+    {
+        string? subject = claims.GetProperty("sub").GetString(), actor = claims.TryGetProperty("act", out JsonElement act) ? act.GetProperty("sub").GetString() : null;
+        if (browser is null) report.Check(subject == session.Agent && actor is null, "whose authority", $"the agent's own, {subject}");
+        else report.Check(subject == task.View.User && actor == session.Agent, "whose authority, and who acts", $"{subject}, and for them {actor}");
     }
 
     // The actual work: every call is decided and recorded by the guard before the tool sees it.
@@ -134,16 +199,25 @@ internal sealed class Summariser(string issuer, string client, SigningKey client
             refused is not null, "read_file with the same token",
             refused is { } after ? $"refused {after.TotalMilliseconds:0} ms after the end was acknowledged, after {ran} call(s) that still ran" : $"still runs after {Patience.TotalSeconds:0} s");
 
+        await NoNewToken(task, cancellationToken);
+        return decided;
+    }
+
+    private async Task<bool> NoNewToken(AgentTask task, CancellationToken cancellationToken)
+    {
         try
         {
             await task.GetToken(resource, cancellationToken);
             report.Check(false, "a new token for the task", "issued");
+            return false;
         }
         catch (OAuthErrorException e)
         {
-            report.Check(e.Reason == Names.Reasons.TaskEnded, "a new token for the task", $"refused, {e.Reason ?? e.Error}");
+            // Its own task has ended; of what a person handed over, also the refresh tokens are gone.
+            bool ended = e.Reason is Names.Reasons.TaskEnded or Names.Reasons.Revoked;
+            report.Check(ended, "a new token for the task", $"refused, {e.Reason ?? e.Error}");
+            return ended;
         }
-        return decided;
     }
 
     // Guards deliver their records in batches, in the order in which they were made: the refusal after the end comes behind every decision.
