@@ -71,9 +71,33 @@ public sealed class AgentSession : IAsyncDisposable
         string purpose, JsonElement authorizationDetails, DateTimeOffset? expiresAt = null, CancellationToken cancellationToken = default) =>
         Begin(new CreateTaskRequest(purpose, authorizationDetails, expiresAt), cancellationToken);
 
-    /// <summary>Takes up a task of this agent that is already running.</summary>
+    /// <summary>Takes up a task of this agent's own that is already running.</summary>
     public async Task<AgentTask> OpenTask(string id, CancellationToken cancellationToken = default) =>
-        new(this, await server.Send(tokens, own => Get(TaskAddress(id), own), ProtocolJson.Default.TaskView, cancellationToken), handedOff: null);
+        new(this, await server.Send(tokens, own => Get(TaskAddress(id), own), ProtocolJson.Default.TaskView, cancellationToken), line: null);
+
+    /// <summary>
+    /// Prepares the request that asks a person to let this agent work for them (OAuth 2.1 §4.1.1, with PKCE): send their browser to its address,
+    /// and give it what the browser brings back. The client must be registered for <c>authorization_code</c>, and for <c>refresh_token</c> where
+    /// the task lasts or spans several tool servers.
+    /// </summary>
+    /// <param name="redirectUri">As registered: https, http on loopback with any port (RFC 8252 §7.3), or the program's own scheme.</param>
+    /// <param name="purpose">What the person reads as the agent's own words.</param>
+    /// <param name="authority">The tools and arguments the task needs; the person may leave some of it out.</param>
+    /// <param name="expiresAt">When the task ends at the latest. Null = one hour; at most 24.</param>
+    public Task<DelegationRequest> AskPerson(
+        Uri redirectUri, string purpose, Authority authority, DateTimeOffset? expiresAt = null, CancellationToken cancellationToken = default)
+    {
+        using var details = JsonDocument.Parse(authority.ToJson());
+        return AskPerson(redirectUri, purpose, details.RootElement.Clone(), expiresAt, cancellationToken);
+    }
+
+    /// <summary>As the other, with the <c>mcp_tool_call</c> array as JSON (RFC 9396 §2).</summary>
+    public async Task<DelegationRequest> AskPerson(
+        Uri redirectUri, string purpose, JsonElement authorizationDetails, DateTimeOffset? expiresAt = null, CancellationToken cancellationToken = default)
+    {
+        Uri endpoint = (await server.Metadata(cancellationToken)).AuthorizationEndpoint ?? throw ServerConnection.Senseless("it has no authorization endpoint");
+        return new DelegationRequest(this, endpoint, client.ClientId, redirectUri, TaskMember.NewDetails(authorizationDetails, purpose, expiresAt));
+    }
 
     /// <summary>
     /// Takes over work from another agent (RFC 8693): this agent becomes the actor, the other stays in the chain, the user is the
@@ -85,10 +109,7 @@ public sealed class AgentSession : IAsyncDisposable
         string subjectToken, string resource, JsonElement authorizationDetails, CancellationToken cancellationToken = default)
     {
         AccessToken own = await tokens.Get(cancellationToken);
-        (AccessToken token, TokenResponse answer) = await Exchange(subjectToken, own, resource, authorizationDetails.GetRawText(), cancellationToken);
-        if (RunningTask.IdIn(answer.AuthorizationDetails) is not { } id) throw ServerConnection.Senseless("the token names no task");
-        TaskView view = await server.Send(tokens, current => Get(TaskAddress(id), current), ProtocolJson.Default.TaskView, cancellationToken);
-        return new AgentTask(this, view, (resource, token));
+        return await TakeUp(subjectToken, own, resource, authorizationDetails.GetRawText(), cancellationToken);
     }
 
     /// <summary>Ends the instance: its tokens, and every token below it, are dead when this returns. The session cannot be used after it.</summary>
@@ -123,7 +144,7 @@ public sealed class AgentSession : IAsyncDisposable
         Uri uri = server.At(Names.Paths.Tasks);
         TaskView view = await server.Send(
             tokens, own => new ServerRequest(HttpMethod.Post, uri) { Json = body, Key = Key, AccessToken = own.Value }, ProtocolJson.Default.TaskView, cancellationToken);
-        return new AgentTask(this, view, handedOff: null);
+        return new AgentTask(this, view, line: null);
     }
 
     internal Task<TaskView> Transition(string id, string verb, string? reason, CancellationToken cancellationToken)
@@ -140,9 +161,33 @@ public sealed class AgentSession : IAsyncDisposable
     /// <summary>The instance token, renewed when it has to be.</summary>
     internal ValueTask<AccessToken> Token(CancellationToken cancellationToken) => tokens.Get(cancellationToken);
 
+    /// <summary>What a person's answer opens: the code for their delegation, and that, with the instance as actor, for the first token of its task.</summary>
+    internal async Task<AgentTask> Redeem(string code, Uri redirectUri, string verifier, CancellationToken cancellationToken)
+    {
+        AccessToken own = await tokens.Get(cancellationToken);
+        List<KeyValuePair<string, string>> form =
+        [
+            new(Names.OAuth.GrantType, Names.OAuth.AuthorizationCode),
+            new(Names.OAuth.Code, code),
+            new(Names.OAuth.RedirectUri, redirectUri.OriginalString),
+            new(Names.Pkce.Verifier, verifier), // RFC 7636 §4.5
+        ];
+        (AccessToken delegation, TokenResponse answer) = await server.RequestToken(form, client, Key, cancellationToken);
+        string resource = TaskMember.FirstLocation(answer.AuthorizationDetails) ?? throw ServerConnection.Senseless("what the person handed over names no tool server");
+        return await TakeUp(delegation.Value, own, resource, authorizationDetails: null, cancellationToken);
+    }
+
+    /// <summary>The newest token of a line for its successor (RFC 6749 §6).</summary>
+    internal Task<(AccessToken Token, TokenResponse Answer)> Refresh(string refreshToken, string resource, CancellationToken cancellationToken) => server.RequestToken(
+    [
+        new(Names.OAuth.GrantType, Names.OAuth.RefreshToken),
+        new(Names.OAuth.RefreshToken, refreshToken),
+        new(Names.Resources.Resource, resource),
+    ], client, Key, cancellationToken);
+
     /// <summary>RFC 8693 §2.1. With <paramref name="actor"/>, that agent takes over; without, the presenter continues its own token.</summary>
     internal Task<(AccessToken Token, TokenResponse Answer)> Exchange(
-        string subjectToken, AccessToken? actor, string resource, string authorizationDetails, CancellationToken cancellationToken)
+        string subjectToken, AccessToken? actor, string resource, string? authorizationDetails, CancellationToken cancellationToken)
     {
         List<KeyValuePair<string, string>> form =
         [
@@ -150,14 +195,22 @@ public sealed class AgentSession : IAsyncDisposable
             new(Names.Exchange.SubjectToken, subjectToken),
             new(Names.Exchange.SubjectTokenType, Names.Exchange.AccessTokenType),
             new(Names.Resources.Resource, resource),
-            new(Names.Resources.AuthorizationDetails, authorizationDetails),
         ];
+        if (authorizationDetails is not null) form.Add(new(Names.Resources.AuthorizationDetails, authorizationDetails));
         if (actor is not null)
         {
             form.Add(new(Names.Exchange.ActorToken, actor.Value));
             form.Add(new(Names.Exchange.ActorTokenType, Names.Exchange.AccessTokenType));
         }
         return server.RequestToken(form, client, Key, cancellationToken);
+    }
+
+    private async Task<AgentTask> TakeUp(string subjectToken, AccessToken own, string resource, string? authorizationDetails, CancellationToken cancellationToken)
+    {
+        (AccessToken token, TokenResponse answer) = await Exchange(subjectToken, own, resource, authorizationDetails, cancellationToken);
+        if (TaskMember.IdIn(answer.AuthorizationDetails) is not { } id) throw ServerConnection.Senseless("the token names no task");
+        TaskView view = await server.Send(tokens, current => Get(TaskAddress(id), current), ProtocolJson.Default.TaskView, cancellationToken);
+        return new AgentTask(this, view, new TokenLine(this, resource, token, answer.RefreshToken));
     }
 
     private async Task<AccessToken> Attest(CancellationToken cancellationToken)

@@ -12,16 +12,14 @@ public sealed class AgentTask : IAsyncDisposable
 {
     private readonly AgentSession session;
     private readonly ConcurrentDictionary<string, TokenCache> tokens = new(StringComparer.Ordinal);
-    // A task that was handed over is continued by its own newest token, which carries the chain; an instance token would drop it.
-    private AccessToken? chain;
+    // Work that was handed over, by a person or an agent, is continued by what came of it; an instance token alone would drop who it is for.
+    private readonly TokenLine? line;
     private TaskView view;
 
-    internal AgentTask(AgentSession session, TaskView view, (string Resource, AccessToken Token)? handedOff)
+    internal AgentTask(AgentSession session, TaskView view, TokenLine? line)
     {
-        (this.session, this.view) = (session, view);
-        if (handedOff is not { } received) return;
-        chain = received.Token;
-        Cache(received.Resource).Set(received.Token);
+        (this.session, this.view, this.line) = (session, view, line);
+        if (line is not null) Cache(line.Resource).Set(line.First);
     }
 
     public string Id => view.Id;
@@ -30,6 +28,7 @@ public sealed class AgentTask : IAsyncDisposable
     public TaskView View => view;
 
     /// <summary>A token for one tool server, for the rest of this task: kept, and renewed shortly before it expires.</summary>
+    /// <remarks>What a person handed over to a client that may not refresh is good for the first of its tool servers alone.</remarks>
     /// <param name="resource">The tool server's resource identifier, exactly.</param>
     public ValueTask<AccessToken> GetToken(string resource, CancellationToken cancellationToken = default) => Cache(resource).Get(cancellationToken);
 
@@ -72,6 +71,7 @@ public sealed class AgentTask : IAsyncDisposable
             // Already ended by someone else, or the server cannot be told, also because the session has ended: then the deadline ends it.
         }
         foreach (TokenCache cache in tokens.Values) cache.Dispose();
+        line?.Dispose();
     }
 
     private async Task<TaskView> Move(string verb, string? reason, CancellationToken cancellationToken) =>
@@ -81,10 +81,10 @@ public sealed class AgentTask : IAsyncDisposable
 
     private async Task<AccessToken> Fetch(string resource, CancellationToken cancellationToken)
     {
-        AccessToken subject = chain ?? await session.Token(cancellationToken);
-        string details = RunningTask.Details(view.AuthorizationDetails, resource, Id);
+        string details = TaskMember.Details(view.AuthorizationDetails, resource, Id);
+        if (line is not null) return await line.Renew(resource, details, cancellationToken);
+        AccessToken subject = await session.Token(cancellationToken);
         (AccessToken token, _) = await session.Exchange(subject.Value, actor: null, resource, details, cancellationToken);
-        if (chain is not null) chain = token;
         return token;
     }
 }

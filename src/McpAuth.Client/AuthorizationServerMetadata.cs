@@ -6,10 +6,13 @@ namespace McpAuth.Client;
 /// <summary>Where the server's endpoints are (RFC 8414).</summary>
 public sealed class AuthorizationServerMetadata
 {
-    private AuthorizationServerMetadata(string issuer, Uri token, Uri introspection, Uri jwks) =>
-        (Issuer, TokenEndpoint, IntrospectionEndpoint, JwksUri) = (issuer, token, introspection, jwks);
+    private AuthorizationServerMetadata(string issuer, Uri? authorization, Uri token, Uri introspection, Uri jwks) =>
+        (Issuer, AuthorizationEndpoint, TokenEndpoint, IntrospectionEndpoint, JwksUri) = (issuer, authorization, token, introspection, jwks);
 
     public string Issuer { get; }
+
+    /// <summary>Where a person's browser is sent; it may have a query of its own (RFC 6749 §3.1). Null when the server asks nobody.</summary>
+    public Uri? AuthorizationEndpoint { get; }
     public Uri TokenEndpoint { get; }
     public Uri IntrospectionEndpoint { get; }
     public Uri JwksUri { get; }
@@ -39,10 +42,12 @@ public sealed class AuthorizationServerMetadata
         if (Text(document, "issuer") != issuer) return new Fault("issuer_mismatch", "The metadata names another issuer.", "issuer");
 
         Uri configured = ServerAddress.Issuer(issuer);
+        Uri? authorization = Endpoint(document, "authorization_endpoint", configured);
+        if (authorization is null && document.TryGetProperty("authorization_endpoint", out _)) return Missing("authorization_endpoint");
         if (Endpoint(document, "token_endpoint", configured) is not { } token) return Missing("token_endpoint");
         if (Endpoint(document, "introspection_endpoint", configured) is not { } introspection) return Missing("introspection_endpoint");
         if (Endpoint(document, "jwks_uri", configured) is not { } jwks) return Missing("jwks_uri");
-        return new AuthorizationServerMetadata(issuer, token, introspection, jwks);
+        return new AuthorizationServerMetadata(issuer, authorization, token, introspection, jwks);
     }
 
     private static Fault Missing(string member) =>

@@ -1,4 +1,5 @@
 using McpAuthServer;
+using McpAuthServer.Accounts;
 using McpAuthServer.Agents;
 using McpAuthServer.Authorize;
 using McpAuthServer.Consents;
@@ -66,6 +67,7 @@ try
     pages.MapSetup();
     pages.MapPassword();
     pages.MapConsent();
+    pages.MapAccount();
     // Some clients build the address from the host alone, whatever the metadata says.
     if (issuer.BasePath.Length > 0)
     {

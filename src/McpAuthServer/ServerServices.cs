@@ -1,3 +1,4 @@
+using McpAuthServer.Accounts;
 using McpAuthServer.Audit;
 using McpAuthServer.Authorizations;
 using McpAuthServer.Authorize;
@@ -80,6 +81,8 @@ internal static class ServerServices
         services.AddSingleton<IGrant, ClientCredentialsGrant>();
         services.AddSingleton<IGrant, TokenExchangeGrant>();
         services.AddSingleton<Grantor>();
+        services.AddSingleton<AccountReader>();
+        services.AddSingleton<AccountDesk>();
         services.AddSingleton<ConsentReader>();
         services.AddSingleton<ConsentTickets>();
         services.AddSingleton<ConsentDesk>();

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using McpAuth.Protocol.Jose;
+using Microsoft.AspNetCore.WebUtilities;
 
 namespace McpAuth.Client.Tests;
 
@@ -12,6 +13,8 @@ internal static class AgentFixture
         [{"type":"mcp_tool_call","locations":["https://files.example/mcp"],"actions":["tools/call"],"tools":{"read_file":{"args":{"path":{"constraint_type":"path_under","value":"reports"}}}}},
          {"type":"mcp_tool_call","locations":["https://mail.example/mcp"],"actions":["tools/call"],"tools":{"send":{"max_calls":1}}}]
         """;
+
+    public static readonly Uri Callback = new("http://127.0.0.1:50123/callback");
 
     public static JsonElement Json(string text) => JsonDocument.Parse(text).RootElement;
 
@@ -35,11 +38,36 @@ internal static class AgentFixture
             """);
     }
 
+    /// <summary>As <see cref="Prepare"/>, where a person handed the work over and, unless <paramref name="refresh"/> is false, the client may refresh.</summary>
+    public static void PrepareDelegation(FakeServer server, SigningKey clientKey, bool refresh = true)
+    {
+        Prepare(server, clientKey);
+        server.Answers["/tasks/tsk_1"] = _ => Answer.Json(View("active", user: "usr_ann"));
+        int tokens = 0, refreshes = 0;
+        string Line() => refresh ? $$""","refresh_token":"refresh-{{Interlocked.Increment(ref refreshes)}}" """ : "";
+        server.Answers["/token"] = r => r.Field("grant_type") switch
+        {
+            // What a person hands over is for the authorization server alone, and has no refresh token.
+            "authorization_code" => Answer.Json($$"""{"access_token":"delegation","token_type":"DPoP","expires_in":300,"authorization_details":{{Details}}}"""),
+            "refresh_token" => Answer.Json($$"""{"access_token":"token-{{Interlocked.Increment(ref tokens)}}","token_type":"DPoP","expires_in":300{{Line()}}}"""),
+            _ => Answer.Json($$"""
+                {"access_token":"token-{{Interlocked.Increment(ref tokens)}}","token_type":"DPoP","expires_in":300{{(r.Field("actor_token") is null ? "" : Line())}},
+                 "authorization_details":[{"type":"mcp_tool_call","locations":["https://files.example/mcp"],"task":{"id":"tsk_1"} }] }
+                """),
+        };
+    }
+
+    public static Dictionary<string, string> Query(DelegationRequest ask) => QueryHelpers.ParseQuery(ask.Address.Query).ToDictionary(p => p.Key, p => p.Value.Single()!);
+
+    /// <summary>Where the browser comes back after the person allowed it; without <c>iss</c> when null.</summary>
+    public static Uri Answered(DelegationRequest ask, string? issuer) =>
+        new($"{Callback}?code=the-code&state={Query(ask)["state"]}{(issuer is null ? "" : $"&iss={Uri.EscapeDataString(issuer)}")}");
+
     public static Task<AgentSession> Attest(FakeServer server, SigningKey clientKey, SigningKey? key = null) =>
         AgentSession.AttestAsync(server.Issuer, ClientAuthentication.PrivateKeyJwt("summariser", clientKey), key, server.Options());
 
-    private static string View(string state) => $$"""
-        {"id":"tsk_1","state":"{{state}}","purpose":"p","agent":"agt_1","created_at":"2026-11-22T12:00:00Z","expires_at":"2026-11-22T13:00:00Z",
+    private static string View(string state, string? user = null) => $$"""
+        {"id":"tsk_1","state":"{{state}}","purpose":"p","agent":"agt_1",{{(user is null ? "" : $"\"user\":\"{user}\",")}}"created_at":"2026-11-22T12:00:00Z","expires_at":"2026-11-22T13:00:00Z",
          "authorization_details":{{Details}},"residual_access_ms":250}
         """;
 }

@@ -30,6 +30,7 @@ public sealed class DiscoveryTests(FakeServer server) : IClassFixture<FakeServer
         server.Reset();
         AuthorizationServerMetadata metadata = await AuthorizationServerMetadata.DiscoverAsync(server.Issuer, server.Options());
         Assert.Equal(server.Issuer, metadata.Issuer);
+        Assert.Equal(server.Issuer + "/authorize", metadata.AuthorizationEndpoint?.OriginalString);
         Assert.Equal(server.Issuer + "/token", metadata.TokenEndpoint.OriginalString);
         Assert.Equal(server.Issuer + "/introspect", metadata.IntrospectionEndpoint.OriginalString);
         Assert.Equal(server.Issuer + "/jwks", metadata.JwksUri.OriginalString);
@@ -66,6 +67,17 @@ public sealed class DiscoveryTests(FakeServer server) : IClassFixture<FakeServer
     {
         using var document = System.Text.Json.JsonDocument.Parse(FakeServer.Metadata("https://auth.example", "http://127.0.0.1:9"));
         Assert.Equal("invalid_metadata", AuthorizationServerMetadata.Read(document.RootElement, "https://auth.example").Fault?.Code);
+    }
+
+    [Theory]
+    [InlineData("http://files.example/authorize")]
+    [InlineData("https://auth.example/authorize#x")]
+    [InlineData("javascript:alert(1)")]
+    public void Read_AuthorizationEndpointABrowserMayNotBeSentTo_IsRefused(string endpoint)
+    {
+        using var document = System.Text.Json.JsonDocument.Parse(
+            FakeServer.Metadata("https://auth.example", "https://auth.example").Replace("https://auth.example/authorize", endpoint, StringComparison.Ordinal));
+        Assert.Equal("authorization_endpoint", AuthorizationServerMetadata.Read(document.RootElement, "https://auth.example").Fault?.Path);
     }
 
     [Fact]

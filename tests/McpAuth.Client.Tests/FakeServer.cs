@@ -56,7 +56,7 @@ public sealed class FakeServer : IAsyncLifetime
 
     public static string Metadata(string issuer, string at) => JsonSerializer.Serialize(new
     {
-        issuer, token_endpoint = at + "/token", introspection_endpoint = at + "/introspect", jwks_uri = at + "/jwks",
+        issuer, authorization_endpoint = at + "/authorize", token_endpoint = at + "/token", introspection_endpoint = at + "/introspect", jwks_uri = at + "/jwks",
     });
 
     public ConnectionOptions Options(int attempts = 3) =>

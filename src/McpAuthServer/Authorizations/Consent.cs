@@ -36,12 +36,21 @@ internal sealed class ConsentStore(IReadStore store)
 {
     private static readonly Sql
         ById = new($"select {Consent.Columns} from consents where id = @id"),
-        OfUser = new($"select {Consent.Columns} from consents where user_id = @user and state = 'active' order by granted_at desc, id");
+        OfUser = new($"select {Consent.Columns} from consents where user_id = @user and state = 'active' order by granted_at desc, id"),
+        InUse = new(
+            """
+            select distinct g.consent_id from grants g join consents c on c.id = g.consent_id
+            where c.user_id = @user and c.state = 'active' and g.state = 'active' and g.expires_at > @now
+            """);
 
     public Task<Consent?> Find(string id, CancellationToken cancel) => store.First(ById.With(id), Consent.Read, cancel);
 
     /// <summary>Those that stand, newest first.</summary>
     public async Task<IReadOnlyList<Consent>> Of(string user, CancellationToken cancel) => (await store.All(OfUser.With(user), Consent.Read, cancel)).OfType<Consent>().ToList();
+
+    /// <summary>Ids of those that something lives by at this moment.</summary>
+    public async Task<IReadOnlySet<string>> LivedBy(string user, DateTimeOffset now, CancellationToken cancel) =>
+        (await store.All(InUse.With(user, now.ToUnixTimeMilliseconds()), r => r.GetString(0), cancel)).ToHashSet(StringComparer.Ordinal);
 
     /// <summary>What the person allowed before for the same program, agent, address and keys; null when nothing. A new one of any of these is asked for anew.</summary>
     public Task<Consent?> FindFor(string user, AuthorizationRequest request, CancellationToken cancel) =>

@@ -51,16 +51,14 @@ internal sealed class ConsentDesk(ConsentReader reader, ConsentTickets tickets, 
         }
     }
 
-    public async Task<IResult> DenyAsync(AuthorizationRequest request, ConsentTicket ticket, SignedIn who)
-    {
-        var refusal = trail.Refusal(AuditTypes.ConsentRefused, Names.Errors.AccessDenied) with
-        {
-            User = who.Person.Id, Client = request.Client.Id, Agent = request.Client.AgentId, Resource = (request.Asked as Asked.ByScope)?.Server.Resource,
-        };
-        return await trail.RefuseAsync(refusal, [ticket.Decision]) is null
+    public async Task<IResult> DenyAsync(AuthorizationRequest request, ConsentTicket ticket, SignedIn who) =>
+        await SpendAsync(Names.Errors.AccessDenied, request, ticket, who)
             ? new SeeOther(request.Redirect.Error(Names.Errors.AccessDenied, "The person did not allow it."))
             : Answered;
-    }
+
+    /// <summary>What was shown is not what would be granted: the answer does not count. Or it counted before, and that is what changed.</summary>
+    public async Task<IResult> AskAgainAsync(AuthorizationRequest request, ConsentTicket ticket, SignedIn who, CancellationToken cancel) =>
+        await SpendAsync("changed", request, ticket, who) ? await AskAsync(ticket.Interaction, who, changed: true, cancel) : Answered;
 
     public SeeOther SignIn(Interaction interaction) => new(issuer.BasePath + SignInPath(interaction));
 
@@ -72,6 +70,14 @@ internal sealed class ConsentDesk(ConsentReader reader, ConsentTickets tickets, 
 
     public Task RecordAsync(string reason, SignedIn? who, string? client) =>
         trail.RefuseAsync(trail.Refusal(AuditTypes.ConsentRefused, reason) with { User = who?.Person.Id, Client = client }, []);
+
+    /// <summary>False when the page was answered before.</summary>
+    private async Task<bool> SpendAsync(string reason, AuthorizationRequest request, ConsentTicket ticket, SignedIn who) => await trail.RefuseAsync(
+        trail.Refusal(AuditTypes.ConsentRefused, reason) with
+        {
+            User = who.Person.Id, Client = request.Client.Id, Agent = request.Client.AgentId, Resource = (request.Asked as Asked.ByScope)?.Server.Resource,
+        },
+        [ticket.Decision]) is null;
 
     private string SignInPath(Interaction interaction) => $"{Names.Paths.SignIn}?{ConsentEndpoint.ContinueField}={Uri.EscapeDataString(interactions.Seal(interaction))}";
 }

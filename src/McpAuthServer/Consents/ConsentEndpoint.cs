@@ -69,7 +69,7 @@ internal static class ConsentEndpoint
 
             // 5. The answer is to what stood on the page.
             if (pending.View.Digest != ticket.Digest)
-                return await desk.AskAsync(ticket.Interaction, who, changed: true, context.RequestAborted);
+                return await desk.AskAgainAsync(pending.Request, ticket, who, context.RequestAborted);
             if (pending.Request.NeedsSignIn(who.Session, ticket.Interaction.Begun, now))
                 return desk.SignIn(ticket.Interaction);
             var (result, location) = await codes.IssueAsync(pending.Request, who.Session, approval, ticket.Decision, pending.Version);

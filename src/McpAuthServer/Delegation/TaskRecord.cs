@@ -66,6 +66,9 @@ internal sealed class TaskStore(IReadStore store)
     private static readonly Sql SessionWith = new(
         $"select {Columns} from tasks where client_id = @client and user_id = @user and origin = 'session' and state in ('active', 'suspended') order by created_at desc");
 
+    private static readonly Sql AgentsFor = new(
+        $"select {Columns} from tasks where user_id = @user and agent_id is not null and state in ('active', 'suspended') and expires_at > @now order by created_at desc, id");
+
     private static readonly Sql Up = new(
         """
         with recursive up (id, parent_id, agent_id, height) as (
@@ -91,6 +94,10 @@ internal sealed class TaskStore(IReadStore store)
 
     /// <summary>The session task of a person with a client that has not ended, suspended or not.</summary>
     public Task<TaskRecord?> FindSession(string client, string user, CancellationToken cancel) => store.First(SessionWith.With(client, user), Read, cancel);
+
+    /// <summary>What agents are doing for a person at this moment, newest first.</summary>
+    public async Task<IReadOnlyList<TaskRecord>> RunningFor(string user, DateTimeOffset now, CancellationToken cancel) =>
+        [.. (await store.All(AgentsFor.With(user, now.ToUnixTimeMilliseconds()), Read, cancel)).OfType<TaskRecord>()];
 
     /// <summary>The task and its ancestors, nearest first, each with its agent.</summary>
     public Task<List<(string Id, string? Agent)>> Lineage(string id, CancellationToken cancel) =>

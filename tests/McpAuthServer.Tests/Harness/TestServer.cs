@@ -34,6 +34,9 @@ public sealed class TestServer : IAsyncLifetime
     /// <summary>Configuration beyond the issuer and the data directory, set before the server starts.</summary>
     public Dictionary<string, string> Settings { get; } = new() { ["McpAuth:Issuer"] = Issuer };
 
+    /// <summary>Replaces services before the server starts.</summary>
+    public Action<IServiceCollection>? Replace { get; set; }
+
     public string DataDirectory => directory.Path;
 
     public IServiceProvider Services => factory.Services;
@@ -46,7 +49,11 @@ public sealed class TestServer : IAsyncLifetime
         {
             foreach (var (name, value) in Settings)
                 builder.UseSetting(name, value);
-            builder.ConfigureTestServices(services => services.AddSingleton<TimeProvider>(Time));
+            builder.ConfigureTestServices(services =>
+            {
+                services.AddSingleton<TimeProvider>(Time);
+                Replace?.Invoke(services);
+            });
             // The configured levels are for operators; here the framework is to say all it would ever say.
             builder.ConfigureLogging(logging => logging.ClearProviders().AddProvider(Logs).SetMinimumLevel(LogLevel.Trace).AddFilter("Microsoft.AspNetCore", LogLevel.Trace));
         });

@@ -7,6 +7,7 @@ create table consents (
   id text primary key, user_id text not null references users, client_id text not null references clients, agent_id text references agents,
   tool_server text references tool_servers, redirect_uri text not null, client_keys text not null, scope text, authority text not null, purpose text,
   state text not null, granted_at integer not null, remembered_until integer not null, ended_at integer);
+create index tasks_by_user on tasks (user_id, state) where user_id is not null;
 create index consents_by_user on consents (user_id, client_id);
 
 create table codes (

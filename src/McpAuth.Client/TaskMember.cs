@@ -5,8 +5,8 @@ using McpAuth.Protocol;
 
 namespace McpAuth.Client;
 
-/// <summary>The <c>task</c> member of <c>authorization_details</c> where it names a task that runs.</summary>
-internal static class RunningTask
+/// <summary>The <c>task</c> member of <c>authorization_details</c>: the id of a task that runs, or what a new one is for.</summary>
+internal static class TaskMember
 {
     /// <summary>All that the task holds at one location, as a request that names the task.</summary>
     public static string Details(JsonElement authority, string resource, string taskId)
@@ -18,10 +18,7 @@ internal static class RunningTask
             bool found = false;
             foreach (JsonElement entry in authority.EnumerateArray().Where(e => IsAt(e, resource)))
             {
-                writer.WriteStartObject();
-                foreach (JsonProperty member in entry.EnumerateObject().Where(m => m.Name != Names.Claims.Task)) member.WriteTo(writer);
-                Name(writer, taskId);
-                writer.WriteEndObject();
+                Entry(writer, entry, task => task.WriteString("id", taskId));
                 found = true;
             }
             if (!found)
@@ -32,13 +29,39 @@ internal static class RunningTask
                 writer.WriteStartArray("locations");
                 writer.WriteStringValue(resource);
                 writer.WriteEndArray();
-                Name(writer, taskId);
+                writer.WriteStartObject(Names.Claims.Task);
+                writer.WriteString("id", taskId);
+                writer.WriteEndObject();
                 writer.WriteEndObject();
             }
             writer.WriteEndArray();
         }
         return Encoding.UTF8.GetString(output.WrittenSpan);
     }
+
+    /// <summary>The whole authority, as a request for a new task.</summary>
+    public static string NewDetails(JsonElement authority, string purpose, DateTimeOffset? expiresAt)
+    {
+        var output = new ArrayBufferWriter<byte>();
+        using (var writer = new Utf8JsonWriter(output))
+        {
+            writer.WriteStartArray();
+            foreach (JsonElement entry in authority.EnumerateArray())
+                Entry(writer, entry, task =>
+                {
+                    task.WriteString("purpose", purpose);
+                    if (expiresAt is { } end) task.WriteString("expires_at", end);
+                });
+            writer.WriteEndArray();
+        }
+        return Encoding.UTF8.GetString(output.WrittenSpan);
+    }
+
+    /// <summary>The first location that the entries name, or null.</summary>
+    public static string? FirstLocation(JsonElement? details) =>
+        details is { ValueKind: JsonValueKind.Array } array && array.EnumerateArray().FirstOrDefault() is { ValueKind: JsonValueKind.Object } entry
+        && entry.TryGetProperty("locations", out JsonElement locations) && locations.ValueKind == JsonValueKind.Array
+        && locations.EnumerateArray().FirstOrDefault() is { ValueKind: JsonValueKind.String } first ? first.GetString() : null;
 
     /// <summary>The task that a token's <c>authorization_details</c> name, or null.</summary>
     public static string? IdIn(JsonElement? details) =>
@@ -51,10 +74,14 @@ internal static class RunningTask
         entry.TryGetProperty("locations", out JsonElement locations) && locations.ValueKind == JsonValueKind.Array
         && locations.EnumerateArray().Any(l => l.ValueKind == JsonValueKind.String && l.GetString() == resource);
 
-    private static void Name(Utf8JsonWriter writer, string taskId)
+    // What the entry says of a task is replaced.
+    private static void Entry(Utf8JsonWriter writer, JsonElement entry, Action<Utf8JsonWriter> task)
     {
+        writer.WriteStartObject();
+        foreach (JsonProperty member in entry.EnumerateObject().Where(m => m.Name != Names.Claims.Task)) member.WriteTo(writer);
         writer.WriteStartObject(Names.Claims.Task);
-        writer.WriteString("id", taskId);
+        task(writer);
+        writer.WriteEndObject();
         writer.WriteEndObject();
     }
 }

@@ -1,0 +1,82 @@
+using McpAuth.Protocol;
+using McpAuth.Protocol.Audit;
+using McpAuthServer.Audit;
+using McpAuthServer.Authorizations;
+using McpAuthServer.Delegation;
+using McpAuthServer.Pages;
+using McpAuthServer.Storage;
+
+namespace McpAuthServer.Accounts;
+
+/// <summary>A person sees what acts for them, and ends it.</summary>
+internal static class AccountEndpoint
+{
+    /// <summary>Names which of the fixed confirmations to show.</summary>
+    private const string DoneParameter = "done", Ended = "ended", Withdrawn = "withdrawn";
+
+    public static string EndPath(string task) => $"{Names.Paths.Account}/tasks/{Uri.EscapeDataString(task)}/end";
+
+    public static string WithdrawPath(string consent) => $"{Names.Paths.Account}/consents/{Uri.EscapeDataString(consent)}/withdraw";
+
+    public static void MapAccount(this IEndpointRouteBuilder routes)
+    {
+        routes.MapGet(Names.Paths.Account, ShowAsync);
+        routes.MapPost(Names.Paths.Account + "/tasks/{id}/end", (string id, HttpContext context, AccountDesk desk, TaskStore tasks) =>
+            desk.ActAsync(context, AuditTypes.TaskRefused, "There is no such task", Ended, async (user, by, now) =>
+                // Whose a task is never changes, so it may be looked up before the unit.
+                (await tasks.Find(id, context.RequestAborted))?.UserId == user
+                    && (await desk.Log.Commit(new EndTask(id, TaskState.Revoked, "ended_by_person", by, proof: null, now, desk.Node))).State is not null));
+        routes.MapPost(Names.Paths.Account + "/consents/{id}/withdraw", (string id, HttpContext context, AccountDesk desk) =>
+            desk.ActAsync(context, AuditTypes.ConsentRefused, "There is no such access", Withdrawn, (user, by, now) => desk.Log.Commit(new WithdrawConsent(id, user, by, now, desk.Node))));
+    }
+
+    public static string Location(Issuer issuer, string done) => $"{issuer.BasePath}{Names.Paths.Account}?{DoneParameter}={done}";
+
+    private static async Task<IResult> ShowAsync(HttpContext context, AccountReader reader, Issuer issuer, TimeProvider time)
+    {
+        if (await Browser.SignedInAsync(context) is not { Person: var person })
+            return new SeeOther(issuer.BasePath + Names.Paths.SignIn);
+        var now = time.GetUtcNow();
+        return PageResult.Of<AccountPage>("What works for you", new Dictionary<string, object>
+        {
+            [nameof(AccountPage.View)] = await reader.ReadAsync(person.Id, now, context.RequestAborted), [nameof(AccountPage.Now)] = now,
+            [nameof(AccountPage.Name)] = person.Name, [nameof(AccountPage.Email)] = person.Email ?? "",
+            [nameof(AccountPage.Done)] = (string?)context.Request.Query[DoneParameter] switch
+            {
+                Ended => "The access has ended. Nothing of that task works any more.",
+                Withdrawn => "The access was withdrawn, and everything that stood on it has ended.",
+                _ => "",
+            },
+        });
+    }
+}
+
+/// <summary>What the forms of the account page have in common.</summary>
+internal sealed class AccountDesk(ICommitLog log, AuditTrail trail, Issuer issuer, ServerOptions options, TimeProvider time)
+{
+    public ICommitLog Log => log;
+
+    public string Node => options.Node;
+
+    /// <param name="act">False when what is meant is not this person's, or is not there: nobody can tell which.</param>
+    public async Task<IResult> ActAsync(HttpContext context, string refused, string missing, string done, Func<string, Initiator, DateTimeOffset, Task<bool>> act)
+    {
+        // 1. Who; and a form of ours, from this browser.
+        if (await Browser.SignedInAsync(context) is not { Person.Id: var user })
+            return new SeeOther(issuer.BasePath + Names.Paths.SignIn);
+        var (form, refusal) = await PageForm.ReadAsync(context);
+        if (form is null)
+        {
+            await RecordAsync("form");
+            return refusal!;
+        }
+
+        // 2. What is theirs.
+        if (await act(user, new Initiator(null, null, null, Rank.User, user), time.GetUtcNow()))
+            return new SeeOther(AccountEndpoint.Location(issuer, done));
+        await RecordAsync("unknown");
+        return PageResult.Error(StatusCodes.Status404NotFound, missing, "Perhaps it has ended already. Your account shows what there is.");
+
+        Task RecordAsync(string reason) => trail.RefuseAsync(trail.Refusal(refused, reason) with { User = user }, []);
+    }
+}

@@ -1,0 +1,56 @@
+using McpAuthServer.Authorizations;
+using McpAuthServer.Delegation;
+using McpAuthServer.Pages.Wording;
+using McpAuthServer.Registry;
+
+namespace McpAuthServer.Accounts;
+
+/// <summary>Gathers what acts for a person at this moment.</summary>
+internal sealed class AccountReader(TaskStore tasks, ConsentStore consents, RegistryCache registry)
+{
+    public async Task<AccountView> ReadAsync(string user, DateTimeOffset now, CancellationToken cancel)
+    {
+        var snapshot = await registry.Current(cancel);
+        var running = await tasks.RunningFor(user, now, cancel);
+        var standing = await consents.Of(user, cancel);
+        var used = await consents.LivedBy(user, now, cancel);
+        return new(
+            [.. running.Select(task => WorkOf(task, snapshot))],
+            // What was handed to an agent is for one task: afterwards it matters only as long as it is remembered.
+            [.. standing.Where(c => c.ToolServer is not null || c.RememberedUntil > now.ToUnixTimeMilliseconds() || used.Contains(c.Id)).Select(c => ProgramOf(c, snapshot, now))]);
+    }
+
+    private static AccountView.Work WorkOf(TaskRecord task, RegistrySnapshot registry) => new(
+        task.Id, AgentName(task.AgentId!, registry), Worded.Text(task.Purpose, 200),
+        Worded.Of((most, _) => Worded.List([.. task.Authority.Locations.Select(at => ServerName(registry.ByResource(at.Location), at.Location))], most)),
+        DateTimeOffset.FromUnixTimeMilliseconds(task.CreatedAt), task.Expires, task.State == TaskState.Suspended);
+
+    private static AccountView.Program ProgramOf(Consent consent, RegistrySnapshot registry, DateTimeOffset now)
+    {
+        var client = ShownText.Name(registry.Clients.GetValueOrDefault(consent.ClientId)?.Name ?? consent.ClientId);
+        var server = consent.ToolServer is { } id ? registry.ToolServers.GetValueOrDefault(id) : null;
+        return new(
+            consent.Id, consent.AgentId is { } agent ? AgentName(agent, registry) : client, consent.AgentId is null ? null : client,
+            consent.Purpose is { } purpose ? Worded.Text(purpose, 200) : null, consent.ToolServer is null ? null : ServerName(server, consent.ToolServer),
+            consent.AgentId is null ? [.. consent.Words.Select(word => new Worded(WordText(word, server)))] : [.. consent.Authority.Locations.Select(at => LocationText(at, registry))],
+            DateTimeOffset.FromUnixTimeMilliseconds(consent.GrantedAt),
+            consent.RememberedUntil > now.ToUnixTimeMilliseconds() ? DateTimeOffset.FromUnixTimeMilliseconds(consent.RememberedUntil) : null);
+    }
+
+    private static string WordText(string word, ToolServerRecord? server)
+    {
+        var title = ScopeWording.Of(word, server).Title;
+        return ScopeWords.ToolOf(word) is { } tool && ToolWording.Can(ToolWording.SensitivityOf(server?.Tools.GetValueOrDefault(tool))) is { } can ? $"{title} – {can}" : title;
+    }
+
+    private static Worded LocationText(McpAuth.Protocol.ToolCalls.LocationAuthority at, RegistrySnapshot registry)
+    {
+        List<string> things = [.. at.Tools.Keys, .. at.Resources.Count > 0 ? new[] { "resources" } : [], .. at.Prompts.Select(prompt => $"the prompt {ShownText.Quoted(prompt, ShownText.NameLength)}")];
+        var name = ServerName(registry.ByResource(at.Location), at.Location);
+        return Worded.Of((most, _) => $"{name}: {Worded.List(things, most)}");
+    }
+
+    private static string AgentName(string id, RegistrySnapshot registry) => ShownText.Name(registry.Agents.GetValueOrDefault(id)?.Name ?? id);
+
+    private static string ServerName(ToolServerRecord? server, string otherwise) => ShownText.Name(server?.Name ?? otherwise);
+}
