@@ -6,6 +6,7 @@ using McpAuth.EndToEnd.Harness;
 using McpAuth.Protocol;
 using McpAuth.Protocol.Audit;
 using McpAuth.Testing;
+using Microsoft.Playwright;
 using ModelContextProtocol.Authentication;
 using ModelContextProtocol.Client;
 using ModelContextProtocol.Protocol;
@@ -27,25 +28,8 @@ public sealed class StockClientTests(People people)
     {
         await using Visitor ann = await people.NewVisitorAsync();
         using var callback = new LoopbackCallback();
-        var asked = new List<NameValueCollection>();
-        var tokens = new Tokens();
-        await using McpClient mcp = await McpClient.CreateAsync(new HttpClientTransport(new HttpClientTransportOptions
-        {
-            Endpoint = new Uri(files.Resource),
-            TransportMode = HttpTransportMode.StreamableHttp,
-            OAuth = new ClientOAuthOptions
-            {
-                ClientId = People.CSharpClient, RedirectUri = callback.RedirectUri, TokenCache = tokens,
-                AuthorizationCallbackHandler = async (context, cancel) =>
-                {
-                    asked.Add(HttpUtility.ParseQueryString(context.AuthorizationUri.Query));
-                    Task<NameValueCollection> coming = callback.NextAsync(cancel);
-                    await People.AllowAsync(ann, context.AuthorizationUri.AbsoluteUri);
-                    NameValueCollection answer = await coming;
-                    return new AuthorizationResult { Code = answer["code"], State = answer["state"], Iss = answer["iss"] };
-                },
-            },
-        }));
+        var (asked, tokens) = (new List<NameValueCollection>(), new Tokens());
+        await using McpClient mcp = await ConnectAsync(callback, asked, tokens, address => People.AllowAsync(ann, address));
         NameValueCollection first = Assert.Single(asked);
         Assert.Equal(files.Resource, first["resource"]);
         Assert.Equal("S256", first["code_challenge_method"]);
@@ -75,6 +59,48 @@ public sealed class StockClientTests(People people)
         Assert.Equal("first quarter", await TextAsync(mcp, "read_file", "reports/q1.md"));
         Assert.Equal(2, asked.Count);
         Assert.Empty(ann.Complaints);
+    }
+
+    [ChromiumFact]
+    [Trait("Spec", "Invariant-6")]
+    [Trait("Spec", "Invariant-12")]
+    public async Task ConsentWithdrawnOnTheAccountPage_EndsTheProgramsAccess_AndSheIsAskedAgain()
+    {
+        await using Visitor ann = await people.NewVisitorAsync();
+        using var callback = new LoopbackCallback();
+        var (asked, tokens, button) = (new List<NameValueCollection>(), new Tokens(), "Allow");
+        await using McpClient mcp = await ConnectAsync(callback, asked, tokens, async address =>
+        {
+            await ann.GoAsync(address);
+            if (await ann.IsAskedToSignInAsync()) await ann.SignInAsync(People.Email, People.Password);
+            await ann.PressAsync(button);
+        });
+        await TextAsync(mcp, "read_file", "reports/q1.md");
+
+        Assert.Equal(200, await ann.GoAsync(people.Deployment.Issuer + Names.Paths.Account));
+        string last = tokens.Held!.AccessToken;
+        Assert.Equal(200, await StatusAsync(last));
+        await ann.PressAsync("Withdraw access of Stock client in C#");
+        await ann.Page.GetByRole(AriaRole.Status).WaitForAsync();
+        await Eventually.TrueAsync(async () => await StatusAsync(last) == 401, "the last token is refused", 5 * TimeSpan.FromSeconds(1));
+
+        // Neither that token nor the refresh token is of use: the program has to send her to the page again, and she says no.
+        button = "Deny";
+        await Assert.ThrowsAnyAsync<Exception>(() => TextAsync(mcp, "read_file", "reports/q1.md"));
+        Assert.Equal(2, asked.Count);
+        Assert.Equal(last, tokens.Held!.AccessToken);
+        Assert.Empty(ann.Complaints);
+
+        async Task<int> StatusAsync(string token)
+        {
+            using var http = new HttpClient();
+            using var request = new HttpRequestMessage(HttpMethod.Post, files.Resource) { Content = new StringContent("""{"jsonrpc":"2.0","id":1,"method":"ping"}""") };
+            request.Content.Headers.ContentType = new("application/json");
+            request.Headers.Authorization = new("Bearer", token);
+            request.Headers.Add("Accept", "application/json, text/event-stream");
+            using HttpResponseMessage response = await http.SendAsync(request);
+            return (int)response.StatusCode;
+        }
     }
 
     [InteropFact]
@@ -117,6 +143,27 @@ public sealed class StockClientTests(People people)
             return JsonDocument.Parse(line).RootElement.GetProperty("url").GetString()!;
         }
     }
+
+    /// <param name="asked">Gets the parameters of every authorization request.</param>
+    /// <param name="person">What happens in the browser when it is sent to an address.</param>
+    private Task<McpClient> ConnectAsync(LoopbackCallback callback, List<NameValueCollection> asked, Tokens tokens, Func<string, Task> person) =>
+        McpClient.CreateAsync(new HttpClientTransport(new HttpClientTransportOptions
+        {
+            Endpoint = new Uri(files.Resource),
+            TransportMode = HttpTransportMode.StreamableHttp,
+            OAuth = new ClientOAuthOptions
+            {
+                ClientId = People.CSharpClient, RedirectUri = callback.RedirectUri, TokenCache = tokens,
+                AuthorizationCallbackHandler = async (context, cancel) =>
+                {
+                    asked.Add(HttpUtility.ParseQueryString(context.AuthorizationUri.Query));
+                    Task<NameValueCollection> coming = callback.NextAsync(cancel);
+                    await person(context.AuthorizationUri.AbsoluteUri);
+                    NameValueCollection answer = await coming;
+                    return new AuthorizationResult { Code = answer["code"], State = answer["state"], Iss = answer["iss"] };
+                },
+            },
+        }));
 
     /// <summary>The call that was consented to, exactly once: decided in Ann's name for that program, before it ran, and how it ended.</summary>
     private async Task IsOnRecordAsync(string client)

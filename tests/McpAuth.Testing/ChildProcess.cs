@@ -55,16 +55,18 @@ public sealed class ChildProcess : IAsyncDisposable
 
     /// <summary>Starts <c>dotnet <paramref name="dll"/> …</c> with the runtime of this very process.</summary>
     public static ChildProcess StartDll(
-        string dll, IEnumerable<string>? arguments = null, IReadOnlyDictionary<string, string?>? environment = null, string? directory = null)
+        string dll, IEnumerable<string>? arguments = null, IReadOnlyDictionary<string, string?>? environment = null, string? directory = null,
+        string input = "")
     {
         if (!File.Exists(dll))
             throw new FileNotFoundException($"{dll} is not built.", dll);
-        return Start(Dotnet, [dll, .. arguments ?? []], environment, directory ?? Path.GetDirectoryName(dll));
+        return Start(Dotnet, [dll, .. arguments ?? []], environment, directory ?? Path.GetDirectoryName(dll), input);
     }
 
     /// <param name="environment">Laid over this process's own; null removes a variable.</param>
+    /// <param name="input">All that it can read from its standard input.</param>
     public static ChildProcess Start(
-        string program, IEnumerable<string> arguments, IReadOnlyDictionary<string, string?>? environment = null, string? directory = null)
+        string program, IEnumerable<string> arguments, IReadOnlyDictionary<string, string?>? environment = null, string? directory = null, string input = "")
     {
         var info = new ProcessStartInfo(program, arguments)
         {
@@ -80,7 +82,7 @@ public sealed class ChildProcess : IAsyncDisposable
         foreach (var (name, value) in environment ?? new Dictionary<string, string?>())
             info.Environment[name] = value;
         var child = new ChildProcess(new Process { StartInfo = info });
-        child.Begin();
+        child.Begin(input);
         return child;
     }
 
@@ -217,13 +219,14 @@ public sealed class ChildProcess : IAsyncDisposable
 
     private string Name => string.Join(' ', new[] { process.StartInfo.FileName }.Concat(process.StartInfo.ArgumentList.Take(1)).Select(Path.GetFileName));
 
-    private void Begin()
+    private void Begin(string input)
     {
         process.OutputDataReceived += (_, e) => Add(e.Data);
         process.ErrorDataReceived += (_, e) => Add(e.Data);
         process.Start();
         lock (Running)
             Running.Add(this);
+        process.StandardInput.Write(input);
         process.StandardInput.Close();
         process.BeginOutputReadLine();
         process.BeginErrorReadLine();

@@ -19,7 +19,7 @@ const answers = [];
 const listener = createServer((request, response) => {
   const url = new URL(request.url, 'http://127.0.0.1');
   if (url.pathname !== '/callback') return response.writeHead(404).end();
-  response.writeHead(200, { 'content-type': 'text/html; charset=utf-8' }).end('<!doctype html><title>Done</title><p>You can close this window.');
+  response.writeHead(200, { 'content-type': 'text/html; charset=utf-8' }).end('<!doctype html><link rel=icon href=data:,><title>Done</title><p>You can close this window.');
   answers.push(Object.fromEntries(url.searchParams));
   listener.emit('answer');
 }).listen(0, '127.0.0.1');

@@ -2,7 +2,6 @@ using McpAuth.Protocol;
 using McpAuthServer.Authorizations;
 using McpAuthServer.Delegation;
 using McpAuthServer.Pages;
-using McpAuthServer.Storage;
 
 namespace McpAuthServer.Consents;
 
@@ -86,6 +85,6 @@ internal static class ConsentEndpoint
                     continue;
             }
         }
-        throw new CommitLogBusyException();
+        return PageResult.Error(StatusCodes.Status503ServiceUnavailable, "Try again in a moment", "What is registered is changing just now.");
     }
 }

@@ -29,7 +29,7 @@ internal sealed class LoopbackCallback : IDisposable
             bool isAnswer = context.Request.Url!.AbsolutePath == RedirectUri.AbsolutePath;
             context.Response.StatusCode = isAnswer ? 200 : 404;
             context.Response.ContentType = "text/html; charset=utf-8";
-            context.Response.Close("<!doctype html><html lang=en><title>Done</title><p>You can close this window."u8.ToArray(), willBlock: true);
+            context.Response.Close("<!doctype html><html lang=en><link rel=icon href=data:,><title>Done</title><p>You can close this window."u8.ToArray(), willBlock: true);
             if (isAnswer) return context.Request.QueryString;
         }
     }

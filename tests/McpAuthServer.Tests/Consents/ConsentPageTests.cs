@@ -93,6 +93,28 @@ public sealed class ConsentPageTests(TestServer server) : IClassFixture<TestServ
     }
 
     [Fact]
+    [Trait("Attack", "51")]
+    public async Task Page_NewClientAddressScopeOrResource_Asks()
+    {
+        var s = await server.ScenarioAsync();
+        var second = s.File.DeepClone();
+        second["clients"]!.AsArray().Add(JsonNode.Parse($$"""
+            {"id":"second-{{s.Suffix}}","name":"Second","auth_method":"none","grant_types":["authorization_code"],"redirect_uris":["{{s.RedirectUri}}"]}
+            """));
+        second["clients"]!.AsArray().Single(c => (string?)c!["id"] == s.PublicClient)!["redirect_uris"]!.AsArray().Add(s.RedirectUri + "2");
+        second["tool_servers"]!.AsArray().Add(JsonNode.Parse($$"""
+            {"id":"{{s.ToolServer}}_b","resource":"https://other-{{s.Suffix}}.test/mcp","name":"Other","owner":"{{s.User}}","tools":[{"name":"look","sensitivity":"read"}]}
+            """));
+        await server.ApplyAsync(second.ToJsonString());
+        var browser = await s.BrowserAsync();
+        (await browser.AnswerAsync(await browser.AskAsync(s.AuthorizeQuery()))).Parameters(s.RedirectUri);
+        Assert.NotNull((await browser.GetAsync($"{Names.Paths.Authorize}?{s.AuthorizeQuery()}")).Parameters(s.RedirectUri)["code"]);
+
+        foreach (var (name, value) in new[] { ("client_id", "second-" + s.Suffix), ("redirect_uri", s.RedirectUri + "2"), ("scope", "tool:delete_file"), ("resource", $"https://other-{s.Suffix}.test/mcp") })
+            Assert.Contains("asks for access to", (await browser.AskAsync(s.AuthorizeQuery(new Dictionary<string, string?> { [name] = value }))).Heading, StringComparison.Ordinal);
+    }
+
+    [Fact]
     [Trait("Attack", "45")]
     public async Task Page_Headers_KeepItOutOfFramesAndFreeOfScripts()
     {
