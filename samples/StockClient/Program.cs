@@ -21,7 +21,8 @@ if (given.Count != 4 || !given.TryGetValue("resource", out string? resource) || 
     || !given.TryGetValue("read", out string? read) || !given.TryGetValue("delete", out string? delete))
     return Usage();
 
-using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(2));
+// A person takes their time.
+using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(10));
 try
 {
     using var window = new LoopbackBrowser(browser);

@@ -28,7 +28,8 @@ if (given.Count != 4 || !given.TryGetValue("issuer", out string? issuer) || !giv
     || !given.TryGetValue("key", out string? key) || !given.TryGetValue("resource", out string? resource) || (untilEnded && browser is null))
     return Usage();
 
-using var stop = new CancellationTokenSource(TimeSpan.FromMinutes(2));
+// A person takes their time.
+using var stop = new CancellationTokenSource(TimeSpan.FromMinutes(browser is null ? 2 : 10));
 // However it is told to stop, it ends its task first.
 using var interrupted = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
 using var terminated = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
@@ -36,7 +37,8 @@ try
 {
     using var clientKey = KeyFile.Open(key);
     using LoopbackBrowser? window = browser is null ? null : new LoopbackBrowser(browser);
-    var summariser = new Summariser(issuer, client, clientKey, resource, window, new Report());
+    var report = new Report();
+    var summariser = new Summariser(new Assignment(issuer, client, clientKey, resource, window, report), report);
     return await (untilEnded ? summariser.WorkUntilEndedAsync(stop.Token) : summariser.RunAsync(stop.Token));
 }
 catch (OAuthErrorException e) when (e is { Error: Names.Errors.AccessDenied, Status: 0 })

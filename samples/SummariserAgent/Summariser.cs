@@ -4,36 +4,31 @@ using System.Text.Json;
 using McpAuth.Client;
 using McpAuth.Protocol;
 using McpAuth.Protocol.Audit;
-using McpAuth.Protocol.Jose;
 using McpAuth.Protocol.Messages;
 using ModelContextProtocol.Client;
 using ModelContextProtocol.Protocol;
-using Samples;
 
 namespace SummariserAgent;
 
-/// <summary>
-/// The agent: attests, begins a task that is no larger than its work, does it, and shows what it cannot do. With a browser it asks a person to
-/// let it work for them; without, it works as itself.
-/// </summary>
-internal sealed class Summariser(string issuer, string client, SigningKey clientKey, string resource, LoopbackBrowser? browser, Report report)
+/// <summary>The agent: takes up a task that is no larger than its work, does it, and shows what it cannot do.</summary>
+internal sealed class Summariser(Assignment assignment, Report report)
 {
-    private const string Folder = "reports", Purpose = "summarise the reports";
+    private const string Folder = Assignment.Folder;
     // Five times what is promised for the end of access: a busy machine is not a broken promise.
     private static readonly TimeSpan Patience = 5 * Limits.RevocationBound;
 
     /// <returns>0 when everything turned out as it should.</returns>
     public async Task<int> RunAsync(CancellationToken cancellationToken)
     {
-        await using AgentSession session = await Attest(cancellationToken);
-        await using AgentTask task = await Begin(session, cancellationToken);
+        await using AgentSession session = await assignment.Attest(cancellationToken);
+        await using AgentTask task = await assignment.Begin(session, cancellationToken);
         report.Line($"task {task.Id}, until {task.View.ExpiresAt:u}");
 
-        AccessToken token = await task.GetToken(resource, cancellationToken);
+        AccessToken token = await task.GetToken(assignment.Resource, cancellationToken);
         report.Step("Its token: one audience, one task, these tools with these arguments, five minutes at most");
-        using (JsonDocument claims = report.Token(token.Value)) Identity(claims.RootElement, session, task);
+        using (JsonDocument claims = report.Token(token.Value)) assignment.Identity(claims.RootElement, session, task);
 
-        await using McpClient mcp = await Connect(task, cancellationToken);
+        await using McpClient mcp = await assignment.Connect(task, cancellationToken);
 
         int decided = await Work(mcp, cancellationToken);
         decided += await Overreach(mcp, cancellationToken);
@@ -54,9 +49,9 @@ internal sealed class Summariser(string issuer, string client, SigningKey client
     /// <returns>0 when access ended.</returns>
     public async Task<int> WorkUntilEndedAsync(CancellationToken cancellationToken)
     {
-        await using AgentSession session = await Attest(cancellationToken);
-        await using AgentTask task = await Begin(session, cancellationToken);
-        await using McpClient mcp = await Connect(task, cancellationToken);
+        await using AgentSession session = await assignment.Attest(cancellationToken);
+        await using AgentTask task = await assignment.Begin(session, cancellationToken);
+        await using McpClient mcp = await assignment.Connect(task, cancellationToken);
         report.Line($"task {task.Id}: reading {Folder}/q1.md again and again");
         for (int ran = 0; ; ran++)
         {
@@ -80,43 +75,6 @@ internal sealed class Summariser(string issuer, string client, SigningKey client
             report.Line($"refused after {ran} calls, at {TimeProvider.System.GetUtcNow().ToUnixTimeMilliseconds()} ms");
             return await NoNewToken(task, cancellationToken) ? 0 : 1;
         }
-    }
-
-    private async Task<AgentSession> Attest(CancellationToken cancellationToken)
-    {
-        report.Step("The agent attests: one running copy, bound to a key that never leaves this process");
-        AgentSession session = await AgentSession.AttestAsync(issuer, ClientAuthentication.PrivateKeyJwt(client, clientKey), cancellationToken: cancellationToken);
-        report.Line($"agent {session.Agent}, instance {session.Instance}");
-        return session;
-    }
-
-    private async Task<AgentTask> Begin(AgentSession session, CancellationToken cancellationToken)
-    {
-        if (browser is null)
-        {
-            report.Step($"It begins a task: list and read files, under {Folder}, and nothing else");
-            return await session.BeginTask(Purpose, Authority(), cancellationToken: cancellationToken);
-        }
-        report.Step($"It asks a person for a task: list and read files, under {Folder}, and nothing else");
-        DelegationRequest ask = await session.AskPerson(browser.RedirectUri, Purpose, Authority(), cancellationToken: cancellationToken);
-        Uri callback = await browser.Ask(ask.Address, cancellationToken);
-        return await ask.BeginTask(callback, cancellationToken);
-    }
-
-    private async Task<McpClient> Connect(AgentTask task, CancellationToken cancellationToken)
-    {
-        var transport = new HttpClientTransport(
-            new HttpClientTransportOptions { Endpoint = new Uri(resource), TransportMode = HttpTransportMode.StreamableHttp },
-            new HttpClient(task.CreateHandler(resource)), ownsHttpClient: true);
-        return await McpClient.CreateAsync(transport, cancellationToken: cancellationToken);
-    }
-
-    // Whose authority, and who acts: two facts, never one.
-    private void Identity(JsonElement claims, AgentSession session, AgentTask task)
-    {
-        string? subject = claims.GetProperty("sub").GetString(), actor = claims.TryGetProperty("act", out JsonElement act) ? act.GetProperty("sub").GetString() : null;
-        if (browser is null) report.Check(subject == session.Agent && actor is null, "whose authority", $"the agent's own, {subject}");
-        else report.Check(subject == task.View.User && actor == session.Agent, "whose authority, and who acts", $"{subject}, and for them {actor}");
     }
 
     // The actual work: every call is decided and recorded by the guard before the tool sees it.
@@ -207,7 +165,7 @@ internal sealed class Summariser(string issuer, string client, SigningKey client
     {
         try
         {
-            await task.GetToken(resource, cancellationToken);
+            await task.GetToken(assignment.Resource, cancellationToken);
             report.Check(false, "a new token for the task", "issued");
             return false;
         }
@@ -233,19 +191,6 @@ internal sealed class Summariser(string issuer, string client, SigningKey client
     }
 
     private static int Decisions(TaskStory story) => story.Events.Count(e => e.Type == AuditTypes.CallDecided);
-
-    // RFC 9396: the tools, and for each the arguments; a path must lie under the folder.
-    private JsonElement Authority() => JsonElement.Parse($$"""
-        [{
-          "type": "mcp_tool_call",
-          "locations": [{{JsonSerializer.Serialize(resource)}}],
-          "actions": ["tools/call"],
-          "tools": {
-            "list_files": { "args": { "path": { "constraint_type": "path_under", "value": "{{Folder}}" } } },
-            "read_file": { "args": { "path": { "constraint_type": "path_under", "value": "{{Folder}}" } } }
-          }
-        }]
-        """);
 
     private static Dictionary<string, object?> Arguments(string name, string value) => new() { [name] = value };
 

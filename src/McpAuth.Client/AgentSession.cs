@@ -22,6 +22,7 @@ public sealed class AgentSession : IAsyncDisposable
     private AgentSession(ServerConnection server, ClientAuthentication client, SigningKey? key)
     {
         (this.server, this.client, ownsKey, Key) = (server, client, key is null, key ?? SigningKey.Create());
+        TokenEndpoint = new TokenEndpoint(server, client, Key);
         tokens = new TokenCache(server.Time, (_, ct) => Attest(ct));
     }
 
@@ -36,6 +37,7 @@ public sealed class AgentSession : IAsyncDisposable
     public string Agent => instance!.Agent;
 
     internal ServerConnection Server => server;
+    internal TokenEndpoint TokenEndpoint { get; }
 
     /// <summary>Attests this process as the agent that <paramref name="client"/> authenticates.</summary>
     /// <param name="key">The instance's key; null = a new one that never leaves this process.</param>
@@ -165,52 +167,17 @@ public sealed class AgentSession : IAsyncDisposable
     internal async Task<AgentTask> Redeem(string code, Uri redirectUri, string verifier, CancellationToken cancellationToken)
     {
         AccessToken own = await tokens.Get(cancellationToken);
-        List<KeyValuePair<string, string>> form =
-        [
-            new(Names.OAuth.GrantType, Names.OAuth.AuthorizationCode),
-            new(Names.OAuth.Code, code),
-            new(Names.OAuth.RedirectUri, redirectUri.OriginalString),
-            new(Names.Pkce.Verifier, verifier), // RFC 7636 §4.5
-        ];
-        (AccessToken delegation, TokenResponse answer) = await server.RequestToken(form, client, Key, cancellationToken);
+        (AccessToken delegation, TokenResponse answer) = await TokenEndpoint.Redeem(code, redirectUri, verifier, cancellationToken);
         string resource = TaskMember.FirstLocation(answer.AuthorizationDetails) ?? throw ServerConnection.Senseless("what the person handed over names no tool server");
         return await TakeUp(delegation.Value, own, resource, authorizationDetails: null, cancellationToken);
     }
 
-    /// <summary>The newest token of a line for its successor (RFC 6749 §6).</summary>
-    internal Task<(AccessToken Token, TokenResponse Answer)> Refresh(string refreshToken, string resource, CancellationToken cancellationToken) => server.RequestToken(
-    [
-        new(Names.OAuth.GrantType, Names.OAuth.RefreshToken),
-        new(Names.OAuth.RefreshToken, refreshToken),
-        new(Names.Resources.Resource, resource),
-    ], client, Key, cancellationToken);
-
-    /// <summary>RFC 8693 §2.1. With <paramref name="actor"/>, that agent takes over; without, the presenter continues its own token.</summary>
-    internal Task<(AccessToken Token, TokenResponse Answer)> Exchange(
-        string subjectToken, AccessToken? actor, string resource, string? authorizationDetails, CancellationToken cancellationToken)
-    {
-        List<KeyValuePair<string, string>> form =
-        [
-            new(Names.OAuth.GrantType, Names.Exchange.GrantType),
-            new(Names.Exchange.SubjectToken, subjectToken),
-            new(Names.Exchange.SubjectTokenType, Names.Exchange.AccessTokenType),
-            new(Names.Resources.Resource, resource),
-        ];
-        if (authorizationDetails is not null) form.Add(new(Names.Resources.AuthorizationDetails, authorizationDetails));
-        if (actor is not null)
-        {
-            form.Add(new(Names.Exchange.ActorToken, actor.Value));
-            form.Add(new(Names.Exchange.ActorTokenType, Names.Exchange.AccessTokenType));
-        }
-        return server.RequestToken(form, client, Key, cancellationToken);
-    }
-
     private async Task<AgentTask> TakeUp(string subjectToken, AccessToken own, string resource, string? authorizationDetails, CancellationToken cancellationToken)
     {
-        (AccessToken token, TokenResponse answer) = await Exchange(subjectToken, own, resource, authorizationDetails, cancellationToken);
+        (AccessToken token, TokenResponse answer) = await TokenEndpoint.Exchange(subjectToken, own, resource, authorizationDetails, cancellationToken);
         if (TaskMember.IdIn(answer.AuthorizationDetails) is not { } id) throw ServerConnection.Senseless("the token names no task");
         TaskView view = await server.Send(tokens, current => Get(TaskAddress(id), current), ProtocolJson.Default.TaskView, cancellationToken);
-        return new AgentTask(this, view, new TokenLine(this, resource, token, answer.RefreshToken));
+        return new AgentTask(this, view, new TokenLine(TokenEndpoint, resource, token, answer.RefreshToken));
     }
 
     private async Task<AccessToken> Attest(CancellationToken cancellationToken)

@@ -7,7 +7,7 @@ namespace McpAuth.Client;
 /// for whichever tool server it is, so there is one at a time. Where there is no refresh token, the newest access token of a tool server is
 /// exchanged for the next.
 /// </summary>
-internal sealed class TokenLine(AgentSession session, string resource, AccessToken first, string? refreshToken) : IDisposable
+internal sealed class TokenLine(TokenEndpoint endpoint, string resource, AccessToken first, string? refreshToken) : IDisposable
 {
     private readonly SemaphoreSlim turn = new(1);
     private readonly Dictionary<string, AccessToken> newest = new(StringComparer.Ordinal) { [resource] = first };
@@ -34,13 +34,13 @@ internal sealed class TokenLine(AgentSession session, string resource, AccessTok
             AccessToken token;
             if (refresh is { } used)
             {
-                (token, TokenResponse answer) = await session.Refresh(used, at, CancellationToken.None);
+                (token, TokenResponse answer) = await endpoint.Refresh(used, at, CancellationToken.None);
                 refresh = answer.RefreshToken ?? used; // RFC 6749 §6: without a new one the old one stays
             }
             else
             {
                 AccessToken subject = newest.GetValueOrDefault(at) ?? first;
-                (token, _) = await session.Exchange(subject.Value, actor: null, at, details, CancellationToken.None);
+                (token, _) = await endpoint.Exchange(subject.Value, actor: null, at, details, CancellationToken.None);
             }
             return newest[at] = token;
         }
