@@ -42,11 +42,16 @@ internal sealed partial class Page(Uri address, HttpStatusCode status, string ht
                 continue;
             }
             (string name, bool opens) = (token.Groups[2].Value.ToLowerInvariant(), token.Groups[1].Length == 0);
-            // A choice stands on one line with its box.
+            if (name == "button" && !opens) line.Append(" ]");
             if (Blocks.Contains(name)) Break();
             if (name is "ul" or "fieldset") depth += opens ? 1 : -1;
-            if (name == "dt" && !opens && lines.Count > 0) line.Append(lines[^1].TrimStart()).Append(": ");
-            if (name == "dt" && !opens && lines.Count > 0) lines.RemoveAt(lines.Count - 1);
+            if (name == "button") line.Append(opens ? "[ " : "");
+            if (name == "dt" && !opens && lines.Count > 0)
+            {
+                // A term stands on one line with what is said of it.
+                line.Append(lines[^1].TrimStart()).Append(": ");
+                lines.RemoveAt(lines.Count - 1);
+            }
             if (name == "input" && Attribute(token.Value, "type") == "checkbox") line.Append(Attribute(token.Value, "checked") is null ? "[ ] " : "[x] ");
         }
         Break();

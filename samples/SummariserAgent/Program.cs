@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using McpAuth.Client;
 using McpAuth.Protocol;
 using ModelContextProtocol;
@@ -28,7 +29,9 @@ if (given.Count != 4 || !given.TryGetValue("issuer", out string? issuer) || !giv
     return Usage();
 
 using var stop = new CancellationTokenSource(TimeSpan.FromMinutes(2));
-Console.CancelKeyPress += (_, e) => (e.Cancel, _) = (true, stop.CancelAsync());
+// However it is told to stop, it ends its task first.
+using var interrupted = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
+using var terminated = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
 try
 {
     using var clientKey = KeyFile.Open(key);
@@ -45,6 +48,12 @@ catch (Exception e) when (e is OAuthErrorException or HttpRequestException or Mc
 {
     Console.Error.WriteLine($"The agent stopped: {e.Message}");
     return 1;
+}
+
+void Stop(PosixSignalContext signal)
+{
+    signal.Cancel = true;
+    stop.Cancel();
 }
 
 static int Usage()

@@ -19,23 +19,43 @@ public sealed class QuickstartTests : IDisposable
 
     [Fact]
     [Trait("Spec", "Invariant-3")]
-    public async Task Once_ShowsWorkDenialsTheEndAndTheStory_AndLeavesNothingBehind()
+    [Trait("Spec", "Invariant-12")]
+    public async Task Once_ShowsConsentWorkDenialsStepUpTheEndsAndTheStory_AndLeavesNothingBehind()
     {
         await using ChildProcess run = Start(Once);
         Assert.True(await run.WaitForExitAsync(Patience) == 0, run.Text);
+
+        // Ann is asked, in words, and her yes is a token that names her and the agent.
+        Assert.Contains("| Report summariser asks to work for you", run.Text, StringComparison.Ordinal);
+        Assert.Contains("path under “reports”", run.Text, StringComparison.Ordinal);
+        Assert.Contains("whose authority, and who acts: usr_ann, and for them agt_summariser", run.Text, StringComparison.Ordinal);
+        Assert.Matches("\"act\": \\{\\s+\"iss\": \"[^\"]+\",\\s+\"sub\": \"agt_summariser\"", run.Text);
         Assert.Matches(@"read_file reports/q1\.md: \d+ characters", run.Text);
         Assert.Contains("read_file private/salaries.txt: denied, argument_denied", run.Text, StringComparison.Ordinal);
         Assert.Contains("delete_file reports/q1.md: denied, not_in_task", run.Text, StringComparison.Ordinal);
         Assert.Matches(@"read_file with the same token: refused \d+ ms after the end was acknowledged", run.Text);
-        Assert.Contains("a new token for the task: refused, task_ended", run.Text, StringComparison.Ordinal);
+        Assert.Matches("a new token for the task: refused, (task_ended|revoked)", run.Text);
 
         // The story: as many decisions as it says there are, those after the end among them.
         var said = Regex.Match(run.Text, @"calls decided and recorded: (\d+), (all|\d+) of them answered");
         Assert.True(said.Success, run.Text);
-        Assert.Equal(said.Groups[1].Value, run.Output.Count(l => l.Contains(" call.decided ", StringComparison.Ordinal)).ToString(CultureInfo.InvariantCulture));
+        Assert.Equal(said.Groups[1].Value, run.Output.Count(l => Regex.IsMatch(l, @"call\.decided +usr_ann +agt_summariser ")).ToString(CultureInfo.InvariantCulture));
         Assert.Contains(run.Output, l => l.Contains("task.created", StringComparison.Ordinal));
         Assert.Contains(run.Output, l => l.Contains("task.completed", StringComparison.Ordinal));
         Assert.Contains(run.Output, l => l.Contains("call.decided", StringComparison.Ordinal) && l.Contains("argument_denied", StringComparison.Ordinal));
+
+        // The stock client: by scope, refused with the scope that is missing, stepped up, on record.
+        Assert.Contains("client  has a token, by scope: tools:read", run.Text, StringComparison.Ordinal);
+        Assert.Contains("client  read_file reports/q1.md: allowed", run.Text, StringComparison.Ordinal);
+        Assert.Matches("client  is answered 403: .*error=\"insufficient_scope\".*tool:delete_file", run.Text);
+        Assert.Contains("delete_file – can destroy data – new", run.Text, StringComparison.Ordinal);
+        Assert.Contains("client  delete_file reports/old.md: allowed", run.Text, StringComparison.Ordinal);
+        Assert.Matches("on record: .*\"decision\":\"allow\".*\"tool\":\"delete_file\".*\"user\":\"usr_ann\"", run.Text);
+
+        // Ann ends it, and is asked again.
+        Assert.Contains("presses \"End access of Report summariser\"", run.Text, StringComparison.Ordinal);
+        Assert.InRange(int.Parse(Regex.Match(run.Text, @"refused (\d+) ms after Ann's page said so").Groups[1].Value, CultureInfo.InvariantCulture), 0, 5000);
+        Assert.Contains("The person did not allow it: access_denied", run.Text, StringComparison.Ordinal);
         Assert.Empty(Directory.GetFileSystemEntries(directory["tmp"]));
     }
 
@@ -43,6 +63,9 @@ public sealed class QuickstartTests : IDisposable
     [InlineData("McpAuthServer.dll", "Starting the authorization server")]
     [InlineData("McpToolServer.dll", "Starting the guarded tool server")]
     [InlineData("--resource", "Running the agent")]
+    [InlineData("Person.dll", "Running the agent")]
+    [InlineData("StockClient.dll", "Running an MCP client")]
+    [InlineData("--end", "Ann ends what the agent does for her")]
     public async Task Once_AProgramFails_NamesTheStepAndShowsWhy(string culprit, string step)
     {
         string shim = directory.Write("shim/dotnet", $"#!/bin/sh\ncase \"$*\" in *{culprit}*) echo 'it broke here' >&2; exit 3;; esac\nexec '{Path.GetFullPath(DotnetPath())}' \"$@\"\n");
