@@ -80,7 +80,7 @@ internal sealed class IssueCode(
 
     private string Record(WriteTx tx, Consent? before, List<AuditEvent> events)
     {
-        var until = (now + Consent.Remembered).ToUnixTimeMilliseconds();
+        var until = request.Redirect.AtAWebSite ? (now + Consent.Remembered).ToUnixTimeMilliseconds() : 0;
         var granted = Event(AuditTypes.ConsentGranted, null) with { Data = Told() };
         events.Add(granted);
         if (request.Asked is Asked.ByScope scope && before is not null)

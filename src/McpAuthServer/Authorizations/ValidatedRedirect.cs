@@ -22,7 +22,8 @@ internal sealed class ValidatedRedirect
     /// <summary>As the request gave it, with the port of this time.</summary>
     public string Uri { get; }
 
-    public bool Loopback => RedirectUri.IsLoopback(Uri);
+    /// <summary>Https: who receives it has proved to own the name. Anything else ends in some program on the person's machine.</summary>
+    public bool AtAWebSite => Uri.StartsWith("https://", StringComparison.Ordinal);
 
     /// <param name="given">The request's <c>redirect_uri</c>; null stands for the client's only one.</param>
     /// <param name="state">Goes back verbatim.</param>

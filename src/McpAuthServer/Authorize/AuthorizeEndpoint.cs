@@ -2,7 +2,6 @@ using McpAuth.Protocol;
 using McpAuth.Protocol.Audit;
 using McpAuthServer.Audit;
 using McpAuthServer.Authorizations;
-using McpAuthServer.Clients;
 using McpAuthServer.Delegation;
 using McpAuthServer.Pages;
 using McpAuthServer.Registry;
@@ -59,7 +58,7 @@ internal sealed class AuthorizeDesk(
     /// <summary>Null when what was read is no longer so: read again.</summary>
     private async Task<IResult?> DecideAsync(HttpContext context, Interaction interaction, AuthorizationRequest request, RegistrySnapshot snapshot)
     {
-        var onward = interactions.Seal(interaction with { FormTarget = RedirectUri.FormTarget(request.Redirect.Uri) });
+        var onward = interactions.Seal(interaction);
         IResult To(string path) => new SeeOther($"{issuer.BasePath}{path}?continue={onward}");
 
         // 1. Who decides (OpenID Connect Core §3.1.2.3).

@@ -63,15 +63,12 @@ internal static class RedirectUri
         return host is "localhost" or "127.0.0.1" or "[::1]";
     }
 
-    /// <summary>What a page's <c>form-action</c> must allow for a browser to be sent there: the origin, or the scheme where there is none.</summary>
-    public static string FormTarget(string uri)
+    /// <summary>Who receives the answer, for people: the host, or the scheme of a program.</summary>
+    public static string Shown(string uri)
     {
         var scheme = uri[..uri.IndexOf(':', StringComparison.Ordinal)];
-        return scheme is "https" or "http" ? $"{scheme}://{HostPart(uri)}" : scheme + ":";
+        return scheme is "https" or "http" ? HostPart(uri).ToString() : scheme;
     }
-
-    /// <summary>Who receives the answer, for people: the host, or the scheme of a program.</summary>
-    public static string Shown(string uri) => FormTarget(uri) is var target && target.IndexOf("//", StringComparison.Ordinal) is > 0 and var at ? target[(at + 2)..] : target.TrimEnd(':');
 
     private static ReadOnlySpan<char> HostPart(string uri)
     {

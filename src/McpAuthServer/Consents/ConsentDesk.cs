@@ -32,7 +32,7 @@ internal sealed class ConsentDesk(ConsentReader reader, ConsentTickets tickets, 
             [nameof(ConsentPage.View)] = pending.View, [nameof(ConsentPage.Ticket)] = tickets.Seal(interaction, who, now, pending.View.Digest),
             [nameof(ConsentPage.Name)] = who.Person.Name, [nameof(ConsentPage.Email)] = who.Person.Email ?? "",
             [nameof(ConsentPage.Elsewhere)] = SignInPath(interaction), [nameof(ConsentPage.Now)] = now, [nameof(ConsentPage.Changed)] = changed,
-        }) with { FormTarget = Clients.RedirectUri.FormTarget(request.Redirect.Uri) };
+        }) with { LeadsOut = true };
     }
 
     /// <summary>A request that cannot be granted whatever the person says.</summary>

@@ -6,8 +6,4 @@ namespace McpAuthServer.Pages;
 /// </summary>
 /// <param name="Query">The authorization request's query as it came, without the question mark.</param>
 /// <param name="Begun">When: a sign-in that was demanded must be later.</param>
-/// <param name="FormTarget">
-/// Origin or scheme (<c>https://app.example</c>, <c>com.example.app:</c>) of the already validated redirect: where a form of the pages in between
-/// may lead in the end (<see cref="PageResult.FormTarget"/>).
-/// </param>
-internal sealed record Interaction(string Query, DateTimeOffset Begun, string? FormTarget = null);
+internal sealed record Interaction(string Query, DateTimeOffset Begun);

@@ -18,10 +18,10 @@ internal sealed record PageResult : IResult
     public int Status { get; init; } = StatusCodes.Status200OK;
 
     /// <summary>
-    /// Where a form of the page may lead beyond this server: origin or scheme of a validated redirect. Browsers apply <c>form-action</c> to the
-    /// redirects that follow a form too.
+    /// Whether a form of the page ends, by redirects, at a program's address. Chromium applies <c>form-action</c> to every redirect that follows a form,
+    /// and a program may send the browser on from there, to another site or into a scheme of its own, so such a page cannot have the directive.
     /// </summary>
-    public string? FormTarget { get; init; }
+    public bool LeadsOut { get; init; }
 
     /// <param name="title">The heading, and the title of the document.</param>
     /// <param name="parameters">The component's parameters by name.</param>
@@ -56,7 +56,7 @@ internal sealed record PageResult : IResult
         response.StatusCode = Status;
         response.ContentType = "text/html; charset=utf-8";
         response.Headers.ContentSecurityPolicy =
-            $"default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'{Source(FormTarget)}; frame-ancestors 'none'; base-uri 'none'";
+            $"default-src 'none'; style-src 'self'; img-src 'self'; {(LeadsOut ? "" : "form-action 'self'; ")}frame-ancestors 'none'; base-uri 'none'";
         response.Headers.XFrameOptions = "DENY";
         response.Headers.XContentTypeOptions = "nosniff";
         response.Headers["Referrer-Policy"] = "no-referrer";
@@ -67,8 +67,4 @@ internal sealed record PageResult : IResult
         response.ContentLength = bytes.Length;
         await response.Body.WriteAsync(bytes, httpContext.RequestAborted);
     }
-
-    // Validated before; that it ends no directive does not rest on that.
-    private static string Source(string? target) =>
-        target is not null && target.All(c => char.IsAsciiLetterOrDigit(c) || c is ':' or '/' or '.' or '-' or '+' or '[' or ']') ? " " + target : "";
 }

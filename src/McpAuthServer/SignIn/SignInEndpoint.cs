@@ -47,6 +47,6 @@ internal static class SignInEndpoint
         return PageResult.Of<SignInPage>($"Sign in to McpAuth at {new Uri(issuer.Value).Authority}", new Dictionary<string, object>
         {
             [nameof(SignInPage.Email)] = email, [nameof(SignInPage.Problem)] = problem, [nameof(SignInPage.Continue)] = interaction is null ? "" : sealedText!,
-        }) with { Status = status, FormTarget = interaction?.FormTarget };
+        }) with { Status = status, LeadsOut = interaction is not null };
     }
 }

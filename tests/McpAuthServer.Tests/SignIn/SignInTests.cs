@@ -98,13 +98,14 @@ public sealed class SignInTests(TestServer server) : IClassFixture<TestServer>
     {
         var s = await server.ScenarioAsync();
         var interactions = server.Services.GetRequiredService<Interactions>();
-        var sealedText = interactions.Seal(new Interaction("client_id=x&state=a%20b", server.Time.GetUtcNow(), "https://app.test"));
+        var sealedText = interactions.Seal(new Interaction("client_id=x&state=a%20b", server.Time.GetUtcNow()));
         var browser = new TestBrowser(server);
 
         var page = await browser.GetAsync($"{Names.Paths.SignIn}?continue={sealedText}");
         var answer = await browser.PostFormAsync(page, new() { ["email"] = s.Person.Email, ["password"] = s.Person.Password });
 
-        Assert.Contains("form-action 'self' https://app.test;", page.Header("Content-Security-Policy")!, StringComparison.Ordinal);
+        // From here redirects lead to a program, and Chromium would hold a form-action against each of them.
+        Assert.DoesNotContain("form-action", page.Header("Content-Security-Policy")!, StringComparison.Ordinal);
         Assert.Equal(HttpStatusCode.SeeOther, answer.Status);
         Assert.Equal($"{Names.Paths.AuthorizeResume}?continue={sealedText}", answer.Location);
         Assert.Equal("no-referrer", answer.Header("Referrer-Policy"));
@@ -116,8 +117,8 @@ public sealed class SignInTests(TestServer server) : IClassFixture<TestServer>
     {
         var s = await server.ScenarioAsync();
         var interactions = server.Services.GetRequiredService<Interactions>();
-        var good = interactions.Seal(new Interaction("q", server.Time.GetUtcNow(), "https://app.test"));
-        var old = interactions.Seal(new Interaction("q", server.Time.GetUtcNow().AddMinutes(-61), "https://app.test"));
+        var good = interactions.Seal(new Interaction("q", server.Time.GetUtcNow()));
+        var old = interactions.Seal(new Interaction("q", server.Time.GetUtcNow().AddMinutes(-61)));
         foreach (var text in new[] { good[..^2], good[..20] + (good[20] == 'A' ? 'B' : 'A') + good[21..], old })
         {
             var browser = new TestBrowser(server);
