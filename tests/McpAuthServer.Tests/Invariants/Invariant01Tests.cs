@@ -30,11 +30,16 @@ public sealed class Invariant01Tests(TestServer server) : IClassFixture<TestServ
         form["authorization_details"] = s.Details(["read_file"], new JsonObject { ["purpose"] = "p" }).ToJsonString();
         var without = await (await s.Agent.ExchangeRawAsync(form, null)).ReadAsync(ProtocolJson.Default.TokenResponse);
         var byScope = await (await s.ServiceTokenAsync()).ReadAsync(ProtocolJson.Default.TokenResponse);
+        var flow = new PersonFlow(s);
+        var persons = await flow.TokenAsync();
+        var refreshed = await flow.RefreshAsync(persons.RefreshToken!);
+        var blended = await s.Agent.TakeOverAsync((await flow.DelegateAsync("p", "list_files", "read_file")).AccessToken);
+        var handedOn = await s.Agents[1].TakeOverAsync(blended.AccessToken);
 
         foreach (var (token, subject, actor) in new[]
         {
             (own, s.Agent.Id, null), (continued, s.Agent.Id, null), (second, s.Agent.Id, s.Agents[1].Id), (third, s.Agent.Id, s.Agents[2].Id), (without, s.Agent.Id, null),
-            (byScope, s.ServiceClient, (string?)null),
+            (byScope, s.ServiceClient, (string?)null), (persons, s.User, null), (refreshed, s.User, null), (blended, s.User, s.Agent.Id), (handedOn, s.User, s.Agents[1].Id),
         })
         {
             var claims = Answers.Claims(token.AccessToken);
@@ -61,8 +66,9 @@ public sealed class Invariant01Tests(TestServer server) : IClassFixture<TestServ
         await s.Agent.AttestAsync();
         var guard = await TestGuard.OfAsync(s);
         var tool = (await s.Agent.TaskTokenAsync(await s.Agent.BeginTaskAsync("read_file"), "read_file")).AccessToken;
-        Assert.Equal([TestServer.Issuer + "/token", TestServer.Issuer + "/guard", s.Resource], new[] { s.Agent.InstanceToken, guard.Token, tool }.Select(t => Answers.Claims(t).GetProperty("aud").GetString()!));
-        foreach (var own in new[] { s.Agent.InstanceToken, guard.Token })
+        var delegation = (await new PersonFlow(s).DelegateAsync("p", "read_file")).AccessToken;
+        Assert.Equal([TestServer.Issuer + "/token", TestServer.Issuer + "/token", TestServer.Issuer + "/guard", s.Resource], new[] { delegation, s.Agent.InstanceToken, guard.Token, tool }.Select(t => Answers.Claims(t).GetProperty("aud").GetString()!));
+        foreach (var own in new[] { delegation, s.Agent.InstanceToken, guard.Token })
             Assert.False(await guard.IsActiveAsync(own));
         // A tool server's token opens no API of the server.
         await (await s.Agent.CallAsync(HttpMethod.Post, "/tasks", new JsonObject(), token: tool)).RefusedAsync(HttpStatusCode.Unauthorized, Names.Errors.InvalidToken);
