@@ -26,7 +26,9 @@ internal sealed class RefreshTokenGrant(
 
         // 2. Alive. The unit asks again.
         if (record.State != "active")
-            return OAuthError.InvalidGrant("The refresh token was revoked.", Names.Reasons.Revoked);
+            return await tasks.Find(record.TaskId, cancel) is { State: var state } && TaskState.IsFinal(state)
+                ? OAuthError.InvalidGrant("The task has ended.", Names.Reasons.TaskEnded)
+                : OAuthError.InvalidGrant("The refresh token was revoked.", Names.Reasons.Revoked);
         var tolerant = request.Client.Client!.Public && record.Thumbprint is null;
         if (record.UsedAt is { } used && !(tolerant && request.Now.ToUnixTimeMilliseconds() - used <= (long)UseRefreshToken.Tolerance.TotalMilliseconds))
             return new GrantResult.Reused(new(record.Family, record.GrantId, Reuse.Refresh));

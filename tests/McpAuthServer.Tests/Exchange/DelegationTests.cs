@@ -221,7 +221,7 @@ public class DelegationTests(TestServer server) : IClassFixture<TestServer>
             TaskOf(work), TaskState.Revoked, "ended_by_person", new Initiator(null, null, null, Rank.User, s.User), null, server.Time.GetUtcNow(), "test"));
 
         await (await s.Agent.ExchangeRawAsync(s.Agent.ExchangeForm(work.AccessToken))).RefusedAsync(HttpStatusCode.BadRequest, Names.Errors.InvalidRequest, Names.Reasons.TaskEnded);
-        await (await RefreshRawAsync(s.Agent, work.RefreshToken!)).RefusedAsync(HttpStatusCode.BadRequest, Names.Errors.InvalidGrant, Names.Reasons.Revoked);
+        await (await RefreshRawAsync(s.Agent, work.RefreshToken!)).RefusedAsync(HttpStatusCode.BadRequest, Names.Errors.InvalidGrant, Names.Reasons.TaskEnded);
         await (await s.Agent.TakeOverRawAsync(delegation.AccessToken)).RefusedAsync(HttpStatusCode.BadRequest, Names.Errors.InvalidRequest);
         // Invariant 12: what a person ended, no agent resumes.
         using var resumed = await s.Agent.CallAsync(HttpMethod.Post, $"{Names.Paths.Tasks}/{TaskOf(work)}/resume");
