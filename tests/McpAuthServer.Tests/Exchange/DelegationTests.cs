@@ -71,6 +71,67 @@ public class DelegationTests(TestServer server) : IClassFixture<TestServer>
 
     [Fact]
     [Trait("Attack", "94")]
+    [Trait("Spec", "RFC8693-4.4")]
+    public async Task Delegation_AfterTheClientBecameAnotherAgents_IsRefused()
+    {
+        var s = await server.ScenarioAsync(o => o.FurtherAgents = 1);
+        var delegation = (await new PersonFlow(s).DelegateAsync("read", "read_file")).AccessToken;
+        foreach (var client in s.File["clients"]!.AsArray().Where(c => c!["id"]!.GetValue<string>() == s.Agent.ClientId))
+            client!["agent"] = s.Agents[1].Id;
+        await server.ApplyAsync(s.File.ToJsonString());
+        await s.Agent.AttestAsync();
+
+        await (await s.Agent.TakeOverRawAsync(delegation)).RefusedAsync(HttpStatusCode.BadRequest, Names.Errors.InvalidRequest, Names.Reasons.ActorUnauthorized);
+    }
+
+    [Fact]
+    [Trait("Attack", "110")]
+    public async Task Delegation_BoundToAKey_IsExchangedWithThatKeyOnly()
+    {
+        var (s, flow) = await ReadyAsync();
+        var code = await flow.CodeAsync(s.AuthorizeQuery("read", "read_file"));
+        using var other = McpAuth.Protocol.Jose.SigningKey.Create();
+        var form = s.Agent.AssertionForm();
+        (form["grant_type"], form["code"], form["code_verifier"]) = ("authorization_code", code, s.Verifier);
+        var delegation = await (await s.Agent.PostFormAsync(Names.Paths.Token, form, s.Agent.Proof(HttpMethod.Post, Names.Paths.Token, key: other))).ReadAsync(ProtocolJson.Default.TokenResponse);
+        Assert.Equal("DPoP", delegation.TokenType);
+
+        await (await s.Agent.TakeOverRawAsync(delegation.AccessToken)).RefusedAsync(HttpStatusCode.BadRequest, Names.Errors.InvalidRequest, Names.Reasons.NotPresenter);
+    }
+
+    [Fact]
+    [Trait("Attack", "103")]
+    [Trait("Spec", "Invariant-3")]
+    public async Task Introspection_OfADisabledPersonsToken_SaysInactive()
+    {
+        var (s, flow) = await ReadyAsync();
+        var guard = await TestGuard.OfAsync(s);
+        var work = await s.Agent.TakeOverAsync((await flow.DelegateAsync("read", "read_file")).AccessToken);
+        var byScope = await flow.TokenAsync();
+        Assert.True(await guard.IsActiveAsync(work.AccessToken) && await guard.IsActiveAsync(byScope.AccessToken));
+
+        await server.ApplyAsync($$"""{"users":[{"id":"{{s.User}}","name":"Ann","enabled":false}]}""");
+
+        Assert.False(await guard.IsActiveAsync(work.AccessToken));
+        Assert.False(await guard.IsActiveAsync(byScope.AccessToken));
+    }
+
+    [Theory]
+    [InlineData("suspended")]
+    [InlineData("retired")]
+    [Trait("Attack", "103")]
+    public async Task RefreshToken_OfAnAgentThatStopped_IsRefused(string state)
+    {
+        var (s, flow) = await ReadyAsync();
+        var work = await s.Agent.TakeOverAsync((await flow.DelegateAsync("read", "read_file")).AccessToken);
+        s.File["agents"]![0]!["state"] = state;
+        await server.ApplyAsync(s.File.ToJsonString());
+
+        await (await RefreshRawAsync(s.Agent, work.RefreshToken!)).RefusedAsync(HttpStatusCode.BadRequest, Names.Errors.InvalidGrant, Names.Reasons.AgentSuspended);
+    }
+
+    [Fact]
+    [Trait("Attack", "94")]
     public async Task Delegation_WithoutTheInstance_OpensNothing()
     {
         var (s, flow) = await ReadyAsync();

@@ -3,7 +3,11 @@ using McpAuth.Protocol;
 using McpAuth.Protocol.Audit;
 using McpAuth.Protocol.Jose;
 using McpAuth.Protocol.Messages;
+using McpAuthServer.Authorizations;
+using McpAuthServer.Delegation;
+using McpAuthServer.Storage;
 using McpAuthServer.Tests.Harness;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace McpAuthServer.Tests.Grants;
 
@@ -180,6 +184,38 @@ public class AuthorizationCodeTests(TestServer server) : IClassFixture<TestServe
         await server.ApplyAsync($$"""{"users":[{"id":"{{s.User}}","name":"Ann","enabled":false}]}""");
 
         await (await flow.RedeemRawAsync(code)).RefusedAsync(HttpStatusCode.BadRequest, Names.Errors.InvalidGrant, Names.Reasons.UserDisabled);
+
+        Assert.Equal(0, await server.ScalarAsync($"select count(*) from grants where user_id = '{s.User}'"));
+    }
+
+    [Fact]
+    [Trait("Attack", "90")]
+    public async Task Code_OfASignInThatEnded_IsRefused()
+    {
+        var s = await server.ScenarioAsync();
+        var flow = new PersonFlow(s);
+        var code = await flow.CodeAsync(s.AuthorizeQuery());
+        await server.Services.GetRequiredService<ICommitLog>().Commit(new McpAuthServer.People.EndSession(flow.Session!.Id, server.Time.GetUtcNow(), "test"));
+
+        await (await flow.RedeemRawAsync(code)).RefusedAsync(HttpStatusCode.BadRequest, Names.Errors.InvalidGrant, Names.Reasons.Revoked);
+
+        Assert.Equal(0, await server.ScalarAsync($"select count(*) from grants where user_id = '{s.User}'"));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    [Trait("Attack", "90")]
+    public async Task Code_OfAConsentThatWasWithdrawn_IsRefused(bool delegation)
+    {
+        var s = await server.ScenarioAsync();
+        var flow = new PersonFlow(s);
+        var code = await flow.CodeAsync(delegation ? s.AuthorizeQuery("p", "read_file") : s.AuthorizeQuery());
+        var consent = Assert.Single(await server.Services.GetRequiredService<ConsentStore>().Of(s.User, default));
+        await server.Services.GetRequiredService<ICommitLog>().Commit(
+            new WithdrawConsent(consent.Id, s.User, new Initiator(null, null, null, Rank.User, s.User), server.Time.GetUtcNow(), "test"));
+
+        await (delegation ? await flow.DelegateRawAsync(code) : await flow.RedeemRawAsync(code)).RefusedAsync(HttpStatusCode.BadRequest, Names.Errors.InvalidGrant, Names.Reasons.Revoked);
 
         Assert.Equal(0, await server.ScalarAsync($"select count(*) from grants where user_id = '{s.User}'"));
     }
