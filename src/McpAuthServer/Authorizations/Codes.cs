@@ -1,6 +1,5 @@
 using System.Data.Common;
 using McpAuth.Protocol;
-using McpAuth.Protocol.Json;
 using McpAuth.Protocol.ToolCalls;
 using McpAuthServer.Delegation;
 using McpAuthServer.Storage;
@@ -29,7 +28,7 @@ internal sealed class CodeStore(IReadStore store)
     {
         return new(
             r.GetString(0), r.GetString(1), r.GetString(2), r.GetString(3), r.GetString(4), r.GetString(5), Text(6),
-            Authority.Parse(StrictJson.Parse(r.GetString(7), TaskRecord.AuthorityLimits).Value).Value, r.IsDBNull(8) ? null : Time(8), Time(9), Text(10),
+            TaskRecord.ReadAuthority(r.GetString(7)), r.IsDBNull(8) ? null : Time(8), Time(9), Text(10),
             r.GetString(11), Text(12), Text(13), Text(14), Time(15), r.GetString(16), Time(17));
 
         string? Text(int i) => r.IsDBNull(i) ? null : r.GetString(i);

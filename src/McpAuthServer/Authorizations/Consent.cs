@@ -1,5 +1,4 @@
 using System.Data.Common;
-using McpAuth.Protocol.Json;
 using McpAuth.Protocol.ToolCalls;
 using McpAuthServer.Delegation;
 using McpAuthServer.Storage;
@@ -26,7 +25,7 @@ internal sealed record Consent(
 
     public static Consent? Read(DbDataReader r) => new(
         r.GetString(0), r.GetString(1), r.GetString(2), Text(r, 3), Text(r, 4), r.GetString(5), r.GetString(6), Text(r, 7),
-        Authority.Parse(StrictJson.Parse(r.GetString(8), TaskRecord.AuthorityLimits).Value).Value, Text(r, 9), r.GetString(10), r.GetInt64(11), r.GetInt64(12));
+        TaskRecord.ReadAuthority(r.GetString(8)), Text(r, 9), r.GetString(10), r.GetInt64(11), r.GetInt64(12));
 
     private static string? Text(DbDataReader r, int i) => r.IsDBNull(i) ? null : r.GetString(i);
 }

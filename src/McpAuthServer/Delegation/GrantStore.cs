@@ -1,5 +1,4 @@
 using McpAuth.Protocol;
-using McpAuth.Protocol.Json;
 using McpAuth.Protocol.ToolCalls;
 using McpAuthServer.Storage;
 
@@ -46,7 +45,7 @@ internal sealed class GrantStore(IReadStore store)
     private static GrantRecord? Read(System.Data.Common.DbDataReader r)
     {
         return new(
-            r.GetString(0), Text(1), Text(2), r.GetString(3), Text(4), Text(5), Text(6), Authority.Parse(StrictJson.Parse(r.GetString(7), TaskRecord.AuthorityLimits).Value).Value,
+            r.GetString(0), Text(1), Text(2), r.GetString(3), Text(4), Text(5), Text(6), TaskRecord.ReadAuthority(r.GetString(7)),
             Words(8), Words(9), DateTimeOffset.FromUnixTimeMilliseconds(r.GetInt64(10)), r.IsDBNull(11) ? null : DateTimeOffset.FromUnixTimeMilliseconds(r.GetInt64(11)));
 
         string? Text(int i) => r.IsDBNull(i) ? null : r.GetString(i);

@@ -73,8 +73,8 @@ internal sealed record Issuance
     public bool TaskHasParent { get; init; }
     public NewTask? NewTask { get; init; }
 
-    /// <summary>A person's session task that exists: the whole of its authority from now on.</summary>
-    public Authority? SessionAuthority { get; init; }
+    /// <summary>What a person adds to their session task that runs already.</summary>
+    public Authority? SessionAdds { get; init; }
 
     public required string GrantId { get; init; }
 

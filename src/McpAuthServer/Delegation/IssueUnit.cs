@@ -46,6 +46,7 @@ internal sealed class IssueUnit(Issuance plan, string node) : Unit<IssueResult>
     private static readonly Sql UserState = new("select enabled from users where id = @id");
     private static readonly Sql ConsentState = new("select state from consents where id = @id");
     private static readonly Sql OtherSession = new("select count(*) from tasks where client_id = @client and user_id = @user and origin = 'session' and state = 'active'");
+    private static readonly Sql SessionHolds = new("select authority from tasks where id = @id");
     private static readonly Sql WidenSession = new("update tasks set authority = @authority where id = @id and state = 'active'");
 
     /// <summary>The grant and its ancestors: how many are revoked, and how many of their instances no longer live.</summary>
@@ -61,7 +62,7 @@ internal sealed class IssueUnit(Issuance plan, string node) : Unit<IssueResult>
         """);
 
     /// <summary>A person's session task must be the only one with this client, and only its own kind widens it: such issuances take turns.</summary>
-    public override StateLock Lock => plan.SessionAuthority is not null || plan.NewTask is { Origin: TaskOrigin.Session } ? StateLock.Exclusive : StateLock.Shared;
+    public override StateLock Lock => plan.SessionAdds is not null || plan.NewTask is { Origin: TaskOrigin.Session } ? StateLock.Exclusive : StateLock.Shared;
 
     public override IssueResult Apply(WriteTx tx)
     {
@@ -93,8 +94,9 @@ internal sealed class IssueUnit(Issuance plan, string node) : Unit<IssueResult>
             TaskUnits.Insert(tx, task, plan.Who, plan.IssuedAt.ToUnixTimeMilliseconds());
         if (!GrantRows.Record(tx, plan))
             return Refuse(tx, WhatEnded(tx) ?? Names.Reasons.Revoked);
-        if (plan.SessionAuthority is { } widened)
-            tx.Run(WidenSession.With(widened.ToJson(), plan.TaskId));
+        // Read here, under the lock: two step-ups at once must not undo each other.
+        if (plan.SessionAdds is { } adds && tx.First(SessionHolds.With(plan.TaskId), r => r.GetString(0)) is { } held)
+            tx.Run(WidenSession.With(TaskRecord.ReadAuthority(held).UnionOfTools(adds).ToJson(), plan.TaskId));
         if (plan.Family is { } family)
             RefreshFamilies.Begin(tx, family, plan);
 

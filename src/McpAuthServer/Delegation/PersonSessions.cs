@@ -15,7 +15,7 @@ internal sealed class PersonSessions(ICommitLog log, TaskStore tasks, ServerOpti
         if (await tasks.FindSession(client.Id, user, cancel) is { } running)
         {
             if (running.Expires > now)
-                return new(running.Id, running.Expires, running.Authority.UnionOfTools(adds), null);
+                return new(running.Id, running.Expires, adds, null);
             // Its deadline was not recorded yet. What came after it must not wait for that.
             await log.Commit(new EndTask(running.Id, TaskState.Expired, "deadline", new Initiator(null, null, client.Id, Rank.Administrator), null, now, options.Node));
         }
@@ -25,5 +25,5 @@ internal sealed class PersonSessions(ICommitLog log, TaskStore tasks, ServerOpti
     }
 }
 
-/// <param name="Widened">Of a running session: its authority from now on.</param>
-internal sealed record SessionTask(string Id, DateTimeOffset Expires, Authority? Widened, NewTask? New);
+/// <param name="Adds">To a session that runs.</param>
+internal sealed record SessionTask(string Id, DateTimeOffset Expires, Authority? Adds, NewTask? New);

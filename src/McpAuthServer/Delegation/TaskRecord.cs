@@ -43,7 +43,10 @@ internal sealed record TaskRecord(
 
     private Authority? authority;
 
-    public Authority Authority => authority ??= McpAuth.Protocol.ToolCalls.Authority.Parse(StrictJson.Parse(AuthorityJson, AuthorityLimits).Value).Value;
+    public Authority Authority => authority ??= ReadAuthority(AuthorityJson);
+
+    /// <summary>An authority as this server once wrote it.</summary>
+    public static Authority ReadAuthority(string stored) => McpAuth.Protocol.ToolCalls.Authority.Parse(StrictJson.Parse(stored, AuthorityLimits).Value).Value;
 
     public DateTimeOffset Expires => DateTimeOffset.FromUnixTimeMilliseconds(ExpiresAt);
 

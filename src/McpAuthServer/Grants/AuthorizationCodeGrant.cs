@@ -64,7 +64,7 @@ internal sealed class AuthorizationCodeGrant(CodeStore codes, PersonAt people, P
         return new Issuance
         {
             Who = new Principals(code.UserId, Names.Claims.ProfileUser, code.UserId, null, null, client.Id, []), Target = server, Authority = authority,
-            Scope = ScopeWords.AtResource(words), ByScope = true, TaskId = session.Id, TaskExpires = session.Expires, NewTask = session.New, SessionAuthority = session.Widened,
+            Scope = ScopeWords.AtResource(words), ByScope = true, TaskId = session.Id, TaskExpires = session.Expires, NewTask = session.New, SessionAdds = session.Adds,
             GrantId = grant, Consent = code.Consent, Thumbprint = request.Proof?.Thumbprint, Jti = Id.New(Id.AccessToken, request.Now), IssuedAt = request.Now,
             Expires = Issuance.Earliest(request.Now + options.AccessTokenLifetime, session.Expires), RegistryVersion = request.Registry.Version, GrantType = Type,
             Consume = request.Consume, Credential = new UseCode(code, grant, request.Now), Family = family, Presence = presence,

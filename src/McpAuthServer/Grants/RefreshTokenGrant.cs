@@ -74,7 +74,7 @@ internal sealed class RefreshTokenGrant(
         return new Issuance
         {
             Who = new Principals(grant.UserId!, Names.Claims.ProfileUser, grant.UserId, null, null, request.Client.Id, []), Target = server, Authority = authority,
-            Scope = ScopeWords.AtResource(words), ByScope = true, TaskId = session.Id, TaskExpires = session.Expires, NewTask = session.New, SessionAuthority = session.Widened,
+            Scope = ScopeWords.AtResource(words), ByScope = true, TaskId = session.Id, TaskExpires = session.Expires, NewTask = session.New, SessionAdds = session.Adds,
             GrantId = grantId, NewGrant = expired, Consent = grant.Consent, Thumbprint = request.Proof?.Thumbprint, Jti = Id.New(Id.AccessToken, request.Now),
             IssuedAt = request.Now, Expires = Issuance.Earliest(request.Now + options.AccessTokenLifetime, session.Expires), RegistryVersion = request.Registry.Version,
             GrantType = Type, Consume = request.Consume, Credential = use(grantId, session.Id), Presence = presence, Cause = expired ? grant.TaskId : null,

@@ -55,15 +55,35 @@ internal sealed class PurgeUnit(Sql delete, long before) : Unit<int>
     /// <summary>Kept past its expiry: the clocks of two nodes are not the same.</summary>
     private static readonly TimeSpan KeepUsed = TimeSpan.FromMinutes(1), KeepRevocations = TimeSpan.FromHours(1);
 
+    /// <summary>A refresh token is known this long after its own end, so that its second use still tells that two have it.</summary>
+    private static readonly TimeSpan KeepCredentials = TimeSpan.FromDays(1);
+
     private static readonly Sql
         Used = new("delete from used_once where (space, key) in (select space, key from used_once where expires_at < @before limit @batch)"),
-        Revocations = new("delete from revocations where seq in (select seq from revocations where until < @before order by seq limit @batch)");
+        Revocations = new("delete from revocations where seq in (select seq from revocations where until < @before order by seq limit @batch)"),
+        Codes = new("delete from codes where hash in (select hash from codes where expires_at < @before limit @batch)"),
+        RefreshTokens = new("delete from refresh_tokens where hash in (select hash from refresh_tokens where expires_at < @before limit @batch)"),
+        RefreshFamilies = new(
+            """
+            delete from refresh_families where id in (select f.id from refresh_families f
+              where f.expires_at < @before and not exists (select 1 from refresh_tokens t where t.family_id = f.id) limit @batch)
+            """),
+        Sessions = new(
+            """
+            delete from sessions where id in (select s.id from sessions s where s.expires_at < @before and not exists (select 1 from codes c where c.session_id = s.id)
+              and not exists (select 1 from refresh_families f where f.session_id = s.id) limit @batch)
+            """),
+        SetupLinks = new("delete from setup_links where hash in (select hash from setup_links where expires_at < @before limit @batch)");
 
     public override StateLock Lock => StateLock.None;
 
     /// <param name="now">Epoch milliseconds.</param>
     public static IEnumerable<PurgeUnit> All(long now) =>
-        [new(Used, now - (long)KeepUsed.TotalMilliseconds), new(Revocations, now - (long)KeepRevocations.TotalMilliseconds)];
+        // What refers goes before what it refers to.
+        [
+            new(Used, now - (long)KeepUsed.TotalMilliseconds), new(Revocations, now - (long)KeepRevocations.TotalMilliseconds),
+            .. new[] { Codes, RefreshTokens, RefreshFamilies, Sessions, SetupLinks }.Select(sql => new PurgeUnit(sql, now - (long)KeepCredentials.TotalMilliseconds)),
+        ];
 
     public override int Apply(WriteTx tx) => tx.Run(delete.With(before, Batch));
 }

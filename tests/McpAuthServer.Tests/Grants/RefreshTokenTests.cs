@@ -293,6 +293,49 @@ public class RefreshTokenTests(TestServer server) : IClassFixture<TestServer>
     }
 
     [Fact]
+    public async Task WhatIsLongExpired_IsRemovedAndWhatLivesStays()
+    {
+        var s = await server.ScenarioAsync();
+        var flow = new PersonFlow(s);
+        var signedIn = await flow.SignInAgainAsync();
+        var bySession = await flow.TokenAsync();
+        var offline = await flow.TokenAsync("tools:read offline_access");
+        for (var hours = 0; hours < 42; hours += 7)
+        {
+            server.Time.Advance(TimeSpan.FromHours(7));
+            offline = await flow.RefreshAsync(offline.RefreshToken!);
+        }
+
+        await server.Services.GetServices<Microsoft.Extensions.Hosting.IHostedService>().OfType<StoreUpkeep>().Single().Purge(default);
+
+        Assert.Equal((0, 0, 0, 1), (
+            await server.ScalarAsync($"select count(*) from sessions where id = '{signedIn.Id}'"), await server.ScalarAsync($"select count(*) from codes where session_id = '{signedIn.Id}'"),
+            await server.ScalarAsync($"select count(*) from refresh_families where session_id = '{signedIn.Id}'"),
+            await server.ScalarAsync($"select count(*) from refresh_families where user_id = '{s.User}'")));
+        Assert.NotNull((await flow.RefreshAsync(offline.RefreshToken!)).AccessToken);
+        await (await flow.RefreshRawAsync(bySession.RefreshToken!)).RefusedAsync(HttpStatusCode.BadRequest, Names.Errors.InvalidGrant);
+    }
+
+    [Fact]
+    public async Task SessionTask_WidenedTwiceAtOnce_HoldsBoth()
+    {
+        for (var round = 0; round < 5; round++)
+        {
+            var s = await server.ScenarioAsync(o => o.Tools["write_file"] = "write");
+            var flow = new PersonFlow(s);
+            var task = (await flow.TokenAsync()).Task();
+            // Both consents first, so that neither redemption knows of the other's words.
+            var codes = new List<string>();
+            foreach (var (scope, without) in new[] { ("tool:write_file", "tools:read"), ("tool:delete_file", "tool:write_file") })
+                codes.Add(await flow.CodeAsync(s.AuthorizeQuery(new Dictionary<string, string?> { ["scope"] = scope, ["redirect_uri"] = codes.Count == 0 ? s.RedirectUri : "http://127.0.0.1/callback" }), without));
+
+            await Task.WhenAll(flow.RedeemAsync(codes[0]), flow.RedeemAsync(codes[1], new() { ["redirect_uri"] = null }));
+
+            Assert.Equal(1, await server.ScalarAsync($"select count(*) from tasks where id = '{task}' and authority like '%write_file%' and authority like '%delete_file%' and authority like '%read_file%'"));
+        }
+    }
+
+    [Fact]
     [Trait("Attack", "92")]
     public async Task CodesAndRefreshTokens_AreStoredAsHashesOnly()
     {

@@ -24,3 +24,4 @@ create table data_protection_keys (name text primary key, wrapped bytea not null
 create table sessions (
   id text primary key, user_id text not null references users, auth_time bigint not null, acr text not null, expires_at bigint not null, ended_at bigint);
 create index sessions_by_user on sessions (user_id);
+create index sessions_by_expiry on sessions (expires_at);

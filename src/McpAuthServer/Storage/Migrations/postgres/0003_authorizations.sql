@@ -15,6 +15,7 @@ create table codes (
   redirect_uri text not null, challenge text not null, scope text, authority text not null, task_expires_at bigint, offline bigint not null,
   created_at bigint not null, expires_at bigint not null, used_at bigint, grant_id text);
 create index codes_by_expiry on codes (expires_at);
+create index codes_by_session on codes (session_id);
 
 -- One line of refresh tokens, each used once. session_id: it ends with that sign-in. instance_id, jkt: an agent's.
 create table refresh_families (
@@ -23,6 +24,11 @@ create table refresh_families (
   created_at bigint not null, expires_at bigint not null);
 create index refresh_families_by_grant on refresh_families (grant_id);
 create index refresh_families_by_expiry on refresh_families (expires_at);
+create index refresh_families_by_task on refresh_families (task_id);
+create index refresh_families_by_instance on refresh_families (instance_id) where instance_id is not null;
+create index refresh_families_by_consent on refresh_families (consent_id) where consent_id is not null;
+create index refresh_families_by_session on refresh_families (session_id) where session_id is not null;
 create table refresh_tokens (
   hash text primary key, family_id text not null references refresh_families, expires_at bigint not null, used_at bigint, successor_hash text, successor bytea);
 create index refresh_tokens_by_family on refresh_tokens (family_id);
+create index refresh_tokens_by_expiry on refresh_tokens (expires_at);
