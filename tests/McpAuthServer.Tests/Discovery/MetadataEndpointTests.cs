@@ -54,6 +54,7 @@ public sealed class MetadataEndpointTests(TestServer server, TenantServer tenant
 
     [Theory]
     [InlineData("issuer", "")]
+    [InlineData("authorization_endpoint", "/authorize")]
     [InlineData("token_endpoint", "/token")]
     [InlineData("jwks_uri", "/jwks")]
     [InlineData("introspection_endpoint", "/introspect")]
@@ -100,6 +101,26 @@ public sealed class MetadataEndpointTests(TestServer server, TenantServer tenant
         var token = await (await tenant.Server.Client().SendAsync(request)).ReadAsync(ProtocolJson.Default.TokenResponse);
 
         Assert.Equal(TenantServer.Issuer, Answers.Claims(token.AccessToken).GetProperty("iss").GetString());
+    }
+
+    [Theory]
+    [InlineData("/tenant/one/authorize")]
+    [InlineData("/authorize")]
+    public async Task AuthorizeEndpoint_IssuerWithAPath_IsThereAndAtTheRootAndLeadsToTheIssuersPages(string path)
+    {
+        var s = await tenant.Server.ScenarioAsync();
+        var browser = new TestBrowser(tenant.Server);
+
+        var start = await browser.GetAsync($"{path}?{s.AuthorizeQuery()}");
+        Assert.StartsWith("/tenant/one/account/sign-in?continue=", start.Location, StringComparison.Ordinal);
+        var back = await browser.SignInAsync(s.Person, start.Location!);
+        Assert.StartsWith("/tenant/one/authorize/resume?continue=", back.Location, StringComparison.Ordinal);
+        var consent = await browser.FollowAsync(back);
+        Assert.StartsWith("/tenant/one/consent?continue=", consent.Location, StringComparison.Ordinal);
+        var allowed = await browser.PostFormAsync(await browser.FollowAsync(consent), new() { ["decision"] = "allow" }, Names.Paths.Consent);
+
+        Assert.StartsWith(s.RedirectUri + "?code=", allowed.Location, StringComparison.Ordinal);
+        Assert.EndsWith("&iss=" + Uri.EscapeDataString(TenantServer.Issuer), allowed.Location, StringComparison.Ordinal);
     }
 
     [Theory]
