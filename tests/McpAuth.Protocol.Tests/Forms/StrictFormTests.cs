@@ -73,6 +73,16 @@ public class StrictFormTests
         Assert.Equal("too_many_fields", Parse(string.Join('&', Enumerable.Repeat("resource=a", 65))).Fault?.Code);
     }
 
+    [Fact, Trait("Spec", "RFC6749-3.1")]
+    public void StrictForm_ReadWithRepeats_TellsWhichAndKeepsTheFirst()
+    {
+        var form = StrictForm.ParseRepeated("state=a&state=b&empty=&empty=x&resource=1&resource=2&once=y"u8, Repeatable).Value;
+
+        Assert.Equal(["empty", "state"], form.Repeated.Order(StringComparer.Ordinal));
+        Assert.Equal(("a", "y", 2), (form["state"], form["once"], form.Values("resource").Count));
+        Assert.Empty(StrictForm.Parse("a=1&resource=1&resource=2"u8, Repeatable).Value.Repeated);
+    }
+
     [Fact]
     public void StrictForm_DuplicateName_IsShownWithoutControls() =>
         Assert.Equal("a??b", Parse("a%0D%0Ab=1&a%0D%0Ab=2").Fault?.Path);
