@@ -78,8 +78,7 @@ internal static class ConsentMatch
 
     /// <summary>Whether the person need not be asked: remembered, and all of the request within it.</summary>
     public static bool Answers(this Consent consent, AuthorizationRequest request, DateTimeOffset now) =>
-        // Any program on the machine may listen on a loopback address or claim another's scheme, so there a person always looks (RFC 8252 §8.6).
-        request.Redirect.AtAWebSite && !request.Prompt.Contains(McpAuth.Protocol.Names.Authorization.PromptConsent)
+        !request.Prompt.Contains(McpAuth.Protocol.Names.Authorization.PromptConsent)
         && consent.RememberedUntil > now.ToUnixTimeMilliseconds()
         && request.Asked switch
         {

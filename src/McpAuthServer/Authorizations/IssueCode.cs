@@ -80,6 +80,7 @@ internal sealed class IssueCode(
 
     private string Record(WriteTx tx, Consent? before, List<AuditEvent> events)
     {
+        // Any program on the machine may listen on a loopback address or claim another's scheme, so there a person always looks (RFC 8252 §8.6).
         var until = request.Redirect.AtAWebSite ? (now + Consent.Remembered).ToUnixTimeMilliseconds() : 0;
         var granted = Event(AuditTypes.ConsentGranted, null) with { Data = Told() };
         events.Add(granted);

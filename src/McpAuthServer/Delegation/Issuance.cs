@@ -82,7 +82,7 @@ internal sealed record Issuance
     public bool NewGrant { get; init; } = true;
     public string? ParentGrant { get; init; }
 
-    /// <summary>The person's consent that the grant stands on; a new grant without a parent needs it to stand still.</summary>
+    /// <summary>The person's consent that the grant stands on; withdrawing it revokes the root, and so all below.</summary>
     public string? Consent { get; init; }
 
     /// <summary>Ancestors' grants, tasks and instances.</summary>

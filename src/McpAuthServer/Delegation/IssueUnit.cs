@@ -44,7 +44,6 @@ internal sealed class IssueUnit(Issuance plan, string node) : Unit<IssueResult>
     private static readonly Sql InstanceState = new("select state, expires_at from instances where id = @id");
 
     private static readonly Sql UserState = new("select enabled from users where id = @id");
-    private static readonly Sql ConsentState = new("select state from consents where id = @id");
     private static readonly Sql OtherSession = new("select count(*) from tasks where client_id = @client and user_id = @user and origin = 'session' and state = 'active'");
     private static readonly Sql SessionHolds = new("select authority from tasks where id = @id");
     private static readonly Sql WidenSession = new("update tasks set authority = @authority where id = @id and state = 'active'");
@@ -121,8 +120,6 @@ internal sealed class IssueUnit(Issuance plan, string node) : Unit<IssueResult>
             return Names.Reasons.InstanceEnded;
         if (plan.Who.User is { } user && tx.First(UserState.With(user), r => r.GetInt64(0)) != 1)
             return Names.Reasons.UserDisabled;
-        if (plan.Consent is { } consent && tx.First(ConsentState.With(consent), r => r.GetString(0)) != "active")
-            return Names.Reasons.Revoked;
         var standsOn = plan.NewTask is null ? plan.TaskId : plan.NewTask.ParentId;
         foreach (var task in standsOn is null ? [] : tx.All(Ancestors.With(standsOn), ReadState))
             if (task.State == TaskState.Suspended)

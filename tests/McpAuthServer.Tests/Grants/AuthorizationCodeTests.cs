@@ -205,6 +205,26 @@ public class AuthorizationCodeTests(TestServer server) : IClassFixture<TestServe
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
+    [Trait("Attack", "48")]
+    public async Task Answer_WhoseSignInEndedWhileItWasOnItsWay_CountsForNothing(bool disabled)
+    {
+        var s = await server.ScenarioAsync();
+        var flow = new PersonFlow(s);
+        var session = await flow.SignInAgainAsync();
+        if (disabled)
+            await server.ApplyAsync($$"""{"users":[{"id":"{{s.User}}","name":"Ann","enabled":false}]}""");
+        else
+            await server.Services.GetRequiredService<ICommitLog>().Commit(new McpAuthServer.People.EndSession(session.Id, server.Time.GetUtcNow(), "test"));
+
+        var (result, location) = await flow.AnswerAsync(s.AuthorizeQuery());
+
+        Assert.Equal((IssueOutcome.Ended, null), (result.Outcome, location));
+        Assert.Equal(0, await server.ScalarAsync($"select count(*) from consents where user_id = '{s.User}'"));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
     [Trait("Attack", "90")]
     public async Task Code_OfAConsentThatWasWithdrawn_IsRefused(bool delegation)
     {

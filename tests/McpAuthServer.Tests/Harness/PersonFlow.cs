@@ -2,6 +2,7 @@ using System.Net.Http.Headers;
 using McpAuth.Protocol;
 using McpAuth.Protocol.Messages;
 using McpAuthServer.Authorizations;
+using McpAuthServer.Delegation;
 using McpAuthServer.People;
 using McpAuthServer.Registry;
 using McpAuthServer.Storage;
@@ -31,15 +32,21 @@ public sealed class PersonFlow(Scenario scenario, TestServer? node = null)
     /// <summary>A code for the request, with all of it allowed but what <paramref name="without"/> names (keys of items).</summary>
     public async Task<string> CodeAsync(string query, params string[] without)
     {
+        var (result, location) = await AnswerAsync(query, without);
+        Assert.True(location is not null, $"{result.Outcome} {result.Reason}");
+        return System.Web.HttpUtility.ParseQueryString(new Uri(location).Query)["code"]!;
+    }
+
+    /// <summary>How the person's answer ended.</summary>
+    internal async Task<(IssueResult Result, string? Location)> AnswerAsync(string query, params string[] without)
+    {
         var session = Session ?? await SignInAgainAsync();
         var registry = await server.Services.GetRequiredService<RegistryCache>().Current(default);
         var request = Assert.IsType<ReadRequest.Valid>(server.Services.GetRequiredService<AuthorizationRequests>().Read(query, registry, server.Time.GetUtcNow())).Request;
         var before = await server.Services.GetRequiredService<ConsentStore>().FindFor(scenario.User, request, default);
         var items = Approval.Items(request.Asked, before, registry).Where(item => !without.Contains(item.Key));
         var decision = Once.Decision(Id.New("page_", server.Time.GetUtcNow()), server.Time.GetUtcNow().AddMinutes(10));
-        var (result, location) = await server.Services.GetRequiredService<CodeIssuer>().IssueAsync(request, session, Approval.Of(request.Asked, items)!, decision, registry.Version);
-        Assert.True(location is not null, $"{result.Outcome} {result.Reason}");
-        return System.Web.HttpUtility.ParseQueryString(new Uri(location).Query)["code"]!;
+        return await server.Services.GetRequiredService<CodeIssuer>().IssueAsync(request, session, Approval.Of(request.Asked, items)!, decision, registry.Version);
     }
 
     /// <summary>The public client's redemption; <paramref name="change"/> replaces, adds or (null) removes parameters.</summary>
