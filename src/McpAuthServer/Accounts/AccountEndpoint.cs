@@ -64,19 +64,14 @@ internal sealed class AccountDesk(ICommitLog log, AuditTrail trail, Issuer issue
         // 1. Who; and a form of ours, from this browser.
         if (await Browser.SignedInAsync(context) is not { Person.Id: var user })
             return new SeeOther(issuer.BasePath + Names.Paths.SignIn);
-        var (form, refusal) = await PageForm.ReadAsync(context);
+        var (form, refusal) = await PageForm.ReadAsync(context, refused, user);
         if (form is null)
-        {
-            await RecordAsync("form");
             return refusal!;
-        }
 
         // 2. What is theirs.
         if (await act(user, new Initiator(null, null, null, Rank.User, user), time.GetUtcNow()))
             return new SeeOther(AccountEndpoint.Location(issuer, done));
-        await RecordAsync("unknown");
+        await trail.RefuseAsync(trail.Refusal(refused, "unknown") with { User = user }, []);
         return PageResult.Error(StatusCodes.Status404NotFound, missing, "Perhaps it has ended already. Your account shows what there is.");
-
-        Task RecordAsync(string reason) => trail.RefuseAsync(trail.Refusal(refused, reason) with { User = user }, []);
     }
 }

@@ -1,4 +1,5 @@
 using McpAuth.Protocol;
+using McpAuth.Protocol.Audit;
 using McpAuthServer.Authorizations;
 using McpAuthServer.Delegation;
 using McpAuthServer.Pages;
@@ -34,12 +35,9 @@ internal static class ConsentEndpoint
     private static async Task<IResult> AnswerAsync(HttpContext context, ConsentDesk desk, ConsentTickets tickets, ConsentReader reader, CodeIssuer codes, TimeProvider time)
     {
         // 1. A form of ours, from this browser.
-        var (form, refusal) = await PageForm.ReadAsync(context);
+        var (form, refusal) = await PageForm.ReadAsync(context, AuditTypes.ConsentRefused);
         if (form is null)
-        {
-            await desk.RecordAsync("form", null, null);
             return refusal!;
-        }
 
         // 2. Which page it was, and that the one who answers is the one who was asked.
         if (tickets.Open(form[TicketField]) is not { } ticket)

@@ -1,4 +1,5 @@
 using McpAuth.Protocol;
+using McpAuth.Protocol.Audit;
 using McpAuthServer.Pages;
 using McpAuthServer.People;
 
@@ -20,7 +21,7 @@ internal static class PasswordEndpoint
     {
         if (await Browser.SignedInAsync(context) is not { } who)
             return new SeeOther(issuer.BasePath + Names.Paths.SignIn);
-        var (form, refusal) = await PageForm.ReadAsync(context);
+        var (form, refusal) = await PageForm.ReadAsync(context, AuditTypes.AccountChanged, who.Person.Id);
         if (form is null)
             return refusal!;
         var changed = await change.TryAsync(who.Session, form[CurrentField] ?? "", form[NewField] ?? "", context.RequestAborted);

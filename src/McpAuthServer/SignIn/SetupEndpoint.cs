@@ -1,4 +1,5 @@
 using McpAuth.Protocol;
+using McpAuth.Protocol.Audit;
 using McpAuth.Protocol.Forms;
 using McpAuthServer.Pages;
 using McpAuthServer.People;
@@ -27,7 +28,7 @@ internal static class SetupEndpoint
 
     private static async Task<IResult> HandleAsync(HttpContext context, Issuer issuer, SetupLinks links, PersonStore people)
     {
-        var (form, refusal) = await PageForm.ReadAsync(context);
+        var (form, refusal) = await PageForm.ReadAsync(context, AuditTypes.SetupRefused);
         if (form is null)
             return refusal!;
         if (await OpenAsync(links, people, form[LinkField], context.RequestAborted) is not var (link, person))

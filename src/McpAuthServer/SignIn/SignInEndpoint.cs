@@ -1,4 +1,5 @@
 using McpAuth.Protocol;
+using McpAuth.Protocol.Audit;
 using McpAuthServer.Pages;
 using McpAuthServer.People;
 
@@ -22,7 +23,7 @@ internal static class SignInEndpoint
     private static async Task<IResult> HandleAsync(HttpContext context, Issuer issuer, Interactions interactions, PasswordSignIn signIn)
     {
         // 1. Our form, from this browser: nobody is signed in as somebody else without noticing.
-        var (form, refusal) = await PageForm.ReadAsync(context);
+        var (form, refusal) = await PageForm.ReadAsync(context, AuditTypes.SignInFailed);
         if (form is null)
             return refusal!;
 

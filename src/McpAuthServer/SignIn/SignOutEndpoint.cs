@@ -1,4 +1,5 @@
 using McpAuth.Protocol;
+using McpAuth.Protocol.Audit;
 using McpAuthServer.Pages;
 using McpAuthServer.People;
 using McpAuthServer.Storage;
@@ -14,7 +15,7 @@ internal static class SignOutEndpoint
     {
         if (await Browser.SignedInAsync(context) is { } who)
         {
-            var (form, refusal) = await PageForm.ReadAsync(context);
+            var (form, refusal) = await PageForm.ReadAsync(context, AuditTypes.SignedOut, who.Person.Id);
             if (form is null)
                 return refusal!;
             await log.Commit(new EndSession(who.Session.Id, time.GetUtcNow(), options.Node));

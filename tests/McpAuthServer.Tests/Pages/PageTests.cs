@@ -1,5 +1,6 @@
 using System.Net;
 using McpAuth.Protocol;
+using McpAuth.Protocol.Audit;
 using McpAuthServer.Pages;
 using McpAuthServer.Storage;
 using McpAuthServer.Tests.Harness;
@@ -107,7 +108,9 @@ public sealed class PageTests(TestServer server) : IClassFixture<TestServer>
         browser.Cookies.Remove(Browser.FormCookie);
         Assert.Equal(HttpStatusCode.Forbidden, (await browser.PostFormAsync(page)).Status);
 
-        Assert.Empty(await server.SinceAsync(mark));
+        var events = await server.SinceAsync(mark);
+        Assert.Equal(7, events.Count);
+        Assert.All(events, e => Assert.Equal((AuditTypes.SignInFailed, "refused", "form"), (e.Type, e.Outcome, e.Reason)));
         Assert.False(browser.HasSession);
     }
 
