@@ -30,6 +30,7 @@ public sealed class ConsentPageTests(TestServer server) : IClassFixture<TestServ
         Assert.Contains("Read its prompts", words, StringComparison.Ordinal);
         Assert.Contains("Delete or destroy delete_file – can destroy data Any arguments", words, StringComparison.Ordinal);
         Assert.Contains("Stay connected for up to 30 days when you are away", words, StringComparison.Ordinal);
+        Assert.Contains("It keeps this until you sign out, for 12 hours at most, or for 30 days if you let it stay connected. You can withdraw it", words, StringComparison.Ordinal);
         Assert.Contains($"The answer goes to client-{s.Suffix}.test.", words, StringComparison.Ordinal);
         Assert.Contains($"Signed in as Ann ({s.Person.Email}).", words, StringComparison.Ordinal);
         Assert.DoesNotContain("this computer", words, StringComparison.Ordinal);
