@@ -9,10 +9,10 @@ using McpAuthServer.Storage;
 namespace McpAuthServer.Clients;
 
 /// <summary>
-/// Client authentication (RFC 6749 §2.3, OAuth 2.1 §2.4, RFC 7523): one method per client, and exactly that one. It decides from the registry
-/// alone; the assertion's <c>jti</c> is returned to be consumed in the same transaction as whatever the request does.
+/// Client authentication (RFC 6749 §2.3, OAuth 2.1 §2.4, RFC 7523): one method per client, and exactly that one. It decides from what is
+/// registered alone; the assertion's <c>jti</c> is returned to be consumed in the same transaction as whatever the request does.
 /// </summary>
-internal sealed class ClientAuthenticator(Issuer issuer, GuardDirectory guards, TimeProvider time)
+internal sealed class ClientAuthenticator(Issuer issuer, ClientDirectory clients, GuardDirectory guards, TimeProvider time)
 {
     private static readonly JwtRules AssertionRules = new(
         "client assertion", [Names.Types.ClientAuthentication, Names.Types.Jwt], TypeRequired: false, ["ES256", "RS256"]);
@@ -36,15 +36,18 @@ internal sealed class ClientAuthenticator(Issuer issuer, GuardDirectory guards, 
                 return (null, Refuse(null, "The Authorization header is not one well-formed Basic credential.", Names.Reasons.Malformed));
             if (form[Names.OAuth.ClientId] is { } also && also != basic.Id)
                 return (null, Refuse(basic.Id, "client_id differs from the authenticated client.", "client_mismatch"));
-            return Secret(registry, basic.Id, basic.Secret, Names.ClientAssertion.SecretBasic, Refuse);
+            return Secret(await clients.FindAsync(basic.Id, registry, cancel), basic.Id, basic.Secret, Names.ClientAssertion.SecretBasic, Refuse);
         }
         if (hasSecret)
-            return Secret(registry, form[Names.OAuth.ClientId], form[Names.OAuth.ClientSecret]!, Names.ClientAssertion.SecretPost, Refuse);
+        {
+            var named = form[Names.OAuth.ClientId];
+            return Secret(named is null ? null : await clients.FindAsync(named, registry, cancel), named, form[Names.OAuth.ClientSecret]!, Names.ClientAssertion.SecretPost, Refuse);
+        }
         if (hasAssertion)
             return await AssertionAsync(form, registry, Refuse, cancel);
 
         // 3. No credential: only a public client may.
-        if (form[Names.OAuth.ClientId] is not { } id || registry.Clients.GetValueOrDefault(id) is not { Active: true } client)
+        if (form[Names.OAuth.ClientId] is not { } id || await clients.FindAsync(id, registry, cancel) is not { Active: true } client)
             return (null, Refuse(form[Names.OAuth.ClientId], "The client is unknown.", "unknown_client"));
         return client.AuthMethod == Names.ClientAssertion.None
             ? (new AuthenticatedClient(id, Names.ClientAssertion.None, null) { Client = client }, null)
@@ -52,9 +55,8 @@ internal sealed class ClientAuthenticator(Issuer issuer, GuardDirectory guards, 
     }
 
     private static (AuthenticatedClient?, ClientRefusal?) Secret(
-        RegistrySnapshot registry, string? id, string secret, string method, Func<string?, string, string, ClientRefusal> refuse)
+        ClientRecord? client, string? id, string secret, string method, Func<string?, string, string, ClientRefusal> refuse)
     {
-        var client = id is null ? null : registry.Clients.GetValueOrDefault(id);
         // A digest is compared also for an unknown client, so that both take the same time. Server-made secrets carry 256 bits: one SHA-256 is enough.
         var right = CryptographicOperations.FixedTimeEquals(
             Encoding.ASCII.GetBytes(client?.SecretHash ?? new string('-', 43)), Encoding.ASCII.GetBytes(Base64Url.Sha256(secret)));
@@ -80,7 +82,7 @@ internal sealed class ClientAuthenticator(Issuer issuer, GuardDirectory guards, 
         if (id is null || jwt.Text(Names.Claims.Sub) != id || (form[Names.OAuth.ClientId] is { } also && also != id))
             return (null, refuse(id, "iss, sub and client_id must be the same client.", "client_mismatch"));
 
-        var client = registry.Clients.GetValueOrDefault(id);
+        var client = await clients.FindAsync(id, registry, cancel);
         var guard = client is null && id.StartsWith(Id.Guard, StringComparison.Ordinal) ? await guards.Find(id, cancel) : null;
         if (client is not { Active: true } && guard is not { Active: true })
             return (null, refuse(id, "The client is unknown.", "unknown_client"));

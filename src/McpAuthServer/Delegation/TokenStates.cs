@@ -1,4 +1,5 @@
 using McpAuth.Protocol;
+using McpAuthServer.Clients;
 using McpAuthServer.Registry;
 using McpAuthServer.Storage;
 using McpAuthServer.Tokens;
@@ -6,7 +7,7 @@ using McpAuthServer.Tokens;
 namespace McpAuthServer.Delegation;
 
 /// <summary>Whether everything that a task's token stands on still lives, as committed now.</summary>
-internal sealed class TokenStates(IReadStore store, RegistryReader registryReader, RegistryCache registry, TimeProvider time)
+internal sealed class TokenStates(IReadStore store, ClientDirectory clients, RegistryReader registryReader, RegistryCache registry, TimeProvider time)
 {
     private static readonly Sql
         GrantLives = new(
@@ -42,7 +43,7 @@ internal sealed class TokenStates(IReadStore store, RegistryReader registryReade
             registry.Invalidate(seen.Version);
             seen = await registry.Current(cancel);
         }
-        return seen.Clients.GetValueOrDefault(token.ClientId) is { Active: true }
+        return await clients.KnownAsync(token.ClientId, seen, cancel) is { Active: true }
             && token.Chain.Append(token.Subject).Where(id => id.StartsWith(Id.Agent, StringComparison.Ordinal))
                 .All(id => seen.Agents.GetValueOrDefault(id) is { Active: true });
     }

@@ -18,7 +18,7 @@ internal static class TokenEndpoint
     public static IEndpointConventionBuilder MapTokenEndpoint(this IEndpointRouteBuilder routes) => routes.Map(Names.Paths.Token, HandleAsync);
 
     private static async Task<IResult> HandleAsync(
-        HttpContext context, RegistryCache registry, ClientAuthenticator clients, Grantor grantor, Issuer issuer, AuditTrail audit, TimeProvider time)
+        HttpContext context, RegistryCache registry, ClientAuthenticator clients, ClientDirectory directory, Grantor grantor, Issuer issuer, AuditTrail audit, TimeProvider time)
     {
         var cancel = context.RequestAborted;
 
@@ -66,7 +66,7 @@ internal static class TokenEndpoint
         async Task<IResult> RefuseClient(ClientRefusal refusal, RegistrySnapshot snapshot)
         {
             // What an unauthenticated caller says of itself is recorded only when it names somebody known.
-            var known = refusal.ClientId is { } id && snapshot.Clients.ContainsKey(id) ? id : null;
+            var known = refusal.ClientId is { } id && await directory.KnownAsync(id, snapshot, cancel) is not null ? id : null;
             await audit.RefuseAsync(audit.Refusal(AuditTypes.ClientRefused, refusal.Reason) with { Client = known }, []);
             return OAuthError.InvalidClient(refusal.Message, refusal.UsedBasic);
         }
