@@ -79,6 +79,7 @@ internal static class ServerServices
         // Slices
         services.AddSingleton<PersonAt>();
         services.AddSingleton<DelegatedWork>();
+        services.AddSingleton<CodeRedemption>();
         services.AddSingleton<IGrant, AuthorizationCodeGrant>();
         services.AddSingleton<IGrant, RefreshTokenGrant>();
         services.AddSingleton<IGrant, ClientCredentialsGrant>();
