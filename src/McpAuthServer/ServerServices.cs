@@ -49,6 +49,7 @@ internal static class ServerServices
         services.AddSingleton<AuditTrail>();
         services.AddSingleton<IssuedTokens>();
         services.AddSingleton<AccessTokens>();
+        services.AddSingleton<IdTokens>();
         services.AddSingleton<ClientDirectory>();
         services.AddSingleton<GuardDirectory>();
         services.AddSingleton<ClientAuthenticator>();
