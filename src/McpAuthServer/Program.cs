@@ -9,11 +9,13 @@ using McpAuthServer.GuardFeed;
 using McpAuthServer.Health;
 using McpAuthServer.Http;
 using McpAuthServer.Introspection;
+using McpAuthServer.Logout;
 using McpAuthServer.Pages;
 using McpAuthServer.PushedAuthorization;
 using McpAuthServer.Revocation;
 using McpAuthServer.SignIn;
 using McpAuthServer.Tasks;
+using McpAuthServer.UserInfo;
 
 var (line, exit) = CommandLine.Parse(args);
 if (line is null)
@@ -54,6 +56,7 @@ try
     routes.MapPushedAuthorization().RequireCors(Cors.Public);
     routes.MapRevocationEndpoint().RequireCors(Cors.Public);
     routes.MapIntrospectionEndpoint();
+    routes.MapUserInfoEndpoint().RequireCors(Cors.Public);
     routes.MapInstancesEndpoint();
     routes.MapTasksEndpoint();
     routes.MapEnrollEndpoint();
@@ -68,6 +71,7 @@ try
     pages.MapSignOut();
     pages.MapSetup();
     pages.MapPassword();
+    pages.MapLogout();
     pages.MapConsent();
     pages.MapAccount();
     // Some clients build the address from the host alone, whatever the metadata says.
