@@ -67,6 +67,13 @@ public static class Names
             Audience = "audience", AccessTokenType = "urn:ietf:params:oauth:token-type:access_token";
     }
 
+    /// <summary>RFC 8628: a device without a browser.</summary>
+    public static class Device
+    {
+        public const string GrantType = "urn:ietf:params:oauth:grant-type:device_code", Code = "device_code", UserCode = "user_code";
+        public const string AuthorizationPending = "authorization_pending", SlowDown = "slow_down", ExpiredToken = "expired_token";
+    }
+
     /// <summary>RFC 8707 and RFC 9396.</summary>
     public static class Resources
     {

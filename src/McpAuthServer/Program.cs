@@ -3,6 +3,7 @@ using McpAuthServer.Accounts;
 using McpAuthServer.Agents;
 using McpAuthServer.Authorize;
 using McpAuthServer.Consents;
+using McpAuthServer.Device;
 using McpAuthServer.Discovery;
 using McpAuthServer.Grants;
 using McpAuthServer.GuardFeed;
@@ -52,6 +53,7 @@ try
     var routes = app.MapGroup(issuer.BasePath);
     routes.MapTokenEndpoint().RequireCors(Cors.Public);
     routes.MapPushedAuthorization().RequireCors(Cors.Public);
+    routes.MapDeviceAuthorization();
     routes.MapRevocationEndpoint().RequireCors(Cors.Public);
     routes.MapIntrospectionEndpoint();
     routes.MapInstancesEndpoint();
@@ -69,6 +71,7 @@ try
     pages.MapSetup();
     pages.MapPassword();
     pages.MapConsent();
+    pages.MapDevice();
     pages.MapAccount();
     // Some clients build the address from the host alone, whatever the metadata says.
     if (issuer.BasePath.Length > 0)

@@ -60,6 +60,7 @@ internal static class ServerServices
         services.AddSingleton<RefreshFamilies>();
         services.AddSingleton<PersonSessions>();
         services.AddSingleton<PushedRequests>();
+        services.AddSingleton<DeviceRequests>();
         services.AddSingleton<AuthorizationRequests>();
         services.AddSingleton<ConsentStore>();
         services.AddSingleton<CodeStore>();
@@ -81,6 +82,7 @@ internal static class ServerServices
         services.AddSingleton<DelegatedWork>();
         services.AddSingleton<CodeRedemption>();
         services.AddSingleton<IGrant, AuthorizationCodeGrant>();
+        services.AddSingleton<IGrant, DeviceCodeGrant>();
         services.AddSingleton<IGrant, RefreshTokenGrant>();
         services.AddSingleton<IGrant, ClientCredentialsGrant>();
         services.AddSingleton<IGrant, TokenExchangeGrant>();

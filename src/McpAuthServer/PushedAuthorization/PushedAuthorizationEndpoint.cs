@@ -1,6 +1,5 @@
 using McpAuth.Protocol;
 using McpAuth.Protocol.Audit;
-using McpAuth.Protocol.Forms;
 using McpAuth.Protocol.Jose;
 using McpAuth.Protocol.Messages;
 using McpAuthServer.Audit;
@@ -18,9 +17,6 @@ namespace McpAuthServer.PushedAuthorization;
 internal static class PushedAuthorizationEndpoint
 {
     private static readonly HashSet<string> Repeatable = [Names.Resources.Resource];
-
-    /// <summary>What authenticated the client, and is no part of the request.</summary>
-    private static readonly HashSet<string> Credentials = [Names.OAuth.ClientSecret, Names.ClientAssertion.Parameter, Names.ClientAssertion.TypeParameter, Names.OAuth.ClientId];
 
     public static IEndpointConventionBuilder MapPushedAuthorization(this IEndpointRouteBuilder routes) => routes.Map(Names.Paths.PushedRequests, HandleAsync);
 
@@ -62,21 +58,12 @@ internal static class PushedAuthorizationEndpoint
 
         // 4. One commit.
         var e = audit.Success(AuditTypes.RequestPushed) with { Client = client.Id, Agent = software.AgentId, Resource = form[Names.Resources.Resource] };
-        var (reference, replayed) = await pushed.PushAsync(client.Id, Kept(form, client.Id, proof?.Thumbprint), consume, e);
+        var (reference, replayed) = await pushed.PushAsync(client.Id, AuthorizationRequests.Kept(form, client.Id, proof?.Thumbprint), consume, e);
         if (reference is null)
             return OAuthError.Replay(replayed!);
         return Results.Json(new PushedResponse(reference, (int)PushedRequests.Life.TotalSeconds), ProtocolJson.Default.PushedResponse, statusCode: StatusCodes.Status201Created);
 
         async Task<IResult> RefuseAsync(OAuthError e, string? by, IReadOnlyList<Once> consumed) =>
             await audit.RefuseAsync(audit.Refusal(AuditTypes.AuthorizationRefused, e.Reason ?? e.Code) with { Client = by }, consumed) is { } space ? OAuthError.Replay(space) : e;
-    }
-
-    private static string Kept(StrictForm form, string client, string? thumbprint)
-    {
-        var fields = form.Names.Where(name => !Credentials.Contains(name)).SelectMany(name => form.Values(name).Select(value => (Name: name, Value: value)))
-            .Append((Name: Names.OAuth.ClientId, Value: client));
-        if (thumbprint is not null && form[Names.Dpop.Thumbprint] is null)
-            fields = fields.Append((Name: Names.Dpop.Thumbprint, Value: thumbprint));
-        return string.Join('&', fields.Select(field => $"{Uri.EscapeDataString(field.Name)}={Uri.EscapeDataString(field.Value)}"));
     }
 }
