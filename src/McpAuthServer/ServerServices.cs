@@ -68,6 +68,7 @@ internal static class ServerServices
         services.AddPeople();
 
         // Edge
+        services.AddSingleton<ClientAddress>();
         services.AddPages();
         services.AddSingleton<TokenPresenter>();
         services.AddSingleton<AgentCallers>();
