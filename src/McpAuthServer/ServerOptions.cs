@@ -38,6 +38,12 @@ public sealed class ServerOptions
     /// <summary>Life of access tokens; at most 5 minutes.</summary>
     public TimeSpan AccessTokenLifetime { get; set; } = McpAuth.Protocol.Limits.AccessToken;
 
+    /// <summary>
+    /// Whether every DPoP proof must carry a nonce of this server (RFC 9449 §8), so that none can be made in advance: with somebody's key in reach
+    /// for a moment, proofs for later. It costs a client one more request when it begins, and after two minutes of silence.
+    /// </summary>
+    public bool RequireDpopNonce { get; set; }
+
     /// <summary>Units that may wait in the commit log before callers get 503.</summary>
     public int CommitQueue { get; set; } = 4096;
 
