@@ -1,3 +1,4 @@
+using McpAuth.Protocol.Jose;
 using McpAuthServer.Accounts;
 using McpAuthServer.Audit;
 using McpAuthServer.Authorizations;
@@ -37,6 +38,7 @@ internal static class ServerServices
         services.AddSingleton(KeyEncryptionKeySource.Load(options));
         services.AddSingleton<LoadedKeys>();
         services.AddSingleton(p => p.GetRequiredService<LoadedKeys>().Value);
+        services.AddSingleton(p => new ProofNonces(p.GetRequiredService<LoadedKeys>().NonceKey, p.GetRequiredService<TimeProvider>()));
         services.AddCors(Cors.Configure);
 
         // Registry
@@ -71,7 +73,9 @@ internal static class ServerServices
         services.AddPeople();
 
         // Edge
+        services.AddSingleton<ClientAddress>();
         services.AddPages();
+        services.AddSingleton<ProofReader>();
         services.AddSingleton<TokenPresenter>();
         services.AddSingleton<ClientCallers>();
         services.AddSingleton<AgentCallers>();

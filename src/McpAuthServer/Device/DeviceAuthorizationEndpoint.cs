@@ -1,6 +1,5 @@
 using McpAuth.Protocol;
 using McpAuth.Protocol.Audit;
-using McpAuth.Protocol.Jose;
 using McpAuth.Protocol.Messages;
 using McpAuthServer.Audit;
 using McpAuthServer.Authorizations;
@@ -18,7 +17,7 @@ internal static class DeviceAuthorizationEndpoint
     public static IEndpointConventionBuilder MapDeviceAuthorization(this IEndpointRouteBuilder routes) => routes.Map(Names.Paths.DeviceAuthorization, HandleAsync);
 
     private static async Task<IResult> HandleAsync(
-        HttpContext context, RegistryCache registry, ClientCallers clients, DeviceRequests devices, AuditTrail audit, Issuer issuer, TimeProvider time)
+        HttpContext context, RegistryCache registry, ClientCallers clients, DeviceRequests devices, ProofReader proofs, AuditTrail audit, Issuer issuer, TimeProvider time)
     {
         // 1. Parse once, and authenticate as at the token endpoint (§3.1).
         var (form, error) = await StrictBody.FormAsync(context.Request, Repeatable, maxFields: 64);
@@ -31,17 +30,16 @@ internal static class DeviceAuthorizationEndpoint
         List<Once> consume = client.Assertion is { } once ? [once] : [];
 
         // 2. The key that will ask, where one is proved: then no other can (RFC 9449 §5).
-        DpopProof? proof = null;
-        if (context.Request.Headers.TryGetValue(Names.Dpop.Header, out var proofs)
-            && !DpopProof.Read(proofs, HttpMethods.Post, issuer.Uri(Names.Paths.DeviceAuthorization), null, time.GetUtcNow()).TryGet(out proof, out var fault))
-            return await RefuseAsync(OAuthError.InvalidProof(fault), client.Id, consume);
+        (var proof, error) = proofs.ReadOffered(context, Names.Paths.DeviceAuthorization);
+        if (error is not null)
+            return await RefuseAsync(error, client.Id, consume);
         if (proof is not null)
             consume.Add(Once.Proof(proof));
 
         // 3. What it asks for. An agent is handed its work at a page that its own program opens.
         if (client.Client is not { AgentId: null } software || !software.GrantTypes.Contains(Names.Device.GrantType))
             return await RefuseAsync(new(Names.Errors.UnauthorizedClient, "The client is not registered for the device grant."), client.Id, consume);
-        if (!AuthorizationRequests.WhatFor(form, software, snapshot, time.GetUtcNow()).TryGet(out var asked, out fault))
+        if (!AuthorizationRequests.WhatFor(form, software, snapshot, time.GetUtcNow()).TryGet(out var asked, out var fault))
             return await RefuseAsync(OAuthError.From(fault), client.Id, consume);
 
         // 4. One commit.

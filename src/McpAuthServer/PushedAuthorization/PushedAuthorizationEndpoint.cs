@@ -1,6 +1,5 @@
 using McpAuth.Protocol;
 using McpAuth.Protocol.Audit;
-using McpAuth.Protocol.Jose;
 using McpAuth.Protocol.Messages;
 using McpAuthServer.Audit;
 using McpAuthServer.Authorizations;
@@ -21,7 +20,7 @@ internal static class PushedAuthorizationEndpoint
     public static IEndpointConventionBuilder MapPushedAuthorization(this IEndpointRouteBuilder routes) => routes.Map(Names.Paths.PushedRequests, HandleAsync);
 
     private static async Task<IResult> HandleAsync(
-        HttpContext context, RegistryCache registry, ClientCallers clients, AuthorizationRequests requests, PushedRequests pushed, AuditTrail audit, Issuer issuer, TimeProvider time)
+        HttpContext context, RegistryCache registry, ClientCallers clients, AuthorizationRequests requests, PushedRequests pushed, ProofReader proofs, AuditTrail audit, TimeProvider time)
     {
         // 1. Parse once, and authenticate as at the token endpoint (§2).
         var (form, error) = await StrictBody.FormAsync(context.Request, Repeatable, maxFields: 64);
@@ -36,10 +35,9 @@ internal static class PushedAuthorizationEndpoint
             return await RefuseAsync(new(Names.Errors.UnauthorizedClient, "A guard asks nobody for anything."), client.Id, consume);
 
         // 2. The key that the code will be bound to: by a proof or by its thumbprint, and when by both, then by one (RFC 9449 §10.1).
-        DpopProof? proof = null;
-        if (context.Request.Headers.TryGetValue(Names.Dpop.Header, out var proofs)
-            && !DpopProof.Read(proofs, HttpMethods.Post, issuer.Uri(Names.Paths.PushedRequests), null, time.GetUtcNow()).TryGet(out proof, out var fault))
-            return await RefuseAsync(OAuthError.InvalidProof(fault), client.Id, consume);
+        (var proof, error) = proofs.ReadOffered(context, Names.Paths.PushedRequests);
+        if (error is not null)
+            return await RefuseAsync(error, client.Id, consume);
         if (proof is not null)
             consume.Add(Once.Proof(proof));
         if (proof is not null && form[Names.Dpop.Thumbprint] is { } named && named != proof.Thumbprint)
