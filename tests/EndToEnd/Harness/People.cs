@@ -31,7 +31,7 @@ public sealed class People : IAsyncLifetime
         if (Chromium.Requirement.Skip is not null) return;
         await browser.InitializeAsync();
         Deployment = await Deployment.StartAsync(
-            postgres: null, nodes: 1, ["files"], Register, new Dictionary<string, string?> { ["McpAuth__AccessTokenLifetime"] = AccessTokenLifetime.ToString("c") });
+            postgres: null, nodes: 1, ["files"], Register, new Dictionary<string, string?> { ["McpAuth__AccessTokenLifetime"] = AccessTokenLifetime.ToString("c"), ["McpAuth__RequireDpopNonce"] = "true" });
         await using Visitor ann = await browser.NewVisitorAsync();
         await ann.GoAsync(await Deployment.SetupLinkAsync(Ann));
         await ann.Page.GetByLabel("Password").FillAsync(Password);
