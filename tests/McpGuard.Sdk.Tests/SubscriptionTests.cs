@@ -87,6 +87,9 @@ public sealed class SubscriptionTests : IAsyncLifetime
     {
         Answer answer = await host.Do(Listen, "\"notifications\":{\"toolsListChanged\":true}", server.Token(), version: version);
         Assert.Equal(-32601, answer.Error);
+        // Not by the SDK behind the guard: nothing was decided.
+        await server.Event(e => e is { Type: AuditTypes.CallRefused, Reason: "unknown_method" });
+        Assert.DoesNotContain(server.Events(), e => e.Type == AuditTypes.CallDecided);
         Assert.Equal(0, begun);
     }
 
