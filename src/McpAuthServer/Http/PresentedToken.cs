@@ -10,12 +10,12 @@ namespace McpAuthServer.Http;
 internal sealed record PresentedToken(OwnToken Token, Once Proof);
 
 /// <summary>Authenticates callers of the server's own APIs: always a DPoP-bound token of the API's own audience (RFC 9449 §7.1).</summary>
-internal sealed class TokenPresenter(ServerKeys keys, Issuer issuer, TimeProvider time)
+internal sealed class TokenPresenter(SigningKeyRing keys, Issuer issuer, TimeProvider time)
 {
     private const string Scheme = Names.Dpop.Scheme + " ";
 
     /// <param name="path">The endpoint's own path, for <c>htu</c>; never the request's address.</param>
-    public (PresentedToken? Presented, OAuthError? Error) Authenticate(HttpRequest request, string path, string audience)
+    public async ValueTask<(PresentedToken? Presented, OAuthError? Error)> AuthenticateAsync(HttpRequest request, string path, string audience)
     {
         // 1. One Authorization header, the DPoP scheme.
         if (request.Headers.Authorization is not [{ } header] || !header.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase))
@@ -24,7 +24,7 @@ internal sealed class TokenPresenter(ServerKeys keys, Issuer issuer, TimeProvide
 
         // 2. Ours, unexpired, for this API.
         var now = time.GetUtcNow();
-        if (!OwnToken.Read(text, keys, issuer, now).TryGet(out var token, out var fault))
+        if (!(await OwnToken.ReadAsync(text, keys, issuer, now, request.HttpContext.RequestAborted)).TryGet(out var token, out var fault))
             return (null, Refuse(fault.Message, fault.Code));
         if (token.Audience != audience)
             return (null, Refuse("The token is for another audience.", "wrong_audience"));

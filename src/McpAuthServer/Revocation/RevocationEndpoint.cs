@@ -20,7 +20,7 @@ internal static class RevocationEndpoint
     public static IEndpointConventionBuilder MapRevocationEndpoint(this IEndpointRouteBuilder routes) => routes.Map(Names.Paths.Revoke, HandleAsync);
 
     private static async Task<IResult> HandleAsync(
-        HttpContext context, RegistryCache registry, ClientAuthenticator clients, ServerKeys keys, Issuer issuer, RefreshFamilies families, ICommitLog log, AuditTrail audit,
+        HttpContext context, RegistryCache registry, ClientAuthenticator clients, SigningKeyRing keys, Issuer issuer, RefreshFamilies families, ICommitLog log, AuditTrail audit,
         ServerOptions options, TimeProvider time)
     {
         // 1. Parse and authenticate as at the token endpoint (§2.1).
@@ -38,7 +38,7 @@ internal static class RevocationEndpoint
         IReadOnlyList<Once> consume = client.Assertion is { } once ? [once] : [];
         if (text.StartsWith(OpaqueToken.Refresh, StringComparison.Ordinal))
             return await RefreshTokenAsync(OpaqueToken.HashOf(text), client, consume);
-        if (!OwnToken.Read(text, keys, issuer, now).TryGet(out var token, out var fault))
+        if (!(await OwnToken.ReadAsync(text, keys, issuer, now, context.RequestAborted)).TryGet(out var token, out var fault))
             return await Refuse(null, fault.Code, client);
         if (token.ClientId != client.Id)
             return await Refuse(null, Names.Reasons.NotPresenter, client);
