@@ -41,7 +41,7 @@ internal sealed class FakeAuthorizationServer : IAsyncDisposable
     public List<Denied> Snapshot { get; } = [];
     public ConcurrentDictionary<string, bool> Inactive { get; } = new();
     public ConcurrentDictionary<string, int> Budgets { get; } = new();
-    public int Enrolments, Introspections, KeyFetches, ManifestReports;
+    public int Enrolments, StreamsOpened, Introspections, KeyFetches, ManifestReports;
 
     /// <summary>Every connection is cut.</summary>
     public bool Down { get; set; }
@@ -231,6 +231,7 @@ internal sealed class FakeAuthorizationServer : IAsyncDisposable
         });
         app.MapPost(Names.Paths.GuardStreams, () =>
         {
+            Interlocked.Increment(ref StreamsOpened);
             lock (gate) return Results.Json(new StreamResponse("str_1", feed.Count, [.. Snapshot], ArgsKey), ProtocolJson.Default.StreamResponse);
         });
         app.MapPost(Names.Paths.GuardRevocations, (Delegate)Poll);

@@ -35,6 +35,7 @@ public sealed class KeyRevocationTests : IAsyncLifetime
         using SigningKey stolen = server.Key;
         string token = server.Token(new() { Jti = "at_cached" });
         Assert.Equal(200, await Call(token)); // primed: the token is cached as valid
+        int opened = server.StreamsOpened;
         server.RevokeKey();
         await RefusedInTime(token);
         await server.Event(e => e is { Type: AuditTypes.CallRefused, Jti: null, Reason: Names.Reasons.KeyRevoked } or { Type: AuditTypes.CallRefused, Jti: "at_cached", Reason: Names.Reasons.Revoked });
@@ -42,8 +43,9 @@ public sealed class KeyRevocationTests : IAsyncLifetime
         // Whoever has the key makes new ones.
         Assert.Equal(401, await Call(server.Token(new() { By = stolen })));
         await server.Event(e => e is { Type: AuditTypes.CallRefused, Reason: Names.Reasons.KeyRevoked });
-        // To verify the word on it, the new key had to be there: no pause before an honest token is taken.
+        // To verify the word on it, the new key was fetched: no pause before an honest token is taken, and the stream did not break.
         Assert.Equal(200, await Call(server.Token()));
+        Assert.Equal(opened, server.StreamsOpened);
         Assert.Equal(401, await Call(token));
         await host.Ready();
     }
