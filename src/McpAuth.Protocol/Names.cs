@@ -47,7 +47,7 @@ public static class Names
         public const string Expired = "expired", Revoked = "revoked", ActorUnauthorized = "actor_unauthorized", NotPresenter = "not_presenter",
             Depth = "depth", TaskEnded = "task_ended", TaskSuspended = "task_suspended", AgentSuspended = "agent_suspended",
             InstanceEnded = "instance_ended", UserDisabled = "user_disabled", WrongType = "wrong_type", Foreign = "foreign_issuer",
-            Malformed = "malformed", BadSignature = "bad_signature", Replay = "replay";
+            Malformed = "malformed", BadSignature = "bad_signature", Replay = "replay", KeyRevoked = "key_revoked";
     }
 
     /// <summary>RFC 7523 and its 2026 revision: JWT client authentication.</summary>

@@ -30,8 +30,8 @@ try
     builder.Services.AddMcpAuthServer(options, issuer);
 
     var app = builder.Build();
-    var keys = await Startup.PrepareAsync(app.Services, line, app.Lifetime.ApplicationStopping);
-    if (line.ApplyOnly)
+    await Startup.PrepareAsync(app.Services, line, app.Lifetime.ApplicationStopping);
+    if (line.ApplyOnly || line.RotateKeys || line.RevokeKey is not null)
     {
         await app.DisposeAsync();
         return 0;
@@ -48,7 +48,7 @@ try
     app.UseCookiePolicy();
     app.UseAuthentication();
 
-    app.MapMetadataEndpoint(issuer, keys);
+    app.MapMetadataEndpoint(issuer);
     app.MapHealthEndpoint();
     var routes = app.MapGroup(issuer.BasePath);
     routes.MapTokenEndpoint().RequireCors(Cors.Public);

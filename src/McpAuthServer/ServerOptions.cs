@@ -29,8 +29,20 @@ public sealed class ServerOptions
     /// <summary>The key-encryption key itself, base64; for an environment variable. Excludes <see cref="KeyEncryptionKeyFile"/>.</summary>
     public string? KeyEncryptionKey { get; set; }
 
-    /// <summary><c>ES256</c> (default) or <c>RS256</c>: the algorithm of a signing key created on first start.</summary>
+    /// <summary><c>ES256</c> (default) or <c>RS256</c>: the algorithm of signing keys made from now on; those there are stay what they are.</summary>
     public string SigningAlgorithm { get; set; } = "ES256";
+
+    /// <summary>
+    /// How long a signing key signs before the next one does; more than <see cref="KeyPublishedAhead"/> and at most three years (NIST SP 800-57 part 1
+    /// §5.3.6). It cannot be turned off: a rotation that never happens is one that fails when it must.
+    /// </summary>
+    public TimeSpan KeyRotation { get; set; } = TimeSpan.FromDays(90);
+
+    /// <summary>
+    /// How long the next signing key is published before it signs; at least 10 minutes, so that it is everywhere by then: a cache may keep the key set for
+    /// five, and whoever asked that cache for another five.
+    /// </summary>
+    public TimeSpan KeyPublishedAhead { get; set; } = TimeSpan.FromHours(24);
 
     /// <summary>Names this node in audit events.</summary>
     public string Node { get; set; } = Environment.MachineName;
@@ -53,6 +65,8 @@ public sealed class ServerOptions
     /// </summary>
     public IReadOnlyList<string> Proxies { get; set; } = [];
 
+    private static readonly TimeSpan LongestKeyRotation = TimeSpan.FromDays(3 * 365);
+
     internal IEnumerable<string> Faults()
     {
         if (!Uri.TryCreate(Issuer, UriKind.Absolute, out var issuer))
@@ -70,6 +84,10 @@ public sealed class ServerOptions
             yield return "McpAuth:KeyEncryptionKey and McpAuth:KeyEncryptionKeyFile exclude each other";
         if (SigningAlgorithm is not ("ES256" or "RS256"))
             yield return "McpAuth:SigningAlgorithm must be ES256 or RS256";
+        if (KeyPublishedAhead < 2 * McpAuth.Protocol.Limits.KeySetAge)
+            yield return "McpAuth:KeyPublishedAhead must be at least 10 minutes";
+        if (KeyRotation <= KeyPublishedAhead || KeyRotation > LongestKeyRotation)
+            yield return "McpAuth:KeyRotation must be more than McpAuth:KeyPublishedAhead and at most three years";
         if (AccessTokenLifetime <= TimeSpan.Zero || AccessTokenLifetime > McpAuth.Protocol.Limits.AccessToken)
             yield return "McpAuth:AccessTokenLifetime must be more than zero and at most 5 minutes";
         if (CommitQueue is < 1 or > 1_000_000)

@@ -36,9 +36,13 @@ internal static class ServerServices
             store.QueueLength = options.CommitQueue;
         });
         services.AddSingleton(KeyEncryptionKeySource.Load(options));
-        services.AddSingleton<LoadedKeys>();
-        services.AddSingleton(p => p.GetRequiredService<LoadedKeys>().Value);
-        services.AddSingleton(p => new ProofNonces(p.GetRequiredService<LoadedKeys>().NonceKey, p.GetRequiredService<TimeProvider>()));
+        services.AddSingleton<SigningKeyReader>();
+        services.AddSingleton<SigningKeyRing>();
+        services.AddHostedService(p => p.GetRequiredService<SigningKeyRing>());
+        services.AddSingleton<SigningKeys>();
+        services.AddHostedService<KeyRotation>();
+        services.AddSingleton<NonceKey>();
+        services.AddSingleton(p => new ProofNonces(p.GetRequiredService<NonceKey>().Value, p.GetRequiredService<TimeProvider>()));
         services.AddCors(Cors.Configure);
 
         // Registry

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Globalization;
 using System.Text.Json;
 using McpAuth.Protocol;
 using McpAuthServer.Http;
@@ -8,12 +9,14 @@ using McpAuthServer.People;
 namespace McpAuthServer.Discovery;
 
 /// <summary>
-/// Authorization server metadata (RFC 8414, OIDC Discovery) at every place clients look, and the key set. The documents are made once from
-/// configuration: nothing of a request is in them.
+/// Authorization server metadata (RFC 8414, OIDC Discovery) at every place clients look, and the key set. The documents are made of
+/// configuration, and of the keys when they change: nothing of a request is in them.
 /// </summary>
 internal static class MetadataEndpoint
 {
-    public static void MapMetadataEndpoint(this IEndpointRouteBuilder routes, Issuer issuer, ServerKeys keys)
+    private static readonly string Cacheable = string.Create(CultureInfo.InvariantCulture, $"public, max-age={(int)Limits.KeySetAge.TotalSeconds}");
+
+    public static void MapMetadataEndpoint(this IEndpointRouteBuilder routes, Issuer issuer)
     {
         var metadata = Metadata(issuer);
         var path = issuer.BasePath;
@@ -23,7 +26,7 @@ internal static class MetadataEndpoint
             Names.Paths.OAuthMetadata + path, Names.Paths.OpenIdMetadata + path, path + Names.Paths.OpenIdMetadata, path + Names.Paths.OAuthMetadata,
         }.Distinct(StringComparer.Ordinal))
             routes.MapGet(place, (HttpContext context) => Document(context, metadata, "application/json")).RequireCors(Cors.Public);
-        routes.MapGet(path + Names.Paths.Jwks, (HttpContext context) => Document(context, KeySet(keys), "application/jwk-set+json")).RequireCors(Cors.Public);
+        routes.MapGet(path + Names.Paths.Jwks, (HttpContext context, SigningKeyRing keys) => Document(context, keys.Current.KeySet, "application/jwk-set+json")).RequireCors(Cors.Public);
     }
 
     /// <summary>Says only what is enforced.</summary>
@@ -57,25 +60,9 @@ internal static class MetadataEndpoint
         Strings(json, "scopes_supported", Names.Scopes.ToolsRead, Names.Scopes.ResourcesRead, Names.Scopes.PromptsRead, Names.Scopes.OfflineAccess);
     });
 
-    private static byte[] KeySet(ServerKeys keys) => Write(json =>
-    {
-        json.WriteStartArray("keys");
-        foreach (var key in keys.Published)
-        {
-            json.WriteStartObject();
-            foreach (var member in key.Jwk.EnumerateObject().Where(m => m.Name is not ("kid" or "use" or "alg")))
-                member.WriteTo(json);
-            json.WriteString("kid", key.KeyId ?? key.Thumbprint);
-            json.WriteString("use", "sig");
-            json.WriteString("alg", key.Jwk.GetProperty("kty").GetString() == "RSA" ? "RS256" : "ES256");
-            json.WriteEndObject();
-        }
-        json.WriteEndArray();
-    });
-
     private static IResult Document(HttpContext context, byte[] body, string type)
     {
-        context.Response.Headers.CacheControl = "public, max-age=300";
+        context.Response.Headers.CacheControl = Cacheable;
         return Results.Bytes(body, type);
     }
 

@@ -16,7 +16,7 @@ internal static class IntrospectionEndpoint
     public static void MapIntrospectionEndpoint(this IEndpointRouteBuilder routes) => routes.MapPost(Names.Paths.Introspect, HandleAsync);
 
     private static async Task<IResult> HandleAsync(
-        HttpContext context, GuardCallers callers, ServerKeys keys, Issuer issuer, TokenStates states, TimeProvider time)
+        HttpContext context, GuardCallers callers, SigningKeyRing keys, Issuer issuer, TokenStates states, TimeProvider time)
     {
         // 1. Who asks (§2.1: the endpoint requires authentication).
         var (caller, error) = await callers.AuthenticateAsync(context, Names.Paths.Introspect);
@@ -29,7 +29,7 @@ internal static class IntrospectionEndpoint
             return OAuthError.InvalidRequest("token is missing.");
 
         // 2. Ours, unexpired, for the asker (§2.2: otherwise only active:false, with no reason).
-        if (!OwnToken.Read(text, keys, issuer, time.GetUtcNow()).TryGet(out var token, out _))
+        if (!(await OwnToken.ReadAsync(text, keys, issuer, time.GetUtcNow(), context.RequestAborted)).TryGet(out var token, out _))
             return Results.Bytes(Inactive, "application/json");
         if (token.Audience != caller.Server.Resource)
         {
