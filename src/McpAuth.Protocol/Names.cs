@@ -25,7 +25,7 @@ public static class Names
         public const string PromptNone = "none", PromptLogin = "login", PromptConsent = "consent", PromptSelectAccount = "select_account";
     }
 
-    /// <summary>Error codes: RFC 6749 §5.2, RFC 8693 §2.2.2, RFC 8707 §2, RFC 9396 §5, RFC 9449 §5, RFC 6750 §3.1.</summary>
+    /// <summary>Error codes: RFC 6749 §5.2, RFC 8693 §2.2.2, RFC 8707 §2, RFC 9396 §5, RFC 9449 §5, RFC 6750 §3.1, RFC 8628 §3.5.</summary>
     public static class Errors
     {
         public const string InvalidRequest = "invalid_request", InvalidClient = "invalid_client", InvalidGrant = "invalid_grant",
@@ -34,7 +34,8 @@ public static class Names
             InvalidDpopProof = "invalid_dpop_proof", InvalidToken = "invalid_token", InsufficientScope = "insufficient_scope",
             AccessDenied = "access_denied", UnsupportedResponseType = "unsupported_response_type", LoginRequired = "login_required",
             ConsentRequired = "consent_required", RequestNotSupported = "request_not_supported", RequestUriNotSupported = "request_uri_not_supported",
-            TemporarilyUnavailable = "temporarily_unavailable", ServerError = "server_error", UnsupportedTokenType = "unsupported_token_type";
+            TemporarilyUnavailable = "temporarily_unavailable", ServerError = "server_error", UnsupportedTokenType = "unsupported_token_type",
+            SlowDown = "slow_down";
         /// <summary>The member beside <c>error</c> that tells an agent why an exchange was refused.</summary>
         public const string ReasonMember = "mcpauth_reason";
     }

@@ -17,7 +17,8 @@ internal static class TokenEndpoint
     public static IEndpointConventionBuilder MapTokenEndpoint(this IEndpointRouteBuilder routes) => routes.Map(Names.Paths.Token, HandleAsync);
 
     private static async Task<IResult> HandleAsync(
-        HttpContext context, RegistryCache registry, ClientAuthenticator clients, Grantor grantor, ProofReader proofs, AuditTrail audit, TimeProvider time)
+        HttpContext context, RegistryCache registry, ClientAuthenticator clients, RequestLimits limits, Grantor grantor, ProofReader proofs, AuditTrail audit,
+        TimeProvider time)
     {
         var cancel = context.RequestAborted;
 
@@ -34,6 +35,8 @@ internal static class TokenEndpoint
             var (client, refusal) = await clients.AuthenticateAsync(form, context.Request.Headers.Authorization, snapshot, cancel);
             if (client is null)
                 return await RefuseClient(refusal!, snapshot);
+            if (attempt == 1 && await limits.AuthenticatedAsync(context, client) is { } tooMany)
+                return tooMany;
 
             // 3. The proof of possession, if one is offered (RFC 9449 §5).
             var (proof, unproven) = proofs.ReadOffered(context, Names.Paths.Token);
@@ -63,6 +66,7 @@ internal static class TokenEndpoint
 
         async Task<IResult> RefuseClient(ClientRefusal refusal, RegistrySnapshot snapshot)
         {
+            RequestLimits.Failed(context);
             // What an unauthenticated caller says of itself is recorded only when it names somebody known.
             var known = refusal.ClientId is { } id && snapshot.Clients.ContainsKey(id) ? id : null;
             await audit.RefuseAsync(audit.Refusal(AuditTypes.ClientRefused, refusal.Reason) with { Client = known }, []);
