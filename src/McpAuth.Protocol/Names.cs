@@ -26,7 +26,7 @@ public static class Names
         public const string PromptNone = "none", PromptLogin = "login", PromptConsent = "consent", PromptSelectAccount = "select_account";
     }
 
-    /// <summary>Error codes: RFC 6749 §5.2, RFC 8693 §2.2.2, RFC 8707 §2, RFC 9396 §5, RFC 9449 §5, RFC 6750 §3.1.</summary>
+    /// <summary>Error codes: RFC 6749 §5.2, RFC 8693 §2.2.2, RFC 8707 §2, RFC 9396 §5, RFC 9449 §5, RFC 6750 §3.1, RFC 8628 §3.5.</summary>
     public static class Errors
     {
         public const string InvalidRequest = "invalid_request", InvalidClient = "invalid_client", InvalidGrant = "invalid_grant",
@@ -36,7 +36,7 @@ public static class Names
             AccessDenied = "access_denied", UnsupportedResponseType = "unsupported_response_type", LoginRequired = "login_required",
             ConsentRequired = "consent_required", RequestNotSupported = "request_not_supported", RequestUriNotSupported = "request_uri_not_supported",
             TemporarilyUnavailable = "temporarily_unavailable", ServerError = "server_error", UnsupportedTokenType = "unsupported_token_type",
-            UnmetAuthenticationRequirements = "unmet_authentication_requirements";
+            UnmetAuthenticationRequirements = "unmet_authentication_requirements", SlowDown = "slow_down";
         /// <summary>The member beside <c>error</c> that tells an agent why an exchange was refused.</summary>
         public const string ReasonMember = "mcpauth_reason";
     }
@@ -71,7 +71,7 @@ public static class Names
     public static class Device
     {
         public const string GrantType = "urn:ietf:params:oauth:grant-type:device_code", Code = "device_code", UserCode = "user_code";
-        public const string AuthorizationPending = "authorization_pending", SlowDown = "slow_down", ExpiredToken = "expired_token";
+        public const string AuthorizationPending = "authorization_pending", ExpiredToken = "expired_token";
     }
 
     /// <summary>RFC 8707 and RFC 9396.</summary>

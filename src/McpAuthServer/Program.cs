@@ -1,4 +1,5 @@
 using McpAuthServer;
+using McpAuthServer.Abuse;
 using McpAuthServer.Accounts;
 using McpAuthServer.Agents;
 using McpAuthServer.Authorize;
@@ -45,24 +46,26 @@ try
     app.UseNoStore();
     app.UseRouting();
     app.UseCors();
+    app.UseRateLimits();
     app.UseCookiePolicy();
     app.UseAuthentication();
 
     app.MapMetadataEndpoint(issuer);
     app.MapHealthEndpoint();
     var routes = app.MapGroup(issuer.BasePath);
-    routes.MapTokenEndpoint().RequireCors(Cors.Public);
-    routes.MapPushedAuthorization().RequireCors(Cors.Public);
-    routes.MapDeviceAuthorization();
-    routes.MapRevocationEndpoint().RequireCors(Cors.Public);
-    routes.MapIntrospectionEndpoint();
-    routes.MapInstancesEndpoint();
-    routes.MapTasksEndpoint();
-    routes.MapEnrollEndpoint();
-    routes.MapStreamsEndpoint();
-    routes.MapManifestEndpoint();
-    routes.MapAuditEndpoint();
-    routes.MapBudgetsEndpoint();
+    routes.MapTokenEndpoint().RequireCors(Cors.Public).Limited(Limit.Token);
+    routes.MapPushedAuthorization().RequireCors(Cors.Public).Limited(Limit.PushedAuthorization);
+    routes.MapDeviceAuthorization().Limited(Limit.DeviceAuthorization);
+    routes.MapRevocationEndpoint().RequireCors(Cors.Public).Limited(Limit.Revocation);
+    routes.MapIntrospectionEndpoint().Limited(Limit.Introspection);
+    var apis = routes.MapGroup("").Limited(Limit.Api);
+    apis.MapInstancesEndpoint();
+    apis.MapTasksEndpoint();
+    apis.MapEnrollEndpoint();
+    apis.MapStreamsEndpoint();
+    apis.MapManifestEndpoint();
+    apis.MapAuditEndpoint();
+    apis.MapBudgetsEndpoint();
     routes.MapAssets();
     var pages = routes.MapPages();
     pages.MapAuthorizeEndpoint();
@@ -77,7 +80,7 @@ try
     if (issuer.BasePath.Length > 0)
     {
         app.MapPages().MapAuthorizeEndpoint();
-        app.MapTokenEndpoint().RequireCors(Cors.Public);
+        app.MapTokenEndpoint().RequireCors(Cors.Public).Limited(Limit.Token);
     }
 
     await app.RunAsync();

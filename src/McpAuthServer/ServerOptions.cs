@@ -1,4 +1,5 @@
 using System.Net;
+using McpAuthServer.Abuse;
 using McpAuthServer.Http;
 
 namespace McpAuthServer;
@@ -59,6 +60,9 @@ public sealed class ServerOptions
     /// <summary>Units that may wait in the commit log before callers get 503.</summary>
     public int CommitQueue { get; set; } = 4096;
 
+    /// <summary>How often one address, client or account may ask for what.</summary>
+    public RateLimitOptions RateLimits { get; } = new();
+
     /// <summary>
     /// Addresses and CIDR prefixes of the reverse proxies before this server. Only a request whose TCP peer is one of them is believed when it
     /// says, in <c>X-Forwarded-For</c>, which client it is from; of no request is anything else believed. Empty = no proxy.
@@ -94,6 +98,8 @@ public sealed class ServerOptions
             yield return "McpAuth:CommitQueue must be between 1 and 1000000";
         if (Node.Length is 0 or > 64)
             yield return "McpAuth:Node must be 1 to 64 characters";
+        foreach (var fault in RateLimits.Faults())
+            yield return fault;
         foreach (var proxy in Proxies)
             if (!ClientAddress.TryParse(proxy, out _, out var why))
                 yield return $"McpAuth:Proxies: '{proxy}' {why}";

@@ -1,4 +1,5 @@
 using McpAuth.Protocol.Jose;
+using McpAuthServer.Abuse;
 using McpAuthServer.Accounts;
 using McpAuthServer.Audit;
 using McpAuthServer.Authorizations;
@@ -53,6 +54,8 @@ internal static class ServerServices
 
         // Core
         services.AddSingleton<AuditTrail>();
+        services.AddSingleton(p => new RateLimits(options.RateLimits, p.GetRequiredService<TimeProvider>()));
+        services.AddSingleton<AbuseRecord>();
         services.AddSingleton<IssuedTokens>();
         services.AddSingleton<AccessTokens>();
         services.AddSingleton<ClientDirectory>();
@@ -78,6 +81,7 @@ internal static class ServerServices
 
         // Edge
         services.AddSingleton<ClientAddress>();
+        services.AddSingleton<RequestLimits>();
         services.AddPages();
         services.AddSingleton<ProofReader>();
         services.AddSingleton<TokenPresenter>();

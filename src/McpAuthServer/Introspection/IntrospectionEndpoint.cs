@@ -13,7 +13,7 @@ internal static class IntrospectionEndpoint
 {
     private static readonly byte[] Inactive = "{\"active\":false}"u8.ToArray();
 
-    public static void MapIntrospectionEndpoint(this IEndpointRouteBuilder routes) => routes.MapPost(Names.Paths.Introspect, HandleAsync);
+    public static IEndpointConventionBuilder MapIntrospectionEndpoint(this IEndpointRouteBuilder routes) => routes.MapPost(Names.Paths.Introspect, HandleAsync);
 
     private static async Task<IResult> HandleAsync(
         HttpContext context, GuardCallers callers, SigningKeyRing keys, Issuer issuer, TokenStates states, TimeProvider time)

@@ -1,3 +1,4 @@
+using McpAuthServer.Abuse;
 using McpAuthServer.Http;
 using Microsoft.AspNetCore.CookiePolicy;
 using Microsoft.AspNetCore.DataProtection;
@@ -25,7 +26,7 @@ internal static class PageRoutes
         services.AddSingleton<Interactions>();
     }
 
-    /// <summary>Routes whose answers people read: also a failure is a page.</summary>
+    /// <summary>Routes whose answers people read: also a failure is a page. What is not counted otherwise counts with the authorization endpoint.</summary>
     public static RouteGroupBuilder MapPages(this IEndpointRouteBuilder routes) =>
-        routes.MapGroup("").WithMetadata(new FailureForm(PageResult.From));
+        routes.MapGroup("").WithMetadata(new FailureForm(PageResult.From)).Limited(Limit.Authorization);
 }

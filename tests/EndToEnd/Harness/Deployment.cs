@@ -220,7 +220,7 @@ public sealed class Deployment : IAsyncDisposable
     }
 
     private ChildProcess LaunchNode(int node, IEnumerable<string> arguments) =>
-        ChildProcess.StartDll(Built.Dll("src/McpAuthServer"), arguments, new Dictionary<string, string?>(GuardedServer.Runtime.Concat(settings))
+        ChildProcess.StartDll(Built.Dll("src/McpAuthServer"), arguments, new Dictionary<string, string?>(GuardedServer.Runtime.Concat(Unlimited.Environment).Concat(settings).GroupBy(s => s.Key).Select(s => s.Last()))
         {
             ["McpAuth__Issuer"] = Issuer,
             ["McpAuth__DataDirectory"] = directory["data"],
