@@ -18,10 +18,11 @@ public static class Names
         public const string Challenge = "code_challenge", Method = "code_challenge_method", Verifier = "code_verifier", S256 = "S256";
     }
 
-    /// <summary>RFC 9207, and what of OpenID Connect Core §3.1.2.1 an authorization request may carry; JAR (RFC 9101) is not offered.</summary>
+    /// <summary>RFC 9207, RFC 9126, RFC 9470, and what of OpenID Connect Core §3.1.2.1 an authorization request may carry; request objects (RFC 9101) are not offered.</summary>
     public static class Authorization
     {
-        public const string Iss = "iss", Prompt = "prompt", MaxAge = "max_age", Request = "request", RequestUri = "request_uri";
+        public const string Iss = "iss", Prompt = "prompt", MaxAge = "max_age", Request = "request", RequestUri = "request_uri",
+            AcrValues = "acr_values", Query = "query", FormPost = "form_post";
         public const string PromptNone = "none", PromptLogin = "login", PromptConsent = "consent", PromptSelectAccount = "select_account";
     }
 
@@ -34,7 +35,8 @@ public static class Names
             InvalidDpopProof = "invalid_dpop_proof", InvalidToken = "invalid_token", InsufficientScope = "insufficient_scope",
             AccessDenied = "access_denied", UnsupportedResponseType = "unsupported_response_type", LoginRequired = "login_required",
             ConsentRequired = "consent_required", RequestNotSupported = "request_not_supported", RequestUriNotSupported = "request_uri_not_supported",
-            TemporarilyUnavailable = "temporarily_unavailable", ServerError = "server_error", UnsupportedTokenType = "unsupported_token_type";
+            TemporarilyUnavailable = "temporarily_unavailable", ServerError = "server_error", UnsupportedTokenType = "unsupported_token_type",
+            UnmetAuthenticationRequirements = "unmet_authentication_requirements";
         /// <summary>The member beside <c>error</c> that tells an agent why an exchange was refused.</summary>
         public const string ReasonMember = "mcpauth_reason";
     }
@@ -74,7 +76,7 @@ public static class Names
     /// <summary>RFC 9449.</summary>
     public static class Dpop
     {
-        public const string Header = "DPoP", Nonce = "DPoP-Nonce", Scheme = "DPoP", UseNonce = "use_dpop_nonce";
+        public const string Header = "DPoP", Nonce = "DPoP-Nonce", Scheme = "DPoP", UseNonce = "use_dpop_nonce", Thumbprint = "dpop_jkt";
     }
 
     /// <summary>The <c>typ</c> of every JWT, one per use (RFC 8725 §3.11).</summary>
@@ -107,7 +109,8 @@ public static class Names
     {
         public const string OAuthMetadata = "/.well-known/oauth-authorization-server", OpenIdMetadata = "/.well-known/openid-configuration",
             ProtectedResource = "/.well-known/oauth-protected-resource",
-            Authorize = "/authorize", AuthorizeResume = "/authorize/resume", Consent = "/consent", Account = "/account", SignIn = "/account/sign-in",
+            Authorize = "/authorize", AuthorizeResume = "/authorize/resume", PushedRequests = "/par", DeviceAuthorization = "/device_authorization",
+            Device = "/device", DeviceDone = "/device/done", Register = "/register", UserInfo = "/userinfo", Logout = "/logout", Consent = "/consent", Account = "/account", SignIn = "/account/sign-in",
             SignOut = "/account/sign-out", Setup = "/account/setup", Password = "/account/password",
             Token = "/token", Introspect = "/introspect", Revoke = "/revoke", Jwks = "/jwks", Tasks = "/tasks", Instances = "/agents/instances",
             GuardAudience = "/guard", GuardEnroll = "/guard/enroll", GuardStreams = "/guard/streams", GuardManifest = "/guard/manifest",

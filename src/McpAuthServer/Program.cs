@@ -10,6 +10,7 @@ using McpAuthServer.Health;
 using McpAuthServer.Http;
 using McpAuthServer.Introspection;
 using McpAuthServer.Pages;
+using McpAuthServer.PushedAuthorization;
 using McpAuthServer.Revocation;
 using McpAuthServer.SignIn;
 using McpAuthServer.Tasks;
@@ -50,6 +51,7 @@ try
     app.MapHealthEndpoint();
     var routes = app.MapGroup(issuer.BasePath);
     routes.MapTokenEndpoint().RequireCors(Cors.Public);
+    routes.MapPushedAuthorization().RequireCors(Cors.Public);
     routes.MapRevocationEndpoint().RequireCors(Cors.Public);
     routes.MapIntrospectionEndpoint();
     routes.MapInstancesEndpoint();

@@ -59,6 +59,7 @@ internal static class ServerServices
         services.AddSingleton<TokenStates>();
         services.AddSingleton<RefreshFamilies>();
         services.AddSingleton<PersonSessions>();
+        services.AddSingleton<PushedRequests>();
         services.AddSingleton<AuthorizationRequests>();
         services.AddSingleton<ConsentStore>();
         services.AddSingleton<CodeStore>();
@@ -71,6 +72,7 @@ internal static class ServerServices
         // Edge
         services.AddPages();
         services.AddSingleton<TokenPresenter>();
+        services.AddSingleton<ClientCallers>();
         services.AddSingleton<AgentCallers>();
         services.AddSingleton<GuardCallers>();
 

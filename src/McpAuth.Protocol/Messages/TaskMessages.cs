@@ -52,7 +52,13 @@ public sealed record TokenResponse(
     [property: JsonPropertyName("scope")] string? Scope = null,
     [property: JsonPropertyName("issued_token_type")] string? IssuedTokenType = null,
     [property: JsonPropertyName("authorization_details")] JsonElement? AuthorizationDetails = null,
-    [property: JsonPropertyName("refresh_token")] string? RefreshToken = null);
+    [property: JsonPropertyName("refresh_token")] string? RefreshToken = null,
+    [property: JsonPropertyName("id_token")] string? IdToken = null);
+
+/// <summary>The answer of <c>/par</c> (RFC 9126 §2.2).</summary>
+public sealed record PushedResponse(
+    [property: JsonPropertyName("request_uri")] string RequestUri,
+    [property: JsonPropertyName("expires_in")] int ExpiresIn);
 
 /// <summary>An OAuth error body (RFC 6749 §5.2).</summary>
 public sealed record ErrorResponse(

@@ -1,3 +1,4 @@
+using McpAuth.Protocol;
 using McpAuth.Protocol.ToolCalls;
 using McpAuthServer.People;
 using McpAuthServer.Registry;
@@ -17,12 +18,19 @@ internal abstract record Asked
 }
 
 /// <summary>An authorization request after it was checked: everything in it may be acted upon, nothing was decided yet.</summary>
-/// <param name="Challenge">The S256 code challenge (RFC 7636 §4.2).</param>
 /// <param name="Prompt">OpenID Connect Core §3.1.2.1.</param>
-internal sealed record AuthorizationRequest(
-    ClientRecord Client, ValidatedRedirect Redirect, string Challenge, Asked Asked, IReadOnlySet<string> Prompt, TimeSpan? MaxAge)
+internal sealed record AuthorizationRequest(ClientRecord Client, Recipient Recipient, Asked Asked, IReadOnlySet<string> Prompt, TimeSpan? MaxAge)
 {
-    public bool Silent => Prompt.Contains(McpAuth.Protocol.Names.Authorization.PromptNone);
+    /// <summary>The S256 code challenge (RFC 7636 §4.2); null only where no code travels through a browser.</summary>
+    public string? Challenge { get; init; }
+
+    /// <summary>Goes into the ID token verbatim (OpenID Connect Core §3.1.2.1).</summary>
+    public string? Nonce { get; init; }
+
+    /// <summary>The key that the code is bound to (RFC 9449 §10).</summary>
+    public string? Thumbprint { get; init; }
+
+    public bool Silent => Prompt.Contains(Names.Authorization.PromptNone);
 
     /// <summary>Whether this sign-in is too old, or a new one was demanded and did not come yet.</summary>
     /// <param name="begun">When the request first came in.</param>
@@ -30,8 +38,7 @@ internal sealed record AuthorizationRequest(
     {
         if (session.AuthTime >= begun)
             return false;
-        return Prompt.Contains(McpAuth.Protocol.Names.Authorization.PromptLogin) || Prompt.Contains(McpAuth.Protocol.Names.Authorization.PromptSelectAccount)
-            || session.AuthTime + MaxAge < now;
+        return Prompt.Contains(Names.Authorization.PromptLogin) || Prompt.Contains(Names.Authorization.PromptSelectAccount) || session.AuthTime + MaxAge < now;
     }
 }
 

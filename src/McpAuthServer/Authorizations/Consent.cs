@@ -67,11 +67,11 @@ internal static class ConsentMatch
 
     public static Statement Select(string user, AuthorizationRequest request)
     {
-        var (client, redirect) = (request.Client, request.Redirect);
+        var (client, recipient) = (request.Client, request.Recipient);
         return request.Asked switch
         {
-            Asked.ByScope scope => ByScope.With(user, client.Id, redirect.Registered, client.KeysDigest, scope.Server.Id),
-            Asked.Delegation delegation => ToAgent.With(user, client.Id, redirect.Registered, client.KeysDigest, delegation.Agent.Id, delegation.Purpose),
+            Asked.ByScope scope => ByScope.With(user, client.Id, recipient.Registered, client.KeysDigest, scope.Server.Id),
+            Asked.Delegation delegation => ToAgent.With(user, client.Id, recipient.Registered, client.KeysDigest, delegation.Agent.Id, delegation.Purpose),
             var other => throw new InvalidOperationException($"Unknown request {other}."),
         };
     }

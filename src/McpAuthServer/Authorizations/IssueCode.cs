@@ -1,7 +1,6 @@
 using System.Text.Json.Nodes;
 using McpAuth.Protocol;
 using McpAuth.Protocol.Audit;
-using McpAuthServer.Clients;
 using McpAuthServer.Delegation;
 using McpAuthServer.People;
 using McpAuthServer.Registry;
@@ -34,8 +33,8 @@ internal sealed class IssueCode(
         EndFamilies = new("update refresh_families set state = 'revoked' where consent_id = @consent and state = 'active'"),
         InsertCode = new(
             """
-            insert into codes (hash, consent_id, session_id, client_id, redirect_uri, challenge, scope, authority, task_expires_at, offline, created_at, expires_at)
-            values (@hash, @consent, @session, @client, @redirect, @challenge, @scope, @authority, @until, @offline, @now, @expires)
+            insert into codes (hash, consent_id, session_id, client_id, redirect_uri, challenge, nonce, jkt, scope, authority, task_expires_at, offline, created_at, expires_at)
+            values (@hash, @consent, @session, @client, @recipient, @challenge, @nonce, @jkt, @scope, @authority, @until, @offline, @now, @expires)
             """);
 
     private readonly long ms = now.ToUnixTimeMilliseconds();
@@ -68,7 +67,7 @@ internal sealed class IssueCode(
             return new(IssueOutcome.Stale);
 
         tx.Run(InsertCode.With(
-            code.Hash, consent, session.Id, request.Client.Id, request.Redirect.Uri, request.Challenge, Scope, approval.Authority.ToJson(),
+            code.Hash, consent, session.Id, request.Client.Id, request.Recipient.Exact, request.Challenge ?? "", request.Nonce, request.Thumbprint, Scope, approval.Authority.ToJson(),
             (request.Asked as Asked.Delegation)?.Until.ToUnixTimeMilliseconds(), approval.Words?.Contains(Names.Scopes.OfflineAccess) == true ? 1L : 0L,
             ms, ms + (long)Life.TotalMilliseconds));
         events.Add(Event(AuditTypes.CodeIssued, null) with { Cause = events.FirstOrDefault()?.Id, Data = new() { ["consent"] = consent, ["remembered"] = decision is null } });
@@ -80,8 +79,7 @@ internal sealed class IssueCode(
 
     private string Record(WriteTx tx, Consent? before, List<AuditEvent> events)
     {
-        // Any program on the machine may listen on a loopback address or claim another's scheme, so there a person always looks (RFC 8252 §8.6).
-        var until = request.Redirect.AtAWebSite ? (now + Consent.Remembered).ToUnixTimeMilliseconds() : 0;
+        var until = request.Recipient.Proven ? (now + Consent.Remembered).ToUnixTimeMilliseconds() : 0;
         var granted = Event(AuditTypes.ConsentGranted, null) with { Data = Told() };
         events.Add(granted);
         if (request.Asked is Asked.ByScope scope && before is not null)
@@ -101,14 +99,14 @@ internal sealed class IssueCode(
             tx.Run(Supersede.With(session.UserId, request.Client.Id, delegation.Agent.Id, delegation.Purpose));
         var id = Id.New(Id.Consent, now);
         tx.Run(Insert.With(
-            id, session.UserId, request.Client.Id, delegation?.Agent.Id, (request.Asked as Asked.ByScope)?.Server.Id, request.Redirect.Registered, request.Client.KeysDigest,
+            id, session.UserId, request.Client.Id, delegation?.Agent.Id, (request.Asked as Asked.ByScope)?.Server.Id, request.Recipient.Registered, request.Client.KeysDigest,
             Scope, approval.Authority.ToJson(), delegation?.Purpose, ms, until));
         return id;
     }
 
     private JsonObject Told()
     {
-        var told = new JsonObject { ["redirect"] = RedirectUri.Shown(request.Redirect.Uri) };
+        var told = new JsonObject { ["redirect"] = request.Recipient.Shown };
         if (Scope is { } scope)
             told["scope"] = scope;
         else

@@ -45,7 +45,7 @@ internal sealed class ConsentDesk(ConsentReader reader, ConsentTickets tickets, 
                 return PageResult.Error(StatusCodes.Status400BadRequest, "This request cannot be answered", no.Description);
             case ReadRequest.Refused no:
                 await RecordAsync(no.Error, who, no.Client);
-                return new SeeOther(no.Redirect.Error(no.Error, no.Description));
+                return AnswerResult.Of(no.Redirect.Error(no.Error, no.Description));
             default:
                 throw new InvalidOperationException($"Not a refusal: {read}.");
         }
@@ -53,7 +53,7 @@ internal sealed class ConsentDesk(ConsentReader reader, ConsentTickets tickets, 
 
     public async Task<IResult> DenyAsync(AuthorizationRequest request, ConsentTicket ticket, SignedIn who) =>
         await SpendAsync(Names.Errors.AccessDenied, request, ticket, who)
-            ? new SeeOther(request.Redirect.Error(Names.Errors.AccessDenied, "The person did not allow it."))
+            ? AnswerResult.Of(((ValidatedRedirect)request.Recipient).Error(Names.Errors.AccessDenied, "The person did not allow it."))
             : Answered;
 
     /// <summary>What was shown is not what would be granted: the answer does not count. Or it counted before, and that is what changed.</summary>

@@ -69,11 +69,11 @@ internal static class ConsentEndpoint
                 return await desk.AskAgainAsync(pending.Request, ticket, who, context.RequestAborted);
             if (pending.Request.NeedsSignIn(who.Session, ticket.Interaction.Begun, now))
                 return desk.SignIn(ticket.Interaction);
-            var (result, location) = await codes.IssueAsync(pending.Request, who.Session, approval, ticket.Decision, pending.Version);
+            var (result, answer) = await codes.IssueAsync(pending.Request, who.Session, approval, ticket.Decision, pending.Version);
             switch (result.Outcome)
             {
                 case IssueOutcome.Issued:
-                    return new SeeOther(location!);
+                    return AnswerResult.Of(answer!);
                 case IssueOutcome.Replayed:
                     return ConsentDesk.Answered;
                 case IssueOutcome.Ended:

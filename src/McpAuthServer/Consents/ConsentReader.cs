@@ -17,7 +17,7 @@ internal sealed class ConsentReader(AuthorizationRequests requests, RegistryCach
     public async Task<(Pending? Pending, ReadRequest Read)> ReadAsync(string query, SignInSession session, DateTimeOffset asOf, CancellationToken cancel)
     {
         var snapshot = await registry.Current(cancel);
-        var read = requests.Read(query, snapshot, asOf);
+        var read = await requests.ReadAsync(query, snapshot, asOf, cancel);
         if (read is not ReadRequest.Valid { Request: var request })
             return (null, read);
         var before = await consents.FindFor(session.UserId, request, cancel);

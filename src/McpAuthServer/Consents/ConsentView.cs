@@ -2,7 +2,6 @@ using System.Text.Json;
 using McpAuth.Protocol;
 using McpAuth.Protocol.Jose;
 using McpAuthServer.Authorizations;
-using McpAuthServer.Clients;
 using McpAuthServer.Pages.Wording;
 using McpAuthServer.Registry;
 
@@ -34,7 +33,7 @@ public sealed record ConsentView(
     /// <param name="owner">The name of the agent's owner; null when there is no agent.</param>
     internal static ConsentView Of(AuthorizationRequest request, IReadOnlyList<ConsentItem> items, string? owner)
     {
-        var (client, redirect) = (request.Client, request.Redirect);
+        var (client, recipient) = (request.Client, request.Recipient);
         var marked = items.Any(item => item.Already);
         var delegation = request.Asked as Asked.Delegation;
         var title = request.Asked switch
@@ -49,8 +48,8 @@ public sealed record ConsentView(
             delegation is null ? null : Worded.Text(delegation.Purpose, 400), delegation?.Until,
             [.. items.Where(item => item.Word != Names.Scopes.OfflineAccess).GroupBy(item => item.Server!).Select(of => ServerOf(of.Key, of, marked))],
             items.Where(item => item.Word == Names.Scopes.OfflineAccess).Select(item => ItemOf(item, marked)).FirstOrDefault(),
-            RedirectUri.Shown(redirect.Uri), !redirect.Uri.StartsWith("https://", StringComparison.Ordinal),
-            string.Join('\n', [redirect.Uri, delegation?.Agent.Owner, delegation?.Agent.Purpose, delegation?.Purpose, delegation?.Authority.ToJson(), .. items.Select(item => item.Key)]));
+            recipient.Shown, !recipient.Proven,
+            string.Join('\n', [recipient.Exact, delegation?.Agent.Owner, delegation?.Agent.Purpose, delegation?.Purpose, delegation?.Authority.ToJson(), .. items.Select(item => item.Key)]));
     }
 
     private static Server ServerOf(ToolServerRecord server, IEnumerable<ConsentItem> items, bool marked) => new(

@@ -3,6 +3,7 @@ using System.Text.Json;
 using McpAuth.Protocol;
 using McpAuthServer.Http;
 using McpAuthServer.Keys;
+using McpAuthServer.People;
 
 namespace McpAuthServer.Discovery;
 
@@ -35,10 +36,13 @@ internal static class MetadataEndpoint
         json.WriteString("introspection_endpoint", issuer.Value + Names.Paths.Introspect);
         json.WriteString("revocation_endpoint", issuer.Value + Names.Paths.Revoke);
         Strings(json, "response_types_supported", Names.OAuth.Code);
-        Strings(json, "response_modes_supported", "query");
+        Strings(json, "response_modes_supported", Names.Authorization.Query, Names.Authorization.FormPost);
+        Strings(json, "acr_values_supported", SignInSession.Ways);
+        json.WriteString("pushed_authorization_request_endpoint", issuer.Value + Names.Paths.PushedRequests);
+        json.WriteBoolean("require_pushed_authorization_requests", false);
         Strings(json, "grant_types_supported", Names.OAuth.AuthorizationCode, Names.OAuth.RefreshToken, Names.OAuth.ClientCredentials, Names.Exchange.GrantType);
         Strings(json, "prompt_values_supported", Names.Authorization.PromptNone, Names.Authorization.PromptLogin, Names.Authorization.PromptConsent, Names.Authorization.PromptSelectAccount);
-        // OpenID Connect Discovery §3: absent would mean true.
+        // OpenID Connect Discovery §3: absent would mean true. What was pushed is referred to by what only this server made.
         json.WriteBoolean("request_uri_parameter_supported", false);
         Strings(json, "code_challenge_methods_supported", "S256");
         json.WriteBoolean("authorization_response_iss_parameter_supported", true);

@@ -26,6 +26,9 @@ internal sealed class AuthorizationCodeGrant(CodeStore codes, PersonAt people, P
         // 1. Its owner's. Another client's code is not told apart from none, and stays good for its owner.
         if (await codes.Find(OpaqueToken.HashOf(presented), cancel) is not { } code || code.ClientId != request.Client.Id)
             return OAuthError.InvalidGrant("The code is unknown.", "unknown_code");
+        // RFC 9449 §10: the key that the request named, or that pushed it.
+        if (code.Thumbprint is { } key && request.Proof?.Thumbprint != key)
+            return OAuthError.InvalidProof(new Fault(request.Proof is null ? "missing" : "wrong_key", "The code is bound to another key."));
         // RFC 7636 §4.6. Without the right verifier nothing happens to the code, either: who has only seen it can do no harm.
         if (!Proves(verifier, code.Challenge))
             return OAuthError.InvalidGrant("The code_verifier is not the one of the request.", "wrong_verifier");

@@ -18,7 +18,7 @@ internal static class TokenEndpoint
     public static IEndpointConventionBuilder MapTokenEndpoint(this IEndpointRouteBuilder routes) => routes.Map(Names.Paths.Token, HandleAsync);
 
     private static async Task<IResult> HandleAsync(
-        HttpContext context, RegistryCache registry, ClientAuthenticator clients, ClientDirectory directory, Grantor grantor, Issuer issuer, AuditTrail audit, TimeProvider time)
+        HttpContext context, RegistryCache registry, ClientCallers clients, Grantor grantor, Issuer issuer, AuditTrail audit, TimeProvider time)
     {
         var cancel = context.RequestAborted;
 
@@ -32,15 +32,19 @@ internal static class TokenEndpoint
             var snapshot = await registry.Current(cancel);
 
             // 2. Authenticate the client (§3.2.1). Its assertion is consumed with whatever comes of the request.
-            var (client, refusal) = await clients.AuthenticateAsync(form, context.Request.Headers.Authorization, snapshot, cancel);
+            (var client, error) = await clients.AuthenticateAsync(context, form, snapshot);
             if (client is null)
-                return await RefuseClient(refusal!, snapshot);
+                return error!;
 
             // 3. The proof of possession, if one is offered (RFC 9449 §5).
             DpopProof? proof = null;
             if (context.Request.Headers.TryGetValue(Names.Dpop.Header, out var proofs)
                 && !DpopProof.Read(proofs, HttpMethods.Post, issuer.Uri(Names.Paths.Token), null, time.GetUtcNow()).TryGet(out proof, out var fault))
                 return await Refuse(OAuthError.InvalidProof(fault), client);
+
+            // RFC 9449 §5.2.
+            if (client.Client is { RequiresDpop: true } && proof is null)
+                return await Refuse(OAuthError.InvalidProof(new Fault("missing", "The client is registered for tokens that are bound to a key.")), client);
 
             // 4. The grant decides; the one commit records.
             var request = new TokenRequest(form, client, proof, snapshot, time.GetUtcNow());
@@ -61,14 +65,6 @@ internal static class TokenEndpoint
         {
             var refused = audit.Refusal(AuditTypes.TokenRefused, e.Reason ?? e.Code) with { Client = by?.Id };
             return await audit.RefuseAsync(refused, by?.Assertion is { } once ? [once] : []) is { } replayed ? OAuthError.Replay(replayed) : e;
-        }
-
-        async Task<IResult> RefuseClient(ClientRefusal refusal, RegistrySnapshot snapshot)
-        {
-            // What an unauthenticated caller says of itself is recorded only when it names somebody known.
-            var known = refusal.ClientId is { } id && await directory.KnownAsync(id, snapshot, cancel) is not null ? id : null;
-            await audit.RefuseAsync(audit.Refusal(AuditTypes.ClientRefused, refusal.Reason) with { Client = known }, []);
-            return OAuthError.InvalidClient(refusal.Message, refusal.UsedBasic);
         }
     }
 }

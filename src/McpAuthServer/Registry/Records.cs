@@ -25,6 +25,15 @@ internal sealed record ClientRecord(
     string Id, string Name, string? AgentId, string AuthMethod, string? SecretHash, IReadOnlyList<VerificationKey> Keys,
     IReadOnlySet<string> GrantTypes, bool LegacyAudience, GrantedAuthority Authority, bool Active, IReadOnlyList<string> RedirectUris, IReadOnlySet<string> ToolServers)
 {
+    /// <summary>Whether its authorization requests must be pushed (RFC 9126 §6).</summary>
+    public bool RequiresPushed { get; init; }
+
+    /// <summary>Whether all its tokens must be bound to a key (RFC 9449 §5.2).</summary>
+    public bool RequiresDpop { get; init; }
+
+    /// <summary>Where a person may be sent after signing out (OpenID Connect RP-Initiated Logout §3.1); exact.</summary>
+    public IReadOnlyList<string> PostLogoutRedirectUris { get; init; } = [];
+
     public bool Public => AuthMethod == Names.ClientAssertion.None;
 
     /// <summary>Changes with what the client authenticates by: a person's consent was to whoever held that.</summary>

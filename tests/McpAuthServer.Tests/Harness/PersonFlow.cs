@@ -42,11 +42,12 @@ public sealed class PersonFlow(Scenario scenario, TestServer? node = null)
     {
         var session = Session ?? await SignInAgainAsync();
         var registry = await server.Services.GetRequiredService<RegistryCache>().Current(default);
-        var request = Assert.IsType<ReadRequest.Valid>(server.Services.GetRequiredService<AuthorizationRequests>().Read(query, registry, server.Time.GetUtcNow())).Request;
+        var request = Assert.IsType<ReadRequest.Valid>(await server.Services.GetRequiredService<AuthorizationRequests>().ReadAsync(query, registry, server.Time.GetUtcNow(), default)).Request;
         var before = await server.Services.GetRequiredService<ConsentStore>().FindFor(scenario.User, request, default);
         var items = Approval.Items(request.Asked, before, registry).Where(item => !without.Contains(item.Key));
         var decision = Once.Decision(Id.New("page_", server.Time.GetUtcNow()), server.Time.GetUtcNow().AddMinutes(10));
-        return await server.Services.GetRequiredService<CodeIssuer>().IssueAsync(request, session, Approval.Of(request.Asked, items)!, decision, registry.Version);
+        var (result, answer) = await server.Services.GetRequiredService<CodeIssuer>().IssueAsync(request, session, Approval.Of(request.Asked, items)!, decision, registry.Version);
+        return (result, answer?.Location);
     }
 
     /// <summary>The public client's redemption; <paramref name="change"/> replaces, adds or (null) removes parameters.</summary>
