@@ -11,6 +11,7 @@ using McpAuthServer.Http;
 using McpAuthServer.Introspection;
 using McpAuthServer.Pages;
 using McpAuthServer.PushedAuthorization;
+using McpAuthServer.Registration;
 using McpAuthServer.Revocation;
 using McpAuthServer.SignIn;
 using McpAuthServer.Tasks;
@@ -39,6 +40,7 @@ try
     if (line.SetupLink is { } user)
         return await Startup.PrintSetupLinkAsync(app, user);
     await Startup.OfferSetupAsync(app.Services);
+    await Startup.WarnOfLoopbackAsync(app.Services);
 
     app.UseExceptionHandler(new ExceptionHandlerOptions { ExceptionHandler = Failures.HandleAsync, SuppressDiagnosticsCallback = Startup.IsExpected });
     app.UseNoStore();
@@ -47,11 +49,16 @@ try
     app.UseCookiePolicy();
     app.UseAuthentication();
 
-    app.MapMetadataEndpoint(issuer, keys);
+    app.MapMetadataEndpoint(issuer, keys, options);
     app.MapHealthEndpoint();
     var routes = app.MapGroup(issuer.BasePath);
     routes.MapTokenEndpoint().RequireCors(Cors.Public);
     routes.MapPushedAuthorization().RequireCors(Cors.Public);
+    if (options.DynamicRegistration.Enabled)
+    {
+        routes.MapRegistration().RequireCors(Cors.Public);
+        routes.MapRegistrationManagement().RequireCors(Cors.Public);
+    }
     routes.MapRevocationEndpoint().RequireCors(Cors.Public);
     routes.MapIntrospectionEndpoint();
     routes.MapInstancesEndpoint();
@@ -75,6 +82,8 @@ try
     {
         app.MapPages().MapAuthorizeEndpoint();
         app.MapTokenEndpoint().RequireCors(Cors.Public);
+        if (options.DynamicRegistration.Enabled)
+            app.MapRegistration().RequireCors(Cors.Public);
     }
 
     await app.RunAsync();

@@ -1,4 +1,6 @@
 using System.Net;
+using McpAuthServer.Clients.Documents;
+using McpAuthServer.Clients.Registrations;
 
 namespace McpAuthServer;
 
@@ -40,6 +42,12 @@ public sealed class ServerOptions
     /// <summary>Units that may wait in the commit log before callers get 503.</summary>
     public int CommitQueue { get; set; } = 4096;
 
+    /// <summary>Clients that are known by the address of a document about them.</summary>
+    public ClientDocumentOptions ClientDocuments { get; } = new();
+
+    /// <summary>Clients that register themselves.</summary>
+    public DynamicRegistrationOptions DynamicRegistration { get; } = new();
+
     internal IEnumerable<string> Faults()
     {
         if (!Uri.TryCreate(Issuer, UriKind.Absolute, out var issuer))
@@ -63,6 +71,8 @@ public sealed class ServerOptions
             yield return "McpAuth:CommitQueue must be between 1 and 1000000";
         if (Node.Length is 0 or > 64)
             yield return "McpAuth:Node must be 1 to 64 characters";
+        foreach (var fault in ClientDocuments.Faults().Concat(DynamicRegistration.Faults()))
+            yield return fault;
     }
 
     private static bool IsPlain(char c) => char.IsAsciiLetterOrDigit(c) || c is '/' or '-' or '.' or '_' or '~';

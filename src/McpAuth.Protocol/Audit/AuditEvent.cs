@@ -54,5 +54,7 @@ public static class AuditTypes
         ClientRetired = "admin.client_retired", UserDisabled = "admin.user_disabled", UserEnabled = "admin.user_enabled", KeyCreated = "key.created",
         SignedIn = "signin.succeeded", SignInFailed = "signin.failed", SignedOut = "signin.ended", AccountCreated = "account.created", AccountChanged = "account.changed",
         SetupLinkMade = "account.setup_link_made", SetupRefused = "account.setup_refused", ConsentGranted = "consent.granted", ConsentRefused = "consent.refused",
-        ConsentWithdrawn = "consent.withdrawn", AuthorizationRefused = "authorization.refused", CodeIssued = "code.issued", RequestPushed = "authorization.pushed";
+        ConsentWithdrawn = "consent.withdrawn", AuthorizationRefused = "authorization.refused", CodeIssued = "code.issued", RequestPushed = "authorization.pushed",
+        ClientRegistered = "client.registered", ClientChanged = "client.changed", ClientDeleted = "client.deleted", RegistrationRefused = "client.registration_refused",
+        LoopbackOpened = "server.loopback_documents";
 }

@@ -13,7 +13,7 @@ internal static class HealthEndpoint
         routes.MapGet(Names.Paths.HealthReady, ReadyAsync);
     }
 
-    private static async Task<IResult> ReadyAsync(HttpContext context, ICommitLog log, RegistryReader registry)
+    private static async Task<IResult> ReadyAsync(HttpContext context, ICommitLog log, RegistryReader registry, ServerOptions options)
     {
         try
         {
@@ -23,7 +23,11 @@ internal static class HealthEndpoint
         {
             return NotReady("the database cannot be read");
         }
-        return log.Ready ? Results.Json(new { status = "ready" }) : NotReady("the commit log cannot write");
+        if (!log.Ready)
+            return NotReady("the commit log cannot write");
+        return options.ClientDocuments.Loopback.Count == 0
+            ? Results.Json(new { status = "ready" })
+            : Results.Json(new { status = "ready", warning = "client documents are taken from this machine" });
     }
 
     private static IResult NotReady(string because) => Results.Json(new { status = "not ready", because }, statusCode: StatusCodes.Status503ServiceUnavailable);

@@ -8,5 +8,6 @@ internal static class FetchFaults
 {
     public const string Address = "document_address", Host = "document_host", NotPublic = "document_not_public", Unreachable = "document_unreachable",
         Timeout = "document_timeout", Busy = "document_busy", Redirect = "document_redirect", Status = "document_status", Type = "document_type",
-        TooLarge = "document_too_large", Malformed = "document_malformed", ClientId = "document_client_id";
+        TooLarge = "document_too_large", Malformed = "document_malformed", ClientId = "document_client_id",
+        Metadata = "document_metadata";
 }

@@ -3,8 +3,10 @@ using McpAuth.Protocol;
 namespace McpAuthServer.Clients.Documents;
 
 /// <summary>Which addresses of other parties may be fetched at all, judged by their text alone (a name is looked up later, and its addresses judged again).</summary>
-internal sealed class FetchPolicy(ClientDocumentOptions options)
+internal sealed class FetchPolicy(ServerOptions server)
 {
+    private readonly ClientDocumentOptions options = server.ClientDocuments;
+
     public const int MaxLength = 500;
 
     /// <summary>Null with the reason when it may not. What may is in its normal form: what is asked for is what was written.</summary>
