@@ -67,12 +67,6 @@ public static class Names
             Audience = "audience", AccessTokenType = "urn:ietf:params:oauth:token-type:access_token";
     }
 
-    /// <summary>RFC 8628.</summary>
-    public static class Device
-    {
-        public const string GrantType = "urn:ietf:params:oauth:grant-type:device_code";
-    }
-
     /// <summary>
     /// What clients say of themselves: RFC 7591, RFC 7592, RFC 9126 §6, RFC 9449 §5.2, OpenID Connect registration and RP-initiated logout, and
     /// draft-ietf-oauth-client-id-metadata-document.
@@ -87,6 +81,13 @@ public static class Names
             ClientUri = "registration_client_uri";
         public const string InvalidRedirectUri = "invalid_redirect_uri", InvalidMetadata = "invalid_client_metadata",
             InvalidStatement = "invalid_software_statement", UnapprovedStatement = "unapproved_software_statement";
+    }
+
+    /// <summary>RFC 8628: a device without a browser.</summary>
+    public static class Device
+    {
+        public const string GrantType = "urn:ietf:params:oauth:grant-type:device_code", Code = "device_code", UserCode = "user_code";
+        public const string AuthorizationPending = "authorization_pending", SlowDown = "slow_down", ExpiredToken = "expired_token";
     }
 
     /// <summary>RFC 8707 and RFC 9396.</summary>

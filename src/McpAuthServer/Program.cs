@@ -3,6 +3,7 @@ using McpAuthServer.Accounts;
 using McpAuthServer.Agents;
 using McpAuthServer.Authorize;
 using McpAuthServer.Consents;
+using McpAuthServer.Device;
 using McpAuthServer.Discovery;
 using McpAuthServer.Grants;
 using McpAuthServer.GuardFeed;
@@ -59,6 +60,7 @@ try
         routes.MapRegistration().RequireCors(Cors.Public);
         routes.MapRegistrationManagement().RequireCors(Cors.Public);
     }
+    routes.MapDeviceAuthorization();
     routes.MapRevocationEndpoint().RequireCors(Cors.Public);
     routes.MapIntrospectionEndpoint();
     routes.MapInstancesEndpoint();
@@ -76,6 +78,7 @@ try
     pages.MapSetup();
     pages.MapPassword();
     pages.MapConsent();
+    pages.MapDevice();
     pages.MapAccount();
     // Some clients build the address from the host alone, whatever the metadata says.
     if (issuer.BasePath.Length > 0)

@@ -1,6 +1,7 @@
 using System.Net;
 using McpAuthServer.Clients.Documents;
 using McpAuthServer.Clients.Registrations;
+using McpAuthServer.Http;
 
 namespace McpAuthServer;
 
@@ -39,6 +40,12 @@ public sealed class ServerOptions
     /// <summary>Life of access tokens; at most 5 minutes.</summary>
     public TimeSpan AccessTokenLifetime { get; set; } = McpAuth.Protocol.Limits.AccessToken;
 
+    /// <summary>
+    /// Whether every DPoP proof must carry a nonce of this server (RFC 9449 §8), so that none can be made in advance: with somebody's key in reach
+    /// for a moment, proofs for later. It costs a client one more request when it begins, and after two minutes of silence.
+    /// </summary>
+    public bool RequireDpopNonce { get; set; }
+
     /// <summary>Units that may wait in the commit log before callers get 503.</summary>
     public int CommitQueue { get; set; } = 4096;
 
@@ -47,6 +54,12 @@ public sealed class ServerOptions
 
     /// <summary>Clients that register themselves.</summary>
     public DynamicRegistrationOptions DynamicRegistration { get; } = new();
+
+    /// <summary>
+    /// Addresses and CIDR prefixes of the reverse proxies before this server. Only a request whose TCP peer is one of them is believed when it
+    /// says, in <c>X-Forwarded-For</c>, which client it is from; of no request is anything else believed. Empty = no proxy.
+    /// </summary>
+    public IReadOnlyList<string> Proxies { get; set; } = [];
 
     internal IEnumerable<string> Faults()
     {
@@ -73,6 +86,9 @@ public sealed class ServerOptions
             yield return "McpAuth:Node must be 1 to 64 characters";
         foreach (var fault in ClientDocuments.Faults().Concat(DynamicRegistration.Faults()))
             yield return fault;
+        foreach (var proxy in Proxies)
+            if (!ClientAddress.TryParse(proxy, out _, out var why))
+                yield return $"McpAuth:Proxies: '{proxy}' {why}";
     }
 
     private static bool IsPlain(char c) => char.IsAsciiLetterOrDigit(c) || c is '/' or '-' or '.' or '_' or '~';

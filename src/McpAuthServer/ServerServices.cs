@@ -1,3 +1,4 @@
+using McpAuth.Protocol.Jose;
 using McpAuthServer.Accounts;
 using McpAuthServer.Audit;
 using McpAuthServer.Authorizations;
@@ -39,6 +40,7 @@ internal static class ServerServices
         services.AddSingleton(KeyEncryptionKeySource.Load(options));
         services.AddSingleton<LoadedKeys>();
         services.AddSingleton(p => p.GetRequiredService<LoadedKeys>().Value);
+        services.AddSingleton(p => new ProofNonces(p.GetRequiredService<LoadedKeys>().NonceKey, p.GetRequiredService<TimeProvider>()));
         services.AddCors(Cors.Configure);
 
         // Registry
@@ -70,6 +72,7 @@ internal static class ServerServices
         services.AddSingleton<RefreshFamilies>();
         services.AddSingleton<PersonSessions>();
         services.AddSingleton<PushedRequests>();
+        services.AddSingleton<DeviceRequests>();
         services.AddSingleton<AuthorizationRequests>();
         services.AddSingleton<ConsentStore>();
         services.AddSingleton<CodeStore>();
@@ -80,7 +83,9 @@ internal static class ServerServices
         services.AddPeople();
 
         // Edge
+        services.AddSingleton<ClientAddress>();
         services.AddPages();
+        services.AddSingleton<ProofReader>();
         services.AddSingleton<TokenPresenter>();
         services.AddSingleton<ClientCallers>();
         services.AddSingleton<AgentCallers>();
@@ -89,7 +94,9 @@ internal static class ServerServices
         // Slices
         services.AddSingleton<PersonAt>();
         services.AddSingleton<DelegatedWork>();
+        services.AddSingleton<CodeRedemption>();
         services.AddSingleton<IGrant, AuthorizationCodeGrant>();
+        services.AddSingleton<IGrant, DeviceCodeGrant>();
         services.AddSingleton<IGrant, RefreshTokenGrant>();
         services.AddSingleton<IGrant, ClientCredentialsGrant>();
         services.AddSingleton<IGrant, TokenExchangeGrant>();

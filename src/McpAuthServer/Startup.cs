@@ -47,6 +47,9 @@ internal static partial class Startup
         keys.Value = await ServerKeys.LoadOrCreateAsync(
             services.GetRequiredService<ICommitLog>(), services.GetRequiredService<IReadStore>(), services.GetRequiredService<KeyEncryption>(),
             options.SigningAlgorithm, options.Node, services.GetRequiredService<TimeProvider>(), cancel);
+        keys.NonceKey = await NonceKey.LoadOrCreateAsync(
+            services.GetRequiredService<ICommitLog>(), services.GetRequiredService<IReadStore>(), services.GetRequiredService<KeyEncryption>(),
+            services.GetRequiredService<AuditTrail>(), cancel);
         foreach (var file in line.Apply)
             await ApplyAsync(services.GetRequiredService<RegistryApply>(), file, cancel);
         return keys.Value;

@@ -56,5 +56,5 @@ public static class AuditTypes
         SetupLinkMade = "account.setup_link_made", SetupRefused = "account.setup_refused", ConsentGranted = "consent.granted", ConsentRefused = "consent.refused",
         ConsentWithdrawn = "consent.withdrawn", AuthorizationRefused = "authorization.refused", CodeIssued = "code.issued", RequestPushed = "authorization.pushed",
         ClientRegistered = "client.registered", ClientChanged = "client.changed", ClientDeleted = "client.deleted", RegistrationRefused = "client.registration_refused",
-        LoopbackOpened = "server.loopback_documents";
+        LoopbackOpened = "server.loopback_documents", DeviceBegun = "device.begun", DeviceRefused = "device.refused";
 }

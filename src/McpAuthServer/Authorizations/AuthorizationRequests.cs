@@ -16,6 +16,8 @@ internal sealed class AuthorizationRequests(Issuer issuer, ClientDirectory clien
 {
     private static readonly HashSet<string> Repeatable = [Names.Resources.Resource];
 
+    private static readonly HashSet<string> Credentials = [Names.OAuth.ClientSecret, Names.ClientAssertion.Parameter, Names.ClientAssertion.TypeParameter, Names.OAuth.ClientId];
+
     private static readonly HashSet<string> Prompts =
         [Names.Authorization.PromptNone, Names.Authorization.PromptLogin, Names.Authorization.PromptConsent, Names.Authorization.PromptSelectAccount];
 
@@ -105,6 +107,17 @@ internal sealed class AuthorizationRequests(Issuer issuer, ClientDirectory clien
 
     /// <summary>The parameters of a request, repeated ones told.</summary>
     public static Result<StrictForm> Parse(string encoded) => StrictForm.ParseRepeated(Encoding.UTF8.GetBytes(encoded), Repeatable);
+
+    /// <summary>What of a form has to be kept to read it again: all of it but what authenticated the client.</summary>
+    /// <param name="thumbprint">Of the key that was proved with it.</param>
+    public static string Kept(StrictForm form, string client, string? thumbprint)
+    {
+        var fields = form.Names.Where(name => !Credentials.Contains(name)).SelectMany(name => form.Values(name).Select(value => (Name: name, Value: value)))
+            .Append((Name: Names.OAuth.ClientId, Value: client));
+        if (thumbprint is not null && form[Names.Dpop.Thumbprint] is null)
+            fields = fields.Append((Name: Names.Dpop.Thumbprint, Value: thumbprint));
+        return string.Join('&', fields.Select(field => $"{Uri.EscapeDataString(field.Name)}={Uri.EscapeDataString(field.Value)}"));
+    }
 
     /// <summary>OpenID Connect Core §3.1.2.1, RFC 9470 §4.</summary>
     private sealed record Manner(IReadOnlySet<string> Prompt, TimeSpan? MaxAge, string? Nonce)

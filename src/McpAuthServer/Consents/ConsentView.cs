@@ -11,10 +11,11 @@ namespace McpAuthServer.Consents;
 /// All that the consent page says about a request, in words, ready to be shown. Its digest is taken over the whole, so nothing can stand on
 /// the page that the digest does not cover.
 /// </summary>
+/// <param name="DeviceCode">What stands on the device that asks; null where the answer goes through the browser.</param>
 /// <param name="Exact">What is asked for as the programs will read it: two requests that happen to be worded alike are not the same.</param>
 public sealed record ConsentView(
     string Title, string ClientName, string ClientId, ConsentView.AgentFacts? Agent, Worded? Purpose, DateTimeOffset? Until,
-    IReadOnlyList<ConsentView.Server> Servers, ConsentView.Item? Offline, string Recipient, bool RecipientIsHere, string Exact)
+    IReadOnlyList<ConsentView.Server> Servers, ConsentView.Item? Offline, string Recipient, bool RecipientIsHere, string? DeviceCode, string Exact)
 {
     public sealed record AgentFacts(string Id, string Name, Worded Purpose, string Owner);
 
@@ -48,7 +49,7 @@ public sealed record ConsentView(
             delegation is null ? null : Worded.Text(delegation.Purpose, 400), delegation?.Until,
             [.. items.Where(item => item.Word != Names.Scopes.OfflineAccess).GroupBy(item => item.Server!).Select(of => ServerOf(of.Key, of, marked))],
             items.Where(item => item.Word == Names.Scopes.OfflineAccess).Select(item => ItemOf(item, marked)).FirstOrDefault(),
-            recipient.Shown, !recipient.Proven,
+            recipient.Shown, !recipient.Proven, (recipient as DeviceRecipient)?.UserCode,
             string.Join('\n', [recipient.Exact, delegation?.Agent.Owner, delegation?.Agent.Purpose, delegation?.Purpose, delegation?.Authority.ToJson(), .. items.Select(item => item.Key)]));
     }
 

@@ -22,7 +22,7 @@ internal sealed class AgentCallers(TokenPresenter presenter, RegistryCache regis
     public async Task<(AgentCaller? Caller, OAuthError? Error)> AuthenticateAsync(HttpContext context, string path)
     {
         var cancel = context.RequestAborted;
-        var (presented, error) = presenter.Authenticate(context.Request, path, issuer.TokenEndpoint);
+        var (presented, error) = presenter.Authenticate(context, path, issuer.TokenEndpoint);
         if (presented is null)
             return (null, await RefuseAsync(error!, null));
         var token = presented.Token;

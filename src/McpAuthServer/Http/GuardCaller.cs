@@ -16,7 +16,7 @@ internal sealed class GuardCallers(TokenPresenter presenter, GuardDirectory guar
     /// <summary>The proof is consumed here: a guard's calls either change nothing or may be repeated safely.</summary>
     public async Task<(GuardCaller? Caller, OAuthError? Error)> AuthenticateAsync(HttpContext context, string path)
     {
-        var (presented, error) = presenter.Authenticate(context.Request, path, issuer.GuardAudience);
+        var (presented, error) = presenter.Authenticate(context, path, issuer.GuardAudience);
         if (presented is null)
             return (null, await RefuseAsync(error!, null));
         var snapshot = await registry.Current(context.RequestAborted);

@@ -26,8 +26,17 @@ internal sealed record OAuthError(string Code, string Description, int Status = 
     public static OAuthError InvalidClient(string description, bool usedBasic = false, string? reason = null) =>
         new(Names.Errors.InvalidClient, description, StatusCodes.Status401Unauthorized, reason) { Challenge = usedBasic ? "Basic realm=\"token\"" : null };
 
+    /// <summary>RFC 9449 §5; a proof that wants nothing but the server's nonce has a code of its own (§8).</summary>
     public static OAuthError InvalidProof(Fault fault) =>
-        new(Names.Errors.InvalidDpopProof, fault.Message, Reason: fault.Code);
+        new(ProofCode(fault), fault.Message, Reason: fault.Code);
+
+    /// <summary>
+    /// Whether the client is to say the same again, with a nonce. Nothing of the request is used up then: some sign their assertion once, and
+    /// only their proof for every attempt.
+    /// </summary>
+    public bool AsksForNonce => Code == Names.Dpop.UseNonce;
+
+    public static string ProofCode(Fault fault) => fault.Code == Names.Claims.Nonce ? Names.Dpop.UseNonce : Names.Errors.InvalidDpopProof;
 
     /// <summary>A fault whose code is an OAuth error code, with its path.</summary>
     public static OAuthError From(Fault fault) => new(fault.Code, fault.Path is null ? fault.Message : $"{fault.Message} ({fault.Path})");
