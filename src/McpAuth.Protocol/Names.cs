@@ -67,6 +67,22 @@ public static class Names
             Audience = "audience", AccessTokenType = "urn:ietf:params:oauth:token-type:access_token";
     }
 
+    /// <summary>
+    /// What clients say of themselves: RFC 7591, RFC 7592, RFC 9126 §6, RFC 9449 §5.2, OpenID Connect registration and RP-initiated logout, and
+    /// draft-ietf-oauth-client-id-metadata-document.
+    /// </summary>
+    public static class Registration
+    {
+        public const string RedirectUris = "redirect_uris", AuthMethod = "token_endpoint_auth_method", AuthMethods = "token_endpoint_auth_methods_supported",
+            AuthAlgorithm = "token_endpoint_auth_signing_alg", GrantTypes = "grant_types", ResponseTypes = "response_types", ClientName = "client_name", Jwks = "jwks",
+            JwksUri = "jwks_uri", SoftwareStatement = "software_statement", RequirePushed = "require_pushed_authorization_requests",
+            DpopBound = "dpop_bound_access_tokens", PostLogoutRedirectUris = "post_logout_redirect_uris", IdTokenAlgorithm = "id_token_signed_response_alg",
+            IssuedAt = "client_id_issued_at", SecretExpiresAt = "client_secret_expires_at", AccessToken = "registration_access_token",
+            ClientUri = "registration_client_uri";
+        public const string InvalidRedirectUri = "invalid_redirect_uri", InvalidMetadata = "invalid_client_metadata",
+            InvalidStatement = "invalid_software_statement", UnapprovedStatement = "unapproved_software_statement";
+    }
+
     /// <summary>RFC 8628: a device without a browser.</summary>
     public static class Device
     {

@@ -13,6 +13,7 @@ using McpAuthServer.Http;
 using McpAuthServer.Introspection;
 using McpAuthServer.Pages;
 using McpAuthServer.PushedAuthorization;
+using McpAuthServer.Registration;
 using McpAuthServer.Revocation;
 using McpAuthServer.SignIn;
 using McpAuthServer.Tasks;
@@ -41,6 +42,7 @@ try
     if (line.SetupLink is { } user)
         return await Startup.PrintSetupLinkAsync(app, user);
     await Startup.OfferSetupAsync(app.Services);
+    await Startup.WarnOfLoopbackAsync(app.Services);
 
     app.UseExceptionHandler(new ExceptionHandlerOptions { ExceptionHandler = Failures.HandleAsync, SuppressDiagnosticsCallback = Startup.IsExpected });
     app.UseNoStore();
@@ -50,11 +52,16 @@ try
     app.UseCookiePolicy();
     app.UseAuthentication();
 
-    app.MapMetadataEndpoint(issuer);
+    app.MapMetadataEndpoint(issuer, options);
     app.MapHealthEndpoint();
     var routes = app.MapGroup(issuer.BasePath);
     routes.MapTokenEndpoint().RequireCors(Cors.Public).Limited(Limit.Token);
     routes.MapPushedAuthorization().RequireCors(Cors.Public).Limited(Limit.PushedAuthorization);
+    if (options.DynamicRegistration.Enabled)
+    {
+        routes.MapRegistration().RequireCors(Cors.Public).Limited(Limit.Registration);
+        routes.MapRegistrationManagement().RequireCors(Cors.Public).Limited(Limit.Registration);
+    }
     routes.MapDeviceAuthorization().Limited(Limit.DeviceAuthorization);
     routes.MapRevocationEndpoint().RequireCors(Cors.Public).Limited(Limit.Revocation);
     routes.MapIntrospectionEndpoint().Limited(Limit.Introspection);
@@ -81,6 +88,8 @@ try
     {
         app.MapPages().MapAuthorizeEndpoint();
         app.MapTokenEndpoint().RequireCors(Cors.Public).Limited(Limit.Token);
+        if (options.DynamicRegistration.Enabled)
+            app.MapRegistration().RequireCors(Cors.Public).Limited(Limit.Registration);
     }
 
     await app.RunAsync();

@@ -1,5 +1,7 @@
 using System.Net;
 using McpAuthServer.Abuse;
+using McpAuthServer.Clients.Documents;
+using McpAuthServer.Clients.Registrations;
 using McpAuthServer.Http;
 
 namespace McpAuthServer;
@@ -63,6 +65,12 @@ public sealed class ServerOptions
     /// <summary>How often one address, client or account may ask for what.</summary>
     public RateLimitOptions RateLimits { get; } = new();
 
+    /// <summary>Clients that are known by the address of a document about them.</summary>
+    public ClientDocumentOptions ClientDocuments { get; } = new();
+
+    /// <summary>Clients that register themselves.</summary>
+    public DynamicRegistrationOptions DynamicRegistration { get; } = new();
+
     /// <summary>
     /// Addresses and CIDR prefixes of the reverse proxies before this server. Only a request whose TCP peer is one of them is believed when it
     /// says, in <c>X-Forwarded-For</c>, which client it is from; of no request is anything else believed. Empty = no proxy.
@@ -98,7 +106,7 @@ public sealed class ServerOptions
             yield return "McpAuth:CommitQueue must be between 1 and 1000000";
         if (Node.Length is 0 or > 64)
             yield return "McpAuth:Node must be 1 to 64 characters";
-        foreach (var fault in RateLimits.Faults())
+        foreach (var fault in RateLimits.Faults().Concat(ClientDocuments.Faults()).Concat(DynamicRegistration.Faults()))
             yield return fault;
         foreach (var proxy in Proxies)
             if (!ClientAddress.TryParse(proxy, out _, out var why))

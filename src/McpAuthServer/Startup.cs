@@ -1,3 +1,6 @@
+using System.Text.Json.Nodes;
+using McpAuth.Protocol.Audit;
+using McpAuthServer.Audit;
 using McpAuthServer.Keys;
 using McpAuthServer.People;
 using McpAuthServer.Registry.Apply;
@@ -8,7 +11,7 @@ using Microsoft.Extensions.Options;
 namespace McpAuthServer;
 
 /// <summary>Reads the configuration and prepares what must be there before the first request.</summary>
-internal static class Startup
+internal static partial class Startup
 {
     /// <summary>The folder of the program, wherever it is started from, unless the host says otherwise.</summary>
     public static string? ContentRoot(CommandLine line) =>
@@ -96,6 +99,18 @@ internal static class Startup
             await Console.Out.WriteLineAsync($"There is no administrator yet. Within a day, become it at {SetupAddress(services, link)}");
     }
 
+    /// <summary>An opening for tests must not be left in a server that people rely on: each start says so, and on record.</summary>
+    public static async Task WarnOfLoopbackAsync(IServiceProvider services)
+    {
+        var opened = services.GetRequiredService<ServerOptions>().ClientDocuments.Loopback;
+        if (opened.Count == 0)
+            return;
+        Log.LoopbackOpened(services.GetRequiredService<ILoggerFactory>().CreateLogger(typeof(Startup)), string.Join(", ", opened));
+        var audit = services.GetRequiredService<AuditTrail>();
+        await services.GetRequiredService<ICommitLog>().Commit(new RecordUnit(
+            audit.Success(AuditTypes.LoopbackOpened) with { Data = new() { ["places"] = new JsonArray([.. opened.Select(place => (JsonNode?)place)]) } }, []));
+    }
+
     /// <returns>The exit code.</returns>
     public static async Task<int> PrintSetupLinkAsync(WebApplication app, string user)
     {
@@ -128,4 +143,10 @@ internal static class Startup
         context.Response.Headers.CacheControl = "no-store";
         return next(context);
     });
+
+    private static partial class Log
+    {
+        [LoggerMessage(1, LogLevel.Warning, "Client documents are taken from {Places} on this machine. That is for tests: remove McpAuth:ClientDocuments:Loopback before anybody relies on this server.")]
+        public static partial void LoopbackOpened(ILogger logger, string places);
+    }
 }

@@ -56,5 +56,7 @@ public static class AuditTypes
         SignedIn = "signin.succeeded", SignInFailed = "signin.failed", SignedOut = "signin.ended", AccountCreated = "account.created", AccountChanged = "account.changed",
         SetupLinkMade = "account.setup_link_made", SetupRefused = "account.setup_refused", ConsentGranted = "consent.granted", ConsentRefused = "consent.refused",
         ConsentWithdrawn = "consent.withdrawn", AuthorizationRefused = "authorization.refused", CodeIssued = "code.issued", RequestPushed = "authorization.pushed",
-        DeviceBegun = "device.begun", DeviceRefused = "device.refused", AbuseLimited = "abuse.limited";
+        ClientRegistered = "client.registered", ClientChanged = "client.changed", ClientDeleted = "client.deleted", RegistrationRefused = "client.registration_refused",
+        LoopbackOpened = "server.loopback_documents", DeviceBegun = "device.begun", DeviceRefused = "device.refused",
+        AbuseLimited = "abuse.limited";
 }

@@ -32,8 +32,13 @@ internal sealed class AuthorizationRequests(Issuer issuer, ClientDirectory clien
     {
         if (!Parse(query).TryGet(out var form, out var fault))
             return new ReadRequest.Unanswerable(fault.Message, fault.Code, null);
-        if (form.Repeated.Contains(Names.OAuth.ClientId) || form[Names.OAuth.ClientId] is not { } id || await clients.FindAsync(id, registry, cancel) is not { Active: true } client)
-            return new ReadRequest.Unanswerable("The program that sent you here is not registered.", "unknown_client", null);
+        if (form.Repeated.Contains(Names.OAuth.ClientId) || form[Names.OAuth.ClientId] is not { } id)
+            return UnknownClient;
+        if (!(await clients.ResolveAsync(id, registry, cancel)).TryGet(out var client, out fault))
+            return fault.Code == ClientDirectory.UnknownClient ? UnknownClient
+                : new ReadRequest.Unanswerable($"The program that sent you here cannot be identified by its address. {fault.Message}", fault.Code, null);
+        if (!client.Active)
+            return UnknownClient;
         if (Reference(query) is not { } reference)
             return Read(form, client, wasPushed: false, registry, now);
         // RFC 9126 §4: what was pushed is the request, and nothing of the query beside it.
@@ -41,6 +46,8 @@ internal sealed class AuthorizationRequests(Issuer issuer, ClientDirectory clien
             ? Read(form, client, wasPushed: true, registry, now)
             : UnknownReference(client.Id);
     }
+
+    private static ReadRequest.Unanswerable UnknownClient => new("The program that sent you here is not registered.", ClientDirectory.UnknownClient, null);
 
     /// <summary>A reference that opens nothing (any more).</summary>
     public static ReadRequest.Unanswerable UnknownReference(string? client) =>

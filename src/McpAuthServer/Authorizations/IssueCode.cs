@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using McpAuth.Protocol;
 using McpAuth.Protocol.Audit;
+using McpAuthServer.Clients;
 using McpAuthServer.Delegation;
 using McpAuthServer.People;
 using McpAuthServer.Registry;
@@ -44,7 +45,7 @@ internal sealed class IssueCode(
 
     public override IssueResult Apply(WriteTx tx)
     {
-        if (!RegistryVersion.IsCurrent(tx, registryVersion))
+        if (!RegistryVersion.IsCurrent(tx, registryVersion) || !ClientUse.IsCurrent(tx, request.Client))
             return new(IssueOutcome.Stale);
         if (decision is { } once && !once.Consume(tx))
         {
@@ -64,13 +65,11 @@ internal sealed class IssueCode(
 
         var before = tx.First(ConsentMatch.Select(session.UserId, request), Consent.Read);
         var events = new List<AuditEvent>();
-        string consent;
-        if (decision is not null)
-            consent = Record(tx, before, events);
-        else if (before is not null && before.Answers(request, now))
-            consent = before.Id;
-        else
+        if (decision is null && before?.Answers(request, now) != true)
             return new(IssueOutcome.Stale);
+        if (ClientUse.Note(tx, request.Client, now, node) is { } registered)
+            tx.Append(registered);
+        var consent = decision is null ? before!.Id : Record(tx, before, events);
 
         tx.Run(InsertCode.With(
             hash, consent, session.Id, request.Client.Id, request.Recipient.Exact, request.Challenge ?? "", request.Nonce, request.Thumbprint, Scope, approval.Authority.ToJson(),

@@ -16,9 +16,9 @@ internal static class MetadataEndpoint
 {
     private static readonly string Cacheable = string.Create(CultureInfo.InvariantCulture, $"public, max-age={(int)Limits.KeySetAge.TotalSeconds}");
 
-    public static void MapMetadataEndpoint(this IEndpointRouteBuilder routes, Issuer issuer)
+    public static void MapMetadataEndpoint(this IEndpointRouteBuilder routes, Issuer issuer, ServerOptions options)
     {
-        var metadata = Metadata(issuer);
+        var metadata = Metadata(issuer, options);
         var path = issuer.BasePath;
         // RFC 8414 §3.1 inserts the well-known part before the issuer's path; OIDC Discovery §4 appends it; real clients try all.
         foreach (var place in new[]
@@ -30,7 +30,7 @@ internal static class MetadataEndpoint
     }
 
     /// <summary>Says only what is enforced.</summary>
-    private static byte[] Metadata(Issuer issuer) => Write(json =>
+    private static byte[] Metadata(Issuer issuer, ServerOptions options) => Write(json =>
     {
         json.WriteString("issuer", issuer.Value);
         json.WriteString("authorization_endpoint", issuer.Uri(Names.Paths.Authorize).AbsoluteUri);
@@ -38,6 +38,10 @@ internal static class MetadataEndpoint
         json.WriteString("jwks_uri", issuer.Value + Names.Paths.Jwks);
         json.WriteString("introspection_endpoint", issuer.Value + Names.Paths.Introspect);
         json.WriteString("revocation_endpoint", issuer.Value + Names.Paths.Revoke);
+        if (options.DynamicRegistration.Enabled)
+            json.WriteString("registration_endpoint", issuer.Value + Names.Paths.Register);
+        if (options.ClientDocuments.Enabled)
+            json.WriteBoolean("client_id_metadata_document_supported", true);
         Strings(json, "response_types_supported", Names.OAuth.Code);
         Strings(json, "response_modes_supported", Names.Authorization.Query, Names.Authorization.FormPost);
         Strings(json, "acr_values_supported", SignInSession.Ways);

@@ -17,7 +17,7 @@ internal static class HealthEndpoint
         routes.MapGet(Names.Paths.HealthReady, ReadyAsync);
     }
 
-    private static async Task<IResult> ReadyAsync(HttpContext context, ICommitLog log, RegistryReader registry, SigningKeyRing keys)
+    private static async Task<IResult> ReadyAsync(HttpContext context, ICommitLog log, RegistryReader registry, SigningKeyRing keys, ServerOptions options)
     {
         try
         {
@@ -32,7 +32,12 @@ internal static class HealthEndpoint
         {
             return NotReady("the signing keys cannot be read");
         }
-        return log.Ready ? Results.Json(new { status = "ready", signing_key = keys.Current.Active.KeyId }) : NotReady("the commit log cannot write");
+        if (!log.Ready)
+            return NotReady("the commit log cannot write");
+        var key = keys.Current.Active.KeyId;
+        return options.ClientDocuments.Loopback.Count == 0
+            ? Results.Json(new { status = "ready", signing_key = key })
+            : Results.Json(new { status = "ready", signing_key = key, warning = "client documents are taken from this machine" });
     }
 
     private static IResult NotReady(string because) => Results.Json(new { status = "not ready", because }, statusCode: StatusCodes.Status503ServiceUnavailable);
