@@ -45,8 +45,7 @@ try
     app.UseRouting();
     app.UseCors();
     app.UseRateLimits();
-    app.UseCookiePolicy();
-    app.UseAuthentication();
+    app.UsePageCookies();
 
     app.MapMetadataEndpoint(issuer, keys);
     app.MapHealthEndpoint();
