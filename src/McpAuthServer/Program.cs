@@ -49,8 +49,7 @@ try
     app.UseRouting();
     app.UseCors();
     app.UseRateLimits();
-    app.UseCookiePolicy();
-    app.UseAuthentication();
+    app.UsePageCookies();
 
     app.MapMetadataEndpoint(issuer, options);
     app.MapHealthEndpoint();
