@@ -60,6 +60,7 @@ internal static class ServerServices
         services.AddSingleton<AbuseRecord>();
         services.AddSingleton<IssuedTokens>();
         services.AddSingleton<AccessTokens>();
+        services.AddSingleton<IdTokens>();
         services.AddSingleton<FetchPolicy>();
         services.AddSingleton<FetchNetwork>();
         services.AddSingleton<DocumentFetcher>();

@@ -5,7 +5,7 @@ using McpAuthServer.Keys;
 
 namespace McpAuthServer.Tokens;
 
-/// <summary>Signs the three kinds of token this server issues, all RFC 9068 access tokens told apart by audience and id prefix.</summary>
+/// <summary>Signs the access tokens this server issues, all of RFC 9068, their kinds told apart by audience and id prefix.</summary>
 internal sealed class AccessTokens(SigningKeyRing keys, Issuer issuer)
 {
     /// <summary>For one tool server (wire format: access token).</summary>
@@ -26,6 +26,16 @@ internal sealed class AccessTokens(SigningKeyRing keys, Issuer issuer)
             WriteConfirmation(json, plan.Thumbprint);
         json.WritePropertyName(Names.Claims.AuthorizationDetails);
         plan.Authority.Write(json);
+        json.WriteString(Names.Claims.Grant, plan.GrantId);
+    });
+
+    /// <summary>For a program to ask again who the person is: its audience is <c>/userinfo</c>, so no guard accepts it.</summary>
+    public string SignIdentity(IdentityPlan plan) => keys.Current.Active.Sign(Names.Types.AccessToken, json =>
+    {
+        WriteCommon(json, issuer, issuer.UserInfo, plan.UserId, Names.Claims.ProfileUser, plan.ClientId, plan.IssuedAt, plan.Expires, plan.Jti);
+        json.WriteString(Names.Claims.Scope, plan.Scope);
+        if (plan.Thumbprint is not null)
+            WriteConfirmation(json, plan.Thumbprint);
         json.WriteString(Names.Claims.Grant, plan.GrantId);
     });
 

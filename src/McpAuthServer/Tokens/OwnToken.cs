@@ -17,6 +17,7 @@ internal sealed class OwnToken
     public string Subject => Jwt.Text(Names.Claims.Sub)!;
     public string ClientId => Jwt.Text(Names.Claims.ClientId)!;
     public string Audience => Jwt.Audiences[0];
+    public string? Scope => Jwt.Text(Names.Claims.Scope);
     public string? Grant => Jwt.Text(Names.Claims.Grant);
     public string? Task => Member(Names.Claims.Task, "id");
     public string? Thumbprint => Member(Names.Claims.Cnf, Names.Claims.Jkt);
@@ -26,6 +27,9 @@ internal sealed class OwnToken
 
     /// <summary>What a person handed to an agent; it opens that agent's task and nothing else.</summary>
     public bool IsDelegation => Jti.StartsWith(Id.DelegationToken, StringComparison.Ordinal);
+
+    /// <summary>It says who a person is, at <c>/userinfo</c>, and nothing else.</summary>
+    public bool IsIdentity => Jti.StartsWith(Id.UserInfoToken, StringComparison.Ordinal);
 
     /// <summary>The agent that may act with a delegation (RFC 8693 §4.4).</summary>
     public string? MayAct => Member(Names.Claims.MayAct, Names.Claims.Sub);
