@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using McpAuth.EndToEnd.Harness;
 using McpAuth.Protocol;
 using McpAuth.Testing;
+using ModelContextProtocol.Client;
 
 namespace McpAuth.EndToEnd.Conformance;
 
@@ -56,9 +57,10 @@ public sealed class ConformanceTarget : IAsyncLifetime
         });
         await process.WaitForHealthAsync(new Uri(address + Names.Paths.HealthReady), Deployment.Patience);
         tokens = new AgentTokens(Deployment.Issuer, runner, Resource, new JsonArray(Authority()));
-        // A refusal is told here, not once for every scenario.
-        await tokens.CurrentAsync();
         proxy = await TokenProxy.StartAsync(address, tokens.CurrentAsync);
+        // What does not work at all is told here, not once for every scenario; and the runner, which is impatient, meets a server that is warm.
+        await using McpClient client = await McpClient.CreateAsync(new HttpClientTransport(new HttpClientTransportOptions { Endpoint = new Uri(Url), TransportMode = HttpTransportMode.StreamableHttp }));
+        Assert.NotEmpty((await client.CallToolAsync("test_simple_text")).Content);
     }
 
     public async Task DisposeAsync()
