@@ -11,12 +11,14 @@ using McpAuthServer.GuardFeed;
 using McpAuthServer.Health;
 using McpAuthServer.Http;
 using McpAuthServer.Introspection;
+using McpAuthServer.Logout;
 using McpAuthServer.Pages;
 using McpAuthServer.PushedAuthorization;
 using McpAuthServer.Registration;
 using McpAuthServer.Revocation;
 using McpAuthServer.SignIn;
 using McpAuthServer.Tasks;
+using McpAuthServer.UserInfo;
 
 var (line, exit) = CommandLine.Parse(args);
 if (line is null)
@@ -64,6 +66,7 @@ try
     routes.MapDeviceAuthorization().Limited(Limit.DeviceAuthorization);
     routes.MapRevocationEndpoint().RequireCors(Cors.Public).Limited(Limit.Revocation);
     routes.MapIntrospectionEndpoint().Limited(Limit.Introspection);
+    routes.MapUserInfoEndpoint().RequireCors(Cors.Public).Limited(Limit.UserInfo);
     var apis = routes.MapGroup("").Limited(Limit.Api);
     apis.MapInstancesEndpoint();
     apis.MapTasksEndpoint();
@@ -79,6 +82,7 @@ try
     pages.MapSignOut();
     pages.MapSetup();
     pages.MapPassword();
+    pages.MapLogout();
     pages.MapConsent();
     pages.MapDevice();
     pages.MapAccount();

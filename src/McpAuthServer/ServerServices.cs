@@ -12,7 +12,9 @@ using McpAuthServer.Delegation;
 using McpAuthServer.Grants;
 using McpAuthServer.GuardFeed;
 using McpAuthServer.Http;
+using McpAuthServer.Introspection;
 using McpAuthServer.Keys;
+using McpAuthServer.Logout;
 using McpAuthServer.Pages;
 using McpAuthServer.People;
 using McpAuthServer.Registry;
@@ -20,6 +22,7 @@ using McpAuthServer.Registry.Apply;
 using McpAuthServer.Storage;
 using McpAuthServer.Tasks;
 using McpAuthServer.Tokens;
+using McpAuthServer.UserInfo;
 
 namespace McpAuthServer;
 
@@ -115,6 +118,12 @@ internal static class ServerServices
         services.AddSingleton<ConsentReader>();
         services.AddSingleton<ConsentTickets>();
         services.AddSingleton<ConsentDesk>();
+        services.AddSingleton<IdentityCallers>();
+        services.AddSingleton<LogoutRequests>();
+        services.AddSingleton<LogoutTickets>();
+        services.AddSingleton<LogoutDesk>();
+        services.AddSingleton<Askers>();
+        services.AddSingleton<IntrospectionAnswers>();
         services.AddSingleton<TaskDesk>();
         services.AddSingleton<TaskStories>();
         services.AddSingleton<ArgsKeys>();

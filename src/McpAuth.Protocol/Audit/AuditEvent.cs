@@ -58,5 +58,5 @@ public static class AuditTypes
         ConsentWithdrawn = "consent.withdrawn", AuthorizationRefused = "authorization.refused", CodeIssued = "code.issued", RequestPushed = "authorization.pushed",
         ClientRegistered = "client.registered", ClientChanged = "client.changed", ClientDeleted = "client.deleted", RegistrationRefused = "client.registration_refused",
         LoopbackOpened = "server.loopback_documents", DeviceBegun = "device.begun", DeviceRefused = "device.refused",
-        AbuseLimited = "abuse.limited";
+        AbuseLimited = "abuse.limited", UserInfoRefused = "userinfo.refused", IntrospectionRefused = "introspection.refused";
 }

@@ -30,10 +30,6 @@ internal sealed class GuardCallers(TokenPresenter presenter, RequestLimits limit
             : (null, OAuthError.UsedProof);
     }
 
-    /// <summary>Records that an authenticated guard asked for what is none of its business.</summary>
-    public Task RecordAsync(GuardCaller caller, string reason) =>
-        audit.RefuseAsync(audit.Refusal(AuditTypes.GuardRefused, reason) with { Client = caller.Guard.Id }, []);
-
     /// <summary>A refusal of what an authenticated guard asked for, recorded.</summary>
     public Task<OAuthError> RefuseAsync(GuardCaller caller, OAuthError error) => RefuseAsync(error, caller.Guard.Id);
 
