@@ -38,7 +38,7 @@ public static class Names
         public const string Token = "token", Active = "active", SignedMediaType = "application/token-introspection+jwt", Answer = "token_introspection";
     }
 
-    /// <summary>Error codes: RFC 6749 §5.2, RFC 8693 §2.2.2, RFC 8707 §2, RFC 9396 §5, RFC 9449 §5, RFC 6750 §3.1.</summary>
+    /// <summary>Error codes: RFC 6749 §5.2, RFC 8693 §2.2.2, RFC 8707 §2, RFC 9396 §5, RFC 9449 §5, RFC 6750 §3.1, RFC 8628 §3.5.</summary>
     public static class Errors
     {
         public const string InvalidRequest = "invalid_request", InvalidClient = "invalid_client", InvalidGrant = "invalid_grant",
@@ -48,7 +48,7 @@ public static class Names
             AccessDenied = "access_denied", UnsupportedResponseType = "unsupported_response_type", LoginRequired = "login_required",
             ConsentRequired = "consent_required", RequestNotSupported = "request_not_supported", RequestUriNotSupported = "request_uri_not_supported",
             TemporarilyUnavailable = "temporarily_unavailable", ServerError = "server_error", UnsupportedTokenType = "unsupported_token_type",
-            UnmetAuthenticationRequirements = "unmet_authentication_requirements";
+            UnmetAuthenticationRequirements = "unmet_authentication_requirements", SlowDown = "slow_down";
         /// <summary>The member beside <c>error</c> that tells an agent why an exchange was refused.</summary>
         public const string ReasonMember = "mcpauth_reason";
     }
@@ -59,7 +59,7 @@ public static class Names
         public const string Expired = "expired", Revoked = "revoked", ActorUnauthorized = "actor_unauthorized", NotPresenter = "not_presenter",
             Depth = "depth", TaskEnded = "task_ended", TaskSuspended = "task_suspended", AgentSuspended = "agent_suspended",
             InstanceEnded = "instance_ended", UserDisabled = "user_disabled", WrongType = "wrong_type", Foreign = "foreign_issuer",
-            Malformed = "malformed", BadSignature = "bad_signature", Replay = "replay";
+            Malformed = "malformed", BadSignature = "bad_signature", Replay = "replay", KeyRevoked = "key_revoked";
     }
 
     /// <summary>RFC 7523 and its 2026 revision: JWT client authentication.</summary>
@@ -77,6 +77,29 @@ public static class Names
             SubjectToken = "subject_token", SubjectTokenType = "subject_token_type", ActorToken = "actor_token",
             ActorTokenType = "actor_token_type", RequestedTokenType = "requested_token_type", IssuedTokenType = "issued_token_type",
             Audience = "audience", AccessTokenType = "urn:ietf:params:oauth:token-type:access_token";
+    }
+
+    /// <summary>
+    /// What clients say of themselves: RFC 7591, RFC 7592, RFC 9126 §6, RFC 9449 §5.2, OpenID Connect registration and RP-initiated logout, and
+    /// draft-ietf-oauth-client-id-metadata-document.
+    /// </summary>
+    public static class Registration
+    {
+        public const string RedirectUris = "redirect_uris", AuthMethod = "token_endpoint_auth_method", AuthMethods = "token_endpoint_auth_methods_supported",
+            AuthAlgorithm = "token_endpoint_auth_signing_alg", GrantTypes = "grant_types", ResponseTypes = "response_types", ClientName = "client_name", Jwks = "jwks",
+            JwksUri = "jwks_uri", SoftwareStatement = "software_statement", RequirePushed = "require_pushed_authorization_requests",
+            DpopBound = "dpop_bound_access_tokens", PostLogoutRedirectUris = "post_logout_redirect_uris", IdTokenAlgorithm = "id_token_signed_response_alg",
+            IssuedAt = "client_id_issued_at", SecretExpiresAt = "client_secret_expires_at", AccessToken = "registration_access_token",
+            ClientUri = "registration_client_uri";
+        public const string InvalidRedirectUri = "invalid_redirect_uri", InvalidMetadata = "invalid_client_metadata",
+            InvalidStatement = "invalid_software_statement", UnapprovedStatement = "unapproved_software_statement";
+    }
+
+    /// <summary>RFC 8628: a device without a browser.</summary>
+    public static class Device
+    {
+        public const string GrantType = "urn:ietf:params:oauth:grant-type:device_code", Code = "device_code", UserCode = "user_code";
+        public const string AuthorizationPending = "authorization_pending", ExpiredToken = "expired_token";
     }
 
     /// <summary>RFC 8707 and RFC 9396.</summary>

@@ -1,8 +1,12 @@
+using McpAuth.Protocol.Jose;
+using McpAuthServer.Abuse;
 using McpAuthServer.Accounts;
 using McpAuthServer.Audit;
 using McpAuthServer.Authorizations;
 using McpAuthServer.Authorize;
 using McpAuthServer.Clients;
+using McpAuthServer.Clients.Documents;
+using McpAuthServer.Clients.Registrations;
 using McpAuthServer.Consents;
 using McpAuthServer.Delegation;
 using McpAuthServer.Grants;
@@ -38,8 +42,13 @@ internal static class ServerServices
             store.QueueLength = options.CommitQueue;
         });
         services.AddSingleton(KeyEncryptionKeySource.Load(options));
-        services.AddSingleton<LoadedKeys>();
-        services.AddSingleton(p => p.GetRequiredService<LoadedKeys>().Value);
+        services.AddSingleton<SigningKeyReader>();
+        services.AddSingleton<SigningKeyRing>();
+        services.AddHostedService(p => p.GetRequiredService<SigningKeyRing>());
+        services.AddSingleton<SigningKeys>();
+        services.AddHostedService<KeyRotation>();
+        services.AddSingleton<NonceKey>();
+        services.AddSingleton(p => new ProofNonces(p.GetRequiredService<NonceKey>().Value, p.GetRequiredService<TimeProvider>()));
         services.AddCors(Cors.Configure);
 
         // Registry
@@ -50,10 +59,20 @@ internal static class ServerServices
 
         // Core
         services.AddSingleton<AuditTrail>();
+        services.AddSingleton(p => new RateLimits(options.RateLimits, p.GetRequiredService<TimeProvider>()));
+        services.AddSingleton<AbuseRecord>();
         services.AddSingleton<IssuedTokens>();
         services.AddSingleton<AccessTokens>();
         services.AddSingleton<IdTokens>();
+        services.AddSingleton<FetchPolicy>();
+        services.AddSingleton<FetchNetwork>();
+        services.AddSingleton<DocumentFetcher>();
+        services.AddSingleton<KeySets>();
+        services.AddSingleton<ClientDocuments>();
+        services.AddSingleton<ClientRows>();
         services.AddSingleton<ClientDirectory>();
+        services.AddSingleton<RegistrationDesk>();
+        services.AddHostedService<RegistrationExpiry>();
         services.AddSingleton<GuardDirectory>();
         services.AddSingleton<ClientAuthenticator>();
         services.AddSingleton<TaskStore>();
@@ -64,6 +83,7 @@ internal static class ServerServices
         services.AddSingleton<RefreshFamilies>();
         services.AddSingleton<PersonSessions>();
         services.AddSingleton<PushedRequests>();
+        services.AddSingleton<DeviceRequests>();
         services.AddSingleton<AuthorizationRequests>();
         services.AddSingleton<ConsentStore>();
         services.AddSingleton<CodeStore>();
@@ -74,7 +94,10 @@ internal static class ServerServices
         services.AddPeople();
 
         // Edge
+        services.AddSingleton<ClientAddress>();
+        services.AddSingleton<RequestLimits>();
         services.AddPages();
+        services.AddSingleton<ProofReader>();
         services.AddSingleton<TokenPresenter>();
         services.AddSingleton<ClientCallers>();
         services.AddSingleton<AgentCallers>();
@@ -85,6 +108,7 @@ internal static class ServerServices
         services.AddSingleton<DelegatedWork>();
         services.AddSingleton<CodeRedemption>();
         services.AddSingleton<IGrant, AuthorizationCodeGrant>();
+        services.AddSingleton<IGrant, DeviceCodeGrant>();
         services.AddSingleton<IGrant, RefreshTokenGrant>();
         services.AddSingleton<IGrant, ClientCredentialsGrant>();
         services.AddSingleton<IGrant, TokenExchangeGrant>();

@@ -17,7 +17,6 @@ public sealed class OpenIdTests(People people)
     private readonly string secret = Guid.NewGuid().ToString("N");
 
     [InteropFact]
-    [Trait("Suite", "interop")]
     [Trait("Spec", "OIDC-Core-3.1.3.7")]
     public async Task OpenIdClientAndOAuth4WebApi_SignAPersonInAndOutAgain()
     {

@@ -17,6 +17,8 @@ internal sealed class AuthorizationRequests(Issuer issuer, ClientDirectory clien
 {
     private static readonly HashSet<string> Repeatable = [Names.Resources.Resource];
 
+    private static readonly HashSet<string> Credentials = [Names.OAuth.ClientSecret, Names.ClientAssertion.Parameter, Names.ClientAssertion.TypeParameter, Names.OAuth.ClientId];
+
     private static readonly HashSet<string> Prompts =
         [Names.Authorization.PromptNone, Names.Authorization.PromptLogin, Names.Authorization.PromptConsent, Names.Authorization.PromptSelectAccount];
 
@@ -31,8 +33,13 @@ internal sealed class AuthorizationRequests(Issuer issuer, ClientDirectory clien
     {
         if (!Parse(query).TryGet(out var form, out var fault))
             return new ReadRequest.Unanswerable(fault.Message, fault.Code, null);
-        if (form.Repeated.Contains(Names.OAuth.ClientId) || form[Names.OAuth.ClientId] is not { } id || await clients.FindAsync(id, registry, cancel) is not { Active: true } client)
-            return new ReadRequest.Unanswerable("The program that sent you here is not registered.", "unknown_client", null);
+        if (form.Repeated.Contains(Names.OAuth.ClientId) || form[Names.OAuth.ClientId] is not { } id)
+            return UnknownClient;
+        if (!(await clients.ResolveAsync(id, registry, cancel)).TryGet(out var client, out fault))
+            return fault.Code == ClientDirectory.UnknownClient ? UnknownClient
+                : new ReadRequest.Unanswerable($"The program that sent you here cannot be identified by its address. {fault.Message}", fault.Code, null);
+        if (!client.Active)
+            return UnknownClient;
         if (Reference(query) is not { } reference)
             return Read(form, client, wasPushed: false, registry, now);
         // RFC 9126 §4: what was pushed is the request, and nothing of the query beside it.
@@ -40,6 +47,8 @@ internal sealed class AuthorizationRequests(Issuer issuer, ClientDirectory clien
             ? Read(form, client, wasPushed: true, registry, now)
             : UnknownReference(client.Id);
     }
+
+    private static ReadRequest.Unanswerable UnknownClient => new("The program that sent you here is not registered.", ClientDirectory.UnknownClient, null);
 
     /// <summary>A reference that opens nothing (any more).</summary>
     public static ReadRequest.Unanswerable UnknownReference(string? client) =>
@@ -108,6 +117,17 @@ internal sealed class AuthorizationRequests(Issuer issuer, ClientDirectory clien
 
     /// <summary>The parameters of a request, repeated ones told.</summary>
     public static Result<StrictForm> Parse(string encoded) => StrictForm.ParseRepeated(Encoding.UTF8.GetBytes(encoded), Repeatable);
+
+    /// <summary>What of a form has to be kept to read it again: all of it but what authenticated the client.</summary>
+    /// <param name="thumbprint">Of the key that was proved with it.</param>
+    public static string Kept(StrictForm form, string client, string? thumbprint)
+    {
+        var fields = form.Names.Where(name => !Credentials.Contains(name)).SelectMany(name => form.Values(name).Select(value => (Name: name, Value: value)))
+            .Append((Name: Names.OAuth.ClientId, Value: client));
+        if (thumbprint is not null && form[Names.Dpop.Thumbprint] is null)
+            fields = fields.Append((Name: Names.Dpop.Thumbprint, Value: thumbprint));
+        return string.Join('&', fields.Select(field => $"{Uri.EscapeDataString(field.Name)}={Uri.EscapeDataString(field.Value)}"));
+    }
 
     /// <summary>OpenID Connect Core §3.1.2.1, RFC 9470 §4.</summary>
     private sealed record Manner(IReadOnlySet<string> Prompt, TimeSpan? MaxAge, string? Nonce)

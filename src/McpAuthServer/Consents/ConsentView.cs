@@ -12,10 +12,11 @@ namespace McpAuthServer.Consents;
 /// the page that the digest does not cover.
 /// </summary>
 /// <param name="About">What the program learns of the person themselves.</param>
+/// <param name="DeviceCode">What stands on the device that asks; null where the answer goes through the browser.</param>
 /// <param name="Exact">What is asked for as the programs will read it: two requests that happen to be worded alike are not the same.</param>
 public sealed record ConsentView(
     string Title, string ClientName, string ClientId, ConsentView.AgentFacts? Agent, Worded? Purpose, DateTimeOffset? Until,
-    IReadOnlyList<ConsentView.Server> Servers, IReadOnlyList<ConsentView.Item> About, ConsentView.Item? Offline, string Recipient, bool RecipientIsHere, string Exact)
+    IReadOnlyList<ConsentView.Server> Servers, IReadOnlyList<ConsentView.Item> About, ConsentView.Item? Offline, string Recipient, bool RecipientIsHere, string? DeviceCode, string Exact)
 {
     public sealed record AgentFacts(string Id, string Name, Worded Purpose, string Owner);
 
@@ -55,7 +56,7 @@ public sealed record ConsentView(
             [.. items.Where(item => item.Word is null || ScopeWords.IsAtResource(item.Word)).GroupBy(item => item.Server!).Select(of => ServerOf(of.Key, of, marked))],
             [.. items.Where(item => item.Word is { } word && ScopeWords.IsIdentity(word)).OrderByDescending(item => item.Fixed).Select(item => ItemOf(item, marked))],
             items.Where(item => item.Word == Names.Scopes.OfflineAccess).Select(item => ItemOf(item, marked)).FirstOrDefault(),
-            recipient.Shown, !recipient.Proven,
+            recipient.Shown, !recipient.Proven, (recipient as DeviceRecipient)?.UserCode,
             string.Join('\n', [recipient.Exact, delegation?.Agent.Owner, delegation?.Agent.Purpose, delegation?.Purpose, delegation?.Authority.ToJson(), .. items.Select(item => item.Key)]));
     }
 

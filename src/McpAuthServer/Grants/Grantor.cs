@@ -32,6 +32,7 @@ internal sealed class Grantor(IEnumerable<IGrant> grants, AccessTokens tokens, I
         return await grant.EstablishAsync(request, cancel) switch
         {
             GrantResult.Refuse refusal => await RefuseAsync(request, refusal),
+            GrantResult.Wait wait => wait.Error,
             GrantResult.Issue { Plan: var plan, Rotation: var rotation } => await IssueAsync(request, plan, rotation),
             GrantResult.IssueDelegated { Plan: var plan } => await IssueDelegatedAsync(request, plan),
             GrantResult.IssueIdentity { Plan: var plan, Claims: var claims } => await IssueIdentityAsync(request, plan, claims),
@@ -98,7 +99,7 @@ internal sealed class Grantor(IEnumerable<IGrant> grants, AccessTokens tokens, I
         sessions.Forget(request.Client.Id);
         const string ended = "What the token would stand on has ended.";
         // RFC 8693 §2.2.2 has invalid_request for a bad subject; RFC 6749 §5.2 invalid_grant for a code or refresh token.
-        return request.Form[Names.OAuth.GrantType] is Names.OAuth.AuthorizationCode or Names.OAuth.RefreshToken
+        return request.Form[Names.OAuth.GrantType] is Names.OAuth.AuthorizationCode or Names.OAuth.RefreshToken or Names.Device.GrantType
             ? OAuthError.InvalidGrant(ended, result.Reason)
             : OAuthError.InvalidRequest(ended, result.Reason);
     }

@@ -86,6 +86,9 @@ internal abstract record GrantResult
 
     internal sealed record Refuse(OAuthError Error) : GrantResult;
 
+    /// <summary>Nothing yet: the client asks again. What was single-use is consumed already, and there is nothing to record.</summary>
+    internal sealed record Wait(OAuthError Error) : GrantResult;
+
     public static implicit operator GrantResult(Issuance plan) => new Issue(plan);
 
     public static implicit operator GrantResult(OAuthError error) => new Refuse(error);

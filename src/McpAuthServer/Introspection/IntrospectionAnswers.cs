@@ -7,7 +7,7 @@ using McpAuthServer.Tokens;
 namespace McpAuthServer.Introspection;
 
 /// <summary>Writes what is known of a token, in JSON or signed (RFC 9701).</summary>
-internal sealed class IntrospectionAnswers(ServerKeys keys, Issuer issuer, TimeProvider time)
+internal sealed class IntrospectionAnswers(SigningKeyRing keys, Issuer issuer, TimeProvider time)
 {
     private const string Plain = "application/json";
 
@@ -24,7 +24,7 @@ internal sealed class IntrospectionAnswers(ServerKeys keys, Issuer issuer, TimeP
     }
 
     // RFC 9701 §5. No sub and no exp beside the answer: it must not pass for a token.
-    private string Sign(Asker asker, OwnToken? token) => keys.Current.Sign(Names.Types.TokenIntrospection, json =>
+    private string Sign(Asker asker, OwnToken? token) => keys.Current.Active.Sign(Names.Types.TokenIntrospection, json =>
     {
         json.WriteString(Names.Claims.Iss, issuer.Value);
         json.WriteString(Names.Claims.Aud, asker.Id);

@@ -12,7 +12,7 @@ internal static class IntrospectionEndpoint
     public static IEndpointConventionBuilder MapIntrospectionEndpoint(this IEndpointRouteBuilder routes) => routes.Map(Names.Paths.Introspect, HandleAsync);
 
     private static async Task<IResult> HandleAsync(
-        HttpContext context, Askers askers, ServerKeys keys, Issuer issuer, TokenStates states, IntrospectionAnswers answers, TimeProvider time)
+        HttpContext context, Askers askers, SigningKeyRing keys, Issuer issuer, TokenStates states, IntrospectionAnswers answers, TimeProvider time)
     {
         // 1. Who asks (§2.1: the endpoint requires authentication), and about what.
         var (asker, form, error) = await askers.AuthenticateAsync(context);
@@ -22,7 +22,7 @@ internal static class IntrospectionEndpoint
             return await askers.RefuseAsync(asker, OAuthError.InvalidRequest("token is missing."));
 
         // 2. Ours, unexpired, for the asker (§2.2: otherwise only active:false, with no reason).
-        if (!OwnToken.Read(text, keys, issuer, time.GetUtcNow()).TryGet(out var token, out _))
+        if (!(await OwnToken.ReadAsync(text, keys, issuer, time.GetUtcNow(), context.RequestAborted)).TryGet(out var token, out _))
             return answers.Of(context.Request, asker, null);
         if (token.Audience != asker.Server.Resource)
         {

@@ -11,7 +11,7 @@ internal sealed class RegistryReader(IReadStore store)
 {
     private static readonly Sql
         Agents = new("select id, name, owner, purpose, state, ceiling, hand_off_to, require_dpop, client_credentials, max_task_seconds from agents"),
-        Clients = new("select id, name, agent_id, auth_method, secret_hash, jwks, grant_types, legacy_audience, authority, state, redirect_uris, tool_servers, post_logout_redirect_uris, introspects from clients"),
+        Clients = new("select id, name, agent_id, auth_method, secret_hash, jwks, grant_types, legacy_audience, authority, state, redirect_uris, tool_servers, post_logout_redirect_uris, introspects from clients where origin = 'registered'"),
         Servers = new("select id, resource, name, state, manifest from tool_servers"),
         Tools = new("select tool_server, name, state, sensitivity, class, approval, digest from tools"),
         Edges = new("select from_server, from_tool, to_server, to_tools from edges");

@@ -18,7 +18,7 @@ internal sealed record IdTokenHint(string Subject, string ClientId, string Sid);
 /// <summary>
 /// ID tokens. Their <c>typ</c> tells them from every token that opens something, so nobody who checks it takes one for an access token.
 /// </summary>
-internal sealed class IdTokens(ServerKeys keys, Issuer issuer)
+internal sealed class IdTokens(SigningKeyRing keys, Issuer issuer)
 {
     /// <summary>For the program to read on receipt; it is not for keeping.</summary>
     public static readonly TimeSpan Life = TimeSpan.FromMinutes(5);
@@ -26,7 +26,7 @@ internal sealed class IdTokens(ServerKeys keys, Issuer issuer)
     private static readonly JwtRules Rules = new("ID token", [Names.Types.Jwt], TypeRequired: true, ["ES256", "RS256"]);
 
     /// <param name="accessToken">Issued with it.</param>
-    public string Sign(IdTokenClaims claims, string accessToken) => keys.Current.Sign(Names.Types.Jwt, json =>
+    public string Sign(IdTokenClaims claims, string accessToken) => keys.Current.Active.Sign(Names.Types.Jwt, json =>
     {
         json.WriteString(Names.Claims.Iss, issuer.Value);
         json.WriteString(Names.Claims.Sub, claims.Subject);
@@ -50,7 +50,7 @@ internal sealed class IdTokens(ServerKeys keys, Issuer issuer)
     {
         if (!StrictJwt.Read(text, Rules).TryGet(out var jwt, out var fault))
             return fault;
-        if (keys.Find(jwt.KeyId) is not { } key)
+        if (jwt.KeyId is not { } kid || keys.Current.Find(kid) is not { } key)
             return new Fault(Names.Reasons.Foreign, "The ID token was not signed by this server.");
         if (!key.Verify(jwt))
             return new Fault(Names.Reasons.BadSignature, "The ID token's signature is wrong.");

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using McpAuth.Protocol;
 using McpAuth.Protocol.Jose;
+using McpAuthServer.Keys;
 
 namespace McpAuthServer.Tokens;
 
@@ -52,13 +53,17 @@ internal sealed class OwnToken
         }
     }
 
-    /// <summary>Reads a presented token. Codes: those of <see cref="StrictJwt.Read"/>, <c>bad_signature</c>, <c>foreign_issuer</c>, <c>expired</c>.</summary>
-    public static Result<OwnToken> Read(string text, Keys.ServerKeys keys, Issuer issuer, DateTimeOffset now)
+    /// <summary>
+    /// Reads a presented token. Codes: those of <see cref="StrictJwt.Read"/>, <c>bad_signature</c>, <c>foreign_issuer</c>, <c>key_revoked</c>, <c>expired</c>.
+    /// </summary>
+    public static async ValueTask<Result<OwnToken>> ReadAsync(string text, SigningKeyRing keys, Issuer issuer, DateTimeOffset now, CancellationToken cancel)
     {
         if (!StrictJwt.Read(text, Rules).TryGet(out var jwt, out var fault))
             return fault;
-        if (keys.Find(jwt.KeyId) is not { } key)
-            return new Fault(Names.Reasons.Foreign, "The token was not signed by this server.");
+        if (await keys.FindAsync(jwt.KeyId, cancel) is not { } key)
+            return jwt.KeyId is { } kid && keys.Current.IsRevoked(kid)
+                ? new Fault(Names.Reasons.KeyRevoked, "The key that signed the token was revoked.")
+                : new Fault(Names.Reasons.Foreign, "The token was not signed by this server.");
         if (!key.Verify(jwt))
             return new Fault(Names.Reasons.BadSignature, "The token's signature is wrong.");
         if (jwt.Text(Names.Claims.Iss) != issuer.Value)

@@ -12,7 +12,7 @@ using McpAuthServer.Tokens;
 namespace McpAuthServer.UserInfo;
 
 /// <summary>Programs that come with the token that tells who a person is: as Bearer, or bound to a key and proved. Every refusal is recorded.</summary>
-internal sealed class IdentityCallers(ServerKeys keys, TokenStates states, RegistryCache registry, AuditTrail audit, Issuer issuer, TimeProvider time)
+internal sealed class IdentityCallers(SigningKeyRing keys, ProofReader proofs, TokenStates states, RegistryCache registry, AuditTrail audit, Issuer issuer, TimeProvider time)
 {
     private const string Algorithms = "algs=\"ES256 RS256\"";
 
@@ -32,7 +32,7 @@ internal sealed class IdentityCallers(ServerKeys keys, TokenStates states, Regis
 
         // 2. Ours, unexpired, and for this alone.
         var now = time.GetUtcNow();
-        if (!OwnToken.Read(text, keys, issuer, now).TryGet(out var token, out var fault))
+        if (!(await OwnToken.ReadAsync(text, keys, issuer, now, context.RequestAborted)).TryGet(out var token, out var fault))
             return (null, await RefuseAsync(Refusal(fault.Message, fault.Code), null));
         if (token.Audience != issuer.UserInfo || !token.IsIdentity)
             return (null, await RefuseAsync(Refusal("The token is for another audience.", "wrong_audience"), token));
@@ -42,7 +42,7 @@ internal sealed class IdentityCallers(ServerKeys keys, TokenStates states, Regis
             return (null, await RefuseAsync(Refusal("A token that is bound to a key comes with the DPoP scheme, any other with Bearer.", "wrong_scheme"), token));
         if (token.Thumbprint is { } key)
         {
-            if (!DpopProof.Read(request.Headers[Names.Dpop.Header], request.Method, issuer.Uri(Names.Paths.UserInfo), text, now).TryGet(out var proof, out fault))
+            if (!proofs.Read(context, Names.Paths.UserInfo, text).TryGet(out var proof, out fault))
                 return (null, await RefuseAsync(Refusal(fault.Message, fault.Code, Names.Errors.InvalidDpopProof), token));
             if (proof.Thumbprint != key)
                 return (null, await RefuseAsync(Refusal("The proof's key is not the token's.", "wrong_key"), token));

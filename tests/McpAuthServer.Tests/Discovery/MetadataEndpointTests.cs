@@ -80,8 +80,11 @@ public sealed class MetadataEndpointTests(TestServer server, TenantServer tenant
 
         foreach (var endpoint in new[] { "token", "revocation" })
             Assert.Equal(["client_secret_basic", "client_secret_post", "none", "private_key_jwt"], Strings(endpoint + "_endpoint_auth_methods_supported"));
-        Assert.Equal(["authorization_code", "client_credentials", "refresh_token", Names.Exchange.GrantType], Strings("grant_types_supported"));
+        Assert.Equal(["authorization_code", "client_credentials", "refresh_token", Names.Device.GrantType, Names.Exchange.GrantType], Strings("grant_types_supported"));
         Assert.Equal(["code"], Strings("response_types_supported"));
+        Assert.Equal(["form_post", "query"], Strings("response_modes_supported"));
+        Assert.Equal(["pwd"], Strings("acr_values_supported"));
+        Assert.Equal((TestServer.Issuer + "/par", TestServer.Issuer + "/device_authorization"), (metadata.GetProperty("pushed_authorization_request_endpoint").GetString(), metadata.GetProperty("device_authorization_endpoint").GetString()));
         Assert.Equal(TestServer.Issuer + "/authorize", metadata.GetProperty("authorization_endpoint").GetString());
         Assert.Equal(["ES256", "RS256"], Strings("dpop_signing_alg_values_supported"));
         Assert.Equal(["mcp_tool_call"], Strings("authorization_details_types_supported"));

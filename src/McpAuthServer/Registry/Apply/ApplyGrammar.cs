@@ -37,7 +37,7 @@ internal static class ApplyGrammar
         Sensitivities = ["read", "write", "destructive"],
         Approvals = ["none", "required"],
         AuthMethods = [Names.ClientAssertion.None, Names.ClientAssertion.PrivateKeyJwt, Names.ClientAssertion.SecretBasic, Names.ClientAssertion.SecretPost],
-        GrantTypes = [Names.OAuth.ClientCredentials, Names.Exchange.GrantType, Names.OAuth.AuthorizationCode, Names.OAuth.RefreshToken];
+        GrantTypes = [Names.OAuth.ClientCredentials, Names.Exchange.GrantType, Names.OAuth.AuthorizationCode, Names.OAuth.RefreshToken, Names.Device.GrantType];
 
     public static bool IsId(string text, string prefix) =>
         text.StartsWith(prefix, StringComparison.Ordinal) && Within(text.AsSpan(prefix.Length), 64, "_-");

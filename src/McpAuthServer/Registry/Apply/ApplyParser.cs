@@ -107,6 +107,8 @@ internal sealed class ApplyParser
         // RFC 6749 §4.4: the client credentials grant MUST only be used by confidential clients.
         if (method == Names.ClientAssertion.None && grantTypes.Find(t => t.Value == Names.OAuth.ClientCredentials) is { Path: not null } publicGrant)
             faults.Add(new Fault("conflict", "A client without authentication cannot use client_credentials.", publicGrant.Path));
+        if (entry.Has("agent") && grantTypes.Find(t => t.Value == Names.Device.GrantType) is { Path: not null } device)
+            faults.Add(new Fault("conflict", "Nothing is handed to an agent through a device.", device.Path));
         // RFC 7662 §2.1: who asks about tokens authenticates.
         if (method == Names.ClientAssertion.None && entry.Has("introspects"))
             entry.Refuse("conflict", "A client without authentication cannot ask about tokens.", "introspects");
