@@ -1,6 +1,5 @@
 using McpAuth.Protocol;
 using McpAuth.Protocol.Audit;
-using McpAuth.Protocol.Jose;
 using McpAuthServer.Audit;
 using McpAuthServer.Delegation;
 using McpAuthServer.Http;
