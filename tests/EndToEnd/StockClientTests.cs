@@ -171,7 +171,7 @@ public sealed class StockClientTests(People people)
             OAuth = new ClientOAuthOptions
             {
                 ClientId = how == Known.Beforehand ? People.CSharpClient : null, ClientMetadataDocumentUri = how == Known.ByDocument ? new Uri(people.Documents.Of("csharp")) : null,
-                DynamicClientRegistration = new DynamicClientRegistrationOptions { ClientName = "Stock client in C#" }, RedirectUri = callback.RedirectUri, TokenCache = tokens,
+                DynamicClientRegistration = new DynamicClientRegistrationOptions { ClientName = "Newcomer in C#" }, RedirectUri = callback.RedirectUri, TokenCache = tokens,
                 AuthorizationCallbackHandler = async (context, cancel) =>
                 {
                     asked.Add(HttpUtility.ParseQueryString(context.AuthorizationUri.Query));

@@ -16,7 +16,9 @@ const provider = {
   redirectUrl: callback.redirectUri,
   // Without a client id it goes by its document, or registers itself with what stands here.
   clientMetadataUrl: document ?? undefined,
-  clientMetadata: { client_name: 'Stock client', redirect_uris: [callback.redirectUri], token_endpoint_auth_method: 'none' },
+  clientMetadata: {
+    client_name: 'Stock client', redirect_uris: [callback.redirectUri], token_endpoint_auth_method: 'none', grant_types: ['authorization_code', 'refresh_token'], response_types: ['code'],
+  },
   information: client_id ? { client_id } : undefined,
   clientInformation() { return this.information; },
   saveClientInformation(information) { this.information = information; },
