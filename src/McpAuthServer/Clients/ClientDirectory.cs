@@ -37,8 +37,8 @@ internal sealed class ClientDirectory(ClientRows rows, ClientDocuments documents
     /// The client as it was last seen; asks the network only for one that nobody has seen. For where a client comes back to what it was let into: a
     /// document that cannot be fetched just then does not lock it out.
     /// </summary>
-    public async ValueTask<ClientRecord?> AtHandAsync(string id, RegistrySnapshot registry, CancellationToken cancel) =>
-        await KnownAsync(id, registry, cancel) ?? (id.StartsWith(ClientDocuments.Scheme, StringComparison.Ordinal) ? await FindAsync(id, registry, cancel) : null);
+    public async ValueTask<Result<ClientRecord>> AtHandAsync(string id, RegistrySnapshot registry, CancellationToken cancel) =>
+        await KnownAsync(id, registry, cancel) is { } known ? known : await ResolveAsync(id, registry, cancel);
 
     /// <summary>The client as it was last seen, without leaving this machine.</summary>
     public async ValueTask<ClientRecord?> KnownAsync(string id, RegistrySnapshot registry, CancellationToken cancel)
