@@ -63,7 +63,7 @@ internal sealed class ClientDirectory(ClientRows rows, ClientDocuments documents
     /// <summary>What the client's assertions are verified by.</summary>
     /// <param name="keyId">The assertion's; its key may have been published only just now.</param>
     public async ValueTask<Result<IReadOnlyList<VerificationKey>>> KeysAsync(ClientRecord client, string? keyId, CancellationToken cancel) =>
-        client.KeySet is { } address ? await keySets.FindAsync(address, keyId, cancel) : Result<IReadOnlyList<VerificationKey>>.Of(client.Keys);
+        client.KeySet is { } address ? await keySets.FindAsync(address, keyId, client.InUse, cancel) : Result<IReadOnlyList<VerificationKey>>.Of(client.Keys);
 
     /// <summary>What was read at one version of the registry.</summary>
     private sealed class Page(long version)
