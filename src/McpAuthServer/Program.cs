@@ -1,4 +1,5 @@
 using McpAuthServer;
+using McpAuthServer.Abuse;
 using McpAuthServer.Accounts;
 using McpAuthServer.Agents;
 using McpAuthServer.Authorize;
@@ -10,12 +11,14 @@ using McpAuthServer.GuardFeed;
 using McpAuthServer.Health;
 using McpAuthServer.Http;
 using McpAuthServer.Introspection;
+using McpAuthServer.Logout;
 using McpAuthServer.Pages;
 using McpAuthServer.PushedAuthorization;
 using McpAuthServer.Registration;
 using McpAuthServer.Revocation;
 using McpAuthServer.SignIn;
 using McpAuthServer.Tasks;
+using McpAuthServer.UserInfo;
 
 var (line, exit) = CommandLine.Parse(args);
 if (line is null)
@@ -31,8 +34,8 @@ try
     builder.Services.AddMcpAuthServer(options, issuer);
 
     var app = builder.Build();
-    var keys = await Startup.PrepareAsync(app.Services, line, app.Lifetime.ApplicationStopping);
-    if (line.ApplyOnly)
+    await Startup.PrepareAsync(app.Services, line, app.Lifetime.ApplicationStopping);
+    if (line.ApplyOnly || line.RotateKeys || line.RevokeKey is not null)
     {
         await app.DisposeAsync();
         return 0;
@@ -47,29 +50,31 @@ try
     app.UseNoStore();
     app.UseRouting();
     app.UseCors();
-    app.UseCookiePolicy();
-    app.UseAuthentication();
+    app.UseRateLimits();
+    app.UsePageCookies();
 
-    app.MapMetadataEndpoint(issuer, keys, options);
+    app.MapMetadataEndpoint(issuer, options);
     app.MapHealthEndpoint();
     var routes = app.MapGroup(issuer.BasePath);
-    routes.MapTokenEndpoint().RequireCors(Cors.Public);
-    routes.MapPushedAuthorization().RequireCors(Cors.Public);
+    routes.MapTokenEndpoint().RequireCors(Cors.Public).Limited(Limit.Token);
+    routes.MapPushedAuthorization().RequireCors(Cors.Public).Limited(Limit.PushedAuthorization);
     if (options.DynamicRegistration.Enabled)
     {
-        routes.MapRegistration().RequireCors(Cors.Public);
-        routes.MapRegistrationManagement().RequireCors(Cors.Public);
+        routes.MapRegistration().RequireCors(Cors.Public).Limited(Limit.Registration);
+        routes.MapRegistrationManagement().RequireCors(Cors.Public).Limited(Limit.Registration);
     }
-    routes.MapDeviceAuthorization();
-    routes.MapRevocationEndpoint().RequireCors(Cors.Public);
-    routes.MapIntrospectionEndpoint();
-    routes.MapInstancesEndpoint();
-    routes.MapTasksEndpoint();
-    routes.MapEnrollEndpoint();
-    routes.MapStreamsEndpoint();
-    routes.MapManifestEndpoint();
-    routes.MapAuditEndpoint();
-    routes.MapBudgetsEndpoint();
+    routes.MapDeviceAuthorization().Limited(Limit.DeviceAuthorization);
+    routes.MapRevocationEndpoint().RequireCors(Cors.Public).Limited(Limit.Revocation);
+    routes.MapIntrospectionEndpoint().Limited(Limit.Introspection);
+    routes.MapUserInfoEndpoint().RequireCors(Cors.Public).Limited(Limit.UserInfo);
+    var apis = routes.MapGroup("").Limited(Limit.Api);
+    apis.MapInstancesEndpoint();
+    apis.MapTasksEndpoint();
+    apis.MapEnrollEndpoint();
+    apis.MapStreamsEndpoint();
+    apis.MapManifestEndpoint();
+    apis.MapAuditEndpoint();
+    apis.MapBudgetsEndpoint();
     routes.MapAssets();
     var pages = routes.MapPages();
     pages.MapAuthorizeEndpoint();
@@ -77,6 +82,7 @@ try
     pages.MapSignOut();
     pages.MapSetup();
     pages.MapPassword();
+    pages.MapLogout();
     pages.MapConsent();
     pages.MapDevice();
     pages.MapAccount();
@@ -84,9 +90,9 @@ try
     if (issuer.BasePath.Length > 0)
     {
         app.MapPages().MapAuthorizeEndpoint();
-        app.MapTokenEndpoint().RequireCors(Cors.Public);
+        app.MapTokenEndpoint().RequireCors(Cors.Public).Limited(Limit.Token);
         if (options.DynamicRegistration.Enabled)
-            app.MapRegistration().RequireCors(Cors.Public);
+            app.MapRegistration().RequireCors(Cors.Public).Limited(Limit.Registration);
     }
 
     await app.RunAsync();

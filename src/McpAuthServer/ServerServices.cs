@@ -1,4 +1,5 @@
 using McpAuth.Protocol.Jose;
+using McpAuthServer.Abuse;
 using McpAuthServer.Accounts;
 using McpAuthServer.Audit;
 using McpAuthServer.Authorizations;
@@ -11,7 +12,9 @@ using McpAuthServer.Delegation;
 using McpAuthServer.Grants;
 using McpAuthServer.GuardFeed;
 using McpAuthServer.Http;
+using McpAuthServer.Introspection;
 using McpAuthServer.Keys;
+using McpAuthServer.Logout;
 using McpAuthServer.Pages;
 using McpAuthServer.People;
 using McpAuthServer.Registry;
@@ -19,6 +22,7 @@ using McpAuthServer.Registry.Apply;
 using McpAuthServer.Storage;
 using McpAuthServer.Tasks;
 using McpAuthServer.Tokens;
+using McpAuthServer.UserInfo;
 
 namespace McpAuthServer;
 
@@ -38,9 +42,13 @@ internal static class ServerServices
             store.QueueLength = options.CommitQueue;
         });
         services.AddSingleton(KeyEncryptionKeySource.Load(options));
-        services.AddSingleton<LoadedKeys>();
-        services.AddSingleton(p => p.GetRequiredService<LoadedKeys>().Value);
-        services.AddSingleton(p => new ProofNonces(p.GetRequiredService<LoadedKeys>().NonceKey, p.GetRequiredService<TimeProvider>()));
+        services.AddSingleton<SigningKeyReader>();
+        services.AddSingleton<SigningKeyRing>();
+        services.AddHostedService(p => p.GetRequiredService<SigningKeyRing>());
+        services.AddSingleton<SigningKeys>();
+        services.AddHostedService<KeyRotation>();
+        services.AddSingleton<NonceKey>();
+        services.AddSingleton(p => new ProofNonces(p.GetRequiredService<NonceKey>().Value, p.GetRequiredService<TimeProvider>()));
         services.AddCors(Cors.Configure);
 
         // Registry
@@ -51,8 +59,11 @@ internal static class ServerServices
 
         // Core
         services.AddSingleton<AuditTrail>();
+        services.AddSingleton(p => new RateLimits(options.RateLimits, p.GetRequiredService<TimeProvider>()));
+        services.AddSingleton<AbuseRecord>();
         services.AddSingleton<IssuedTokens>();
         services.AddSingleton<AccessTokens>();
+        services.AddSingleton<IdTokens>();
         services.AddSingleton<FetchPolicy>();
         services.AddSingleton<FetchNetwork>();
         services.AddSingleton<DocumentFetcher>();
@@ -84,6 +95,7 @@ internal static class ServerServices
 
         // Edge
         services.AddSingleton<ClientAddress>();
+        services.AddSingleton<RequestLimits>();
         services.AddPages();
         services.AddSingleton<ProofReader>();
         services.AddSingleton<TokenPresenter>();
@@ -106,6 +118,12 @@ internal static class ServerServices
         services.AddSingleton<ConsentReader>();
         services.AddSingleton<ConsentTickets>();
         services.AddSingleton<ConsentDesk>();
+        services.AddSingleton<IdentityCallers>();
+        services.AddSingleton<LogoutRequests>();
+        services.AddSingleton<LogoutTickets>();
+        services.AddSingleton<LogoutDesk>();
+        services.AddSingleton<Askers>();
+        services.AddSingleton<IntrospectionAnswers>();
         services.AddSingleton<TaskDesk>();
         services.AddSingleton<TaskStories>();
         services.AddSingleton<ArgsKeys>();

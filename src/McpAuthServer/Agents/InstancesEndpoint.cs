@@ -26,7 +26,7 @@ internal static class InstancesEndpoint
     }
 
     private static async Task<IResult> AttestAsync(
-        HttpContext context, RegistryCache registry, ClientAuthenticator clients, AccessTokens tokens, ProofReader proofs, ICommitLog log,
+        HttpContext context, RegistryCache registry, ClientAuthenticator clients, RequestLimits limits, AccessTokens tokens, ProofReader proofs, ICommitLog log,
         AuditTrail audit, ServerOptions options, TimeProvider time)
     {
         var cancel = context.RequestAborted;
@@ -40,7 +40,12 @@ internal static class InstancesEndpoint
             // 1. The evidence: which agent this is (before any token).
             var (client, refusal) = await clients.AuthenticateAsync(form, context.Request.Headers.Authorization, snapshot, cancel);
             if (client is null)
+            {
+                RequestLimits.Failed(context);
                 return await Refuse(OAuthError.InvalidClient(refusal!.Message, refusal.UsedBasic), refusal.Reason);
+            }
+            if (attempt == 1 && await limits.AuthenticatedAsync(context, client) is { } tooMany)
+                return tooMany;
             if (client.Client?.AgentId is not { } agentId || client.Method != Names.ClientAssertion.PrivateKeyJwt)
                 return await Refuse(new(Names.Errors.UnauthorizedClient, "Only an agent's own client attests, with private_key_jwt."), by: client);
             if (!snapshot.Agents[agentId].Active)

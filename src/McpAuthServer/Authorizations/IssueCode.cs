@@ -72,7 +72,7 @@ internal sealed class IssueCode(
         var consent = decision is null ? before!.Id : Record(tx, before, events);
 
         tx.Run(InsertCode.With(
-            hash, consent, session.Id, request.Client.Id, request.Recipient.Exact, request.Challenge ?? "", request.Nonce, request.Thumbprint, Scope, approval.Authority.ToJson(),
+            hash, consent, session.Id, request.Client.Id, request.Recipient.Exact, request.Challenge ?? "", request.Nonce, request.Thumbprint, CodeScope, approval.Authority.ToJson(),
             (request.Asked as Asked.Delegation)?.Until.ToUnixTimeMilliseconds(), approval.Words?.Contains(Names.Scopes.OfflineAccess) == true ? 1L : 0L,
             ms, (device?.Expires ?? now + Life).ToUnixTimeMilliseconds()));
         events.Add(Event(AuditTypes.CodeIssued, null) with { Cause = events.FirstOrDefault()?.Id, Data = new() { ["consent"] = consent, ["remembered"] = decision is null } });
@@ -82,16 +82,24 @@ internal sealed class IssueCode(
 
     private string? Scope => approval.Words is null ? null : ScopeWords.Join(approval.Words);
 
+    // OpenID Connect Core §5.4: of who the person is a program learns what it asks for this time, also where it may learn more.
+    private string? CodeScope => approval.Words is null ? null : ScopeWords.Join(approval.Words.Where(word => !ScopeWords.IsIdentity(word) || request.Asked switch
+    {
+        Asked.ByScope scope => scope.Words.Contains(word),
+        Asked.Identity identity => identity.Words.Contains(word),
+        _ => false,
+    }));
+
     private string Record(WriteTx tx, Consent? before, List<AuditEvent> events)
     {
         var until = request.Recipient.Proven ? (now + Consent.Remembered).ToUnixTimeMilliseconds() : 0;
         var granted = Event(AuditTypes.ConsentGranted, null) with { Data = Told() };
         events.Add(granted);
-        if (request.Asked is Asked.ByScope scope && before is not null)
+        if (approval.Words is { } words && before is not null)
         {
             tx.Run(Update.With(Scope, approval.Authority.ToJson(), ms, until, before.Id));
             // What was taken back is gone now, and not when a token expires.
-            if (before.Words.Any(word => !ScopeWords.Covers(approval.Words!, word, scope.Server)))
+            if (before.Words.Any(word => !ScopeWords.Covers(words, word, (request.Asked as Asked.ByScope)?.Server)))
             {
                 tx.Run(EndFamilies.With(before.Id));
                 events.AddRange(GrantTree.RevokeOfConsent(tx, before.Id, "consent_narrowed", granted.Id, now, node));

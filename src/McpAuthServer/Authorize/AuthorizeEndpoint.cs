@@ -73,7 +73,11 @@ internal sealed class AuthorizeDesk(
     private async Task<IResult?> DecideAsync(HttpContext context, Interaction interaction, AuthorizationRequest request, RegistrySnapshot snapshot)
     {
         // 1. Who decides (OpenID Connect Core §3.1.2.3).
-        if (await Browser.SignedInAsync(context) is not { } signedIn || request.NeedsSignIn(signedIn.Session, interaction.Begun, time.GetUtcNow()))
+        var who = await Browser.SignedInAsync(context);
+        // §3.1.2.2: for another than the request names there is no answer. Who had to sign in for it was asked once.
+        if (who is not null && request.IsForAnother(who.Session) && (request.Silent || who.Session.AuthTime >= interaction.Begun))
+            return await RefuseAsync((ValidatedRedirect)request.Recipient, Names.Errors.LoginRequired, "Another person is signed in than the one of id_token_hint.", request.Client.Id, who.Person.Id);
+        if (who is not { } signedIn || request.NeedsSignIn(signedIn.Session, interaction.Begun, time.GetUtcNow()))
             return request.Silent
                 ? await RefuseAsync((ValidatedRedirect)request.Recipient, Names.Errors.LoginRequired, "The person is not signed in, or not recently enough.", request.Client.Id, null)
                 : To(Names.Paths.SignIn, interaction);

@@ -1,7 +1,9 @@
 using McpAuth.Protocol;
 using McpAuth.Protocol.Audit;
+using McpAuthServer.Abuse;
 using McpAuthServer.Audit;
 using McpAuthServer.Authorizations;
+using McpAuthServer.Http;
 using McpAuthServer.Pages;
 
 namespace McpAuthServer.Device;
@@ -16,7 +18,7 @@ internal static class DeviceEndpoint
     {
         routes.MapGet(Names.Paths.Device, (HttpContext context) =>
             Page(UserCode.Read(context.Request.Query[Names.Device.UserCode] is [{ } text] ? text : null) ?? "", "", StatusCodes.Status200OK));
-        routes.MapPost(Names.Paths.Device, HandleAsync);
+        routes.MapPost(Names.Paths.Device, HandleAsync).Limited(Limit.UserCode);
         routes.MapGet(Names.Paths.DeviceDone, () => PageResult.Of<DeviceDonePage>("Go back to your device"));
     }
 

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Globalization;
 using System.Text.Json;
 using McpAuth.Protocol;
 using McpAuthServer.Http;
@@ -8,31 +9,42 @@ using McpAuthServer.People;
 namespace McpAuthServer.Discovery;
 
 /// <summary>
-/// Authorization server metadata (RFC 8414, OIDC Discovery) at every place clients look, and the key set. The documents are made once from
-/// configuration: nothing of a request is in them.
+/// Authorization server metadata (RFC 8414, OIDC Discovery) at every place clients look, and the key set. The documents are made of
+/// configuration, and of the keys when they change: nothing of a request is in them.
 /// </summary>
 internal static class MetadataEndpoint
 {
-    public static void MapMetadataEndpoint(this IEndpointRouteBuilder routes, Issuer issuer, ServerKeys keys, ServerOptions options)
+    private static readonly string Cacheable = string.Create(CultureInfo.InvariantCulture, $"public, max-age={(int)Limits.KeySetAge.TotalSeconds}");
+
+    /// <summary>Of ID tokens and <c>/userinfo</c>.</summary>
+    private static readonly string[] Claims =
+    [
+        Names.Claims.Iss, Names.Claims.Sub, Names.Claims.Aud, Names.Claims.Iat, Names.Claims.Exp, Names.Claims.AuthTime, Names.Claims.Acr, Names.Claims.Nonce, Names.Claims.Sid,
+        Names.Claims.AtHash, Names.Claims.Name, Names.Claims.Email,
+    ];
+
+    public static void MapMetadataEndpoint(this IEndpointRouteBuilder routes, Issuer issuer, ServerOptions options)
     {
-        var metadata = Metadata(issuer, options);
+        var metadata = new PerKeys(keys => Metadata(issuer, options, keys));
         var path = issuer.BasePath;
         // RFC 8414 §3.1 inserts the well-known part before the issuer's path; OIDC Discovery §4 appends it; real clients try all.
         foreach (var place in new[]
         {
             Names.Paths.OAuthMetadata + path, Names.Paths.OpenIdMetadata + path, path + Names.Paths.OpenIdMetadata, path + Names.Paths.OAuthMetadata,
         }.Distinct(StringComparer.Ordinal))
-            routes.MapGet(place, (HttpContext context) => Document(context, metadata, "application/json")).RequireCors(Cors.Public);
-        routes.MapGet(path + Names.Paths.Jwks, (HttpContext context) => Document(context, KeySet(keys), "application/jwk-set+json")).RequireCors(Cors.Public);
+            routes.MapGet(place, (HttpContext context, SigningKeyRing keys) => Document(context, metadata.Of(keys.Current), "application/json")).RequireCors(Cors.Public);
+        routes.MapGet(path + Names.Paths.Jwks, (HttpContext context, SigningKeyRing keys) => Document(context, keys.Current.KeySet, "application/jwk-set+json")).RequireCors(Cors.Public);
     }
 
     /// <summary>Says only what is enforced.</summary>
-    private static byte[] Metadata(Issuer issuer, ServerOptions options) => Write(json =>
+    private static byte[] Metadata(Issuer issuer, ServerOptions options, ServerKeys keys) => Write(json =>
     {
         json.WriteString("issuer", issuer.Value);
         json.WriteString("authorization_endpoint", issuer.Uri(Names.Paths.Authorize).AbsoluteUri);
         json.WriteString("token_endpoint", issuer.TokenEndpoint);
         json.WriteString("jwks_uri", issuer.Value + Names.Paths.Jwks);
+        json.WriteString("userinfo_endpoint", issuer.UserInfo);
+        json.WriteString("end_session_endpoint", issuer.Value + Names.Paths.Logout);
         json.WriteString("introspection_endpoint", issuer.Value + Names.Paths.Introspect);
         json.WriteString("revocation_endpoint", issuer.Value + Names.Paths.Revoke);
         if (options.DynamicRegistration.Enabled)
@@ -56,30 +68,24 @@ internal static class MetadataEndpoint
             Strings(json, endpoint + "_endpoint_auth_methods_supported", Names.ClientAssertion.PrivateKeyJwt, Names.ClientAssertion.SecretBasic, Names.ClientAssertion.SecretPost, Names.ClientAssertion.None);
             Strings(json, endpoint + "_endpoint_auth_signing_alg_values_supported", "ES256", "RS256");
         }
+        // RFC 8414 §2: a token's scheme stands beside the methods of clients; guards come with theirs.
+        Strings(json, "introspection_endpoint_auth_methods_supported", Names.ClientAssertion.PrivateKeyJwt, Names.ClientAssertion.SecretBasic, Names.ClientAssertion.SecretPost, Names.Dpop.Scheme);
+        Strings(json, "introspection_endpoint_auth_signing_alg_values_supported", "ES256", "RS256");
+        // OpenID Connect Discovery §3, RFC 9701 §7.
+        Strings(json, "subject_types_supported", "public");
+        foreach (var signed in (ReadOnlySpan<string>)["id_token", "introspection"])
+            Strings(json, signed + "_signing_alg_values_supported", keys.Active.Algorithm);
+        Strings(json, "claims_supported", Claims);
+        json.WriteBoolean("claims_parameter_supported", false);
         Strings(json, "dpop_signing_alg_values_supported", "ES256", "RS256");
         Strings(json, "authorization_details_types_supported", Names.Resources.McpToolCall);
-        Strings(json, "scopes_supported", Names.Scopes.ToolsRead, Names.Scopes.ResourcesRead, Names.Scopes.PromptsRead, Names.Scopes.OfflineAccess);
-    });
-
-    private static byte[] KeySet(ServerKeys keys) => Write(json =>
-    {
-        json.WriteStartArray("keys");
-        foreach (var key in keys.Published)
-        {
-            json.WriteStartObject();
-            foreach (var member in key.Jwk.EnumerateObject().Where(m => m.Name is not ("kid" or "use" or "alg")))
-                member.WriteTo(json);
-            json.WriteString("kid", key.KeyId ?? key.Thumbprint);
-            json.WriteString("use", "sig");
-            json.WriteString("alg", key.Jwk.GetProperty("kty").GetString() == "RSA" ? "RS256" : "ES256");
-            json.WriteEndObject();
-        }
-        json.WriteEndArray();
+        Strings(json, "scopes_supported", Names.Scopes.ToolsRead, Names.Scopes.ResourcesRead, Names.Scopes.PromptsRead, Names.Scopes.OfflineAccess,
+            Names.Scopes.OpenId, Names.Scopes.Profile, Names.Scopes.Email);
     });
 
     private static IResult Document(HttpContext context, byte[] body, string type)
     {
-        context.Response.Headers.CacheControl = "public, max-age=300";
+        context.Response.Headers.CacheControl = Cacheable;
         return Results.Bytes(body, type);
     }
 
@@ -101,5 +107,18 @@ internal static class MetadataEndpoint
             json.WriteEndObject();
         }
         return buffer.WrittenSpan.ToArray();
+    }
+
+    /// <summary>A document that is made again when the keys change.</summary>
+    private sealed class PerKeys(Func<ServerKeys, byte[]> make)
+    {
+        private Tuple<ServerKeys, byte[]>? made;
+
+        public byte[] Of(ServerKeys keys)
+        {
+            if (Volatile.Read(ref made) is not { } last || last.Item1 != keys)
+                Volatile.Write(ref made, last = Tuple.Create(keys, make(keys)));
+            return last.Item2;
+        }
     }
 }

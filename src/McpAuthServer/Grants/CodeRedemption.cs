@@ -7,8 +7,8 @@ using McpAuthServer.Tokens;
 namespace McpAuthServer.Grants;
 
 /// <summary>
-/// What a person's answer is worth to the client that proved to be its owner. A program gets a person's token by scope for one tool server; an
-/// agent's client gets what the person handed to the agent, which only the agent's attested instance can exchange.
+/// What a person's answer is worth to the client that proved to be its owner. A program gets a person's token by scope for one tool server, or is told
+/// who the person is; an agent's client gets what the person handed to the agent, which only the agent's attested instance can exchange.
 /// </summary>
 internal sealed class CodeRedemption(PersonAt people, PersonSessions sessions, ServerOptions options)
 {
@@ -21,7 +21,12 @@ internal sealed class CodeRedemption(PersonAt people, PersonSessions sessions, S
             return OAuthError.InvalidGrant("The code is expired.", Names.Reasons.Expired);
         if (await people.FindAsync(code.UserId, code.AuthTime, code.Acr, cancel) is not { } presence)
             return OAuthError.InvalidGrant("The person's account is disabled.", Names.Reasons.UserDisabled);
-        return code.AgentId is null ? await ByScopeAsync(request, code, presence, grantType, cancel) : Delegation(request, code, presence);
+        return code switch
+        {
+            { AgentId: not null } => Delegation(request, code, presence, grantType),
+            { ToolServer: null } => Identity(request, code, presence, grantType),
+            _ => await ByScopeAsync(request, code, presence, grantType, cancel),
+        };
     }
 
     private async Task<GrantResult> ByScopeAsync(TokenRequest request, CodeRecord code, Presence presence, string grantType, CancellationToken cancel)
@@ -49,10 +54,35 @@ internal sealed class CodeRedemption(PersonAt people, PersonSessions sessions, S
             GrantId = grant, Consent = code.Consent, Thumbprint = request.Proof?.Thumbprint, Jti = Id.New(Id.AccessToken, request.Now), IssuedAt = request.Now,
             Expires = Issuance.Earliest(request.Now + options.AccessTokenLifetime, session.Expires), RegistryVersion = request.Registry.Version, GrantType = grantType,
             Consume = request.Consume, Credential = new UseCode(code, grant, request.Now), Family = family, Presence = presence,
+            Identity = ClaimsOf(code, presence, words, request.Now) is { } claims ? (claims, ScopeWords.Join(ScopeWords.Identity(words))) : null,
         };
     }
 
-    private GrantResult Delegation(TokenRequest request, CodeRecord code, Presence presence)
+    private GrantResult Identity(TokenRequest request, CodeRecord code, Presence presence, string grantType)
+    {
+        if (request.Form.Values(Names.Resources.Resource).Count > 0)
+            return new OAuthError(Names.Errors.InvalidTarget, "The person was not asked for any resource.");
+        // RFC 6749 §6: less may be asked for than was granted.
+        var held = ScopeWords.Split(code.Scope);
+        var words = request.Form[Names.OAuth.Scope] is { } scope ? ScopeWords.Split(scope) : held;
+        if (!words.All(held.Contains) || ClaimsOf(code, presence, words, request.Now) is not { } claims)
+            return new OAuthError(Names.Errors.InvalidScope, "The scope names something that was not granted, or does without openid.");
+        var grant = Id.New(Id.Grant, request.Now);
+        return new GrantResult.IssueIdentity(new IdentityPlan(ScopeWords.Join(words))
+        {
+            UserId = code.UserId, ClientId = request.Client.Id, Consent = code.Consent, GrantId = grant, Jti = Id.New(Id.UserInfoToken, request.Now), IssuedAt = request.Now,
+            Expires = Issuance.Earliest(request.Now + options.AccessTokenLifetime), Thumbprint = request.Proof?.Thumbprint, GrantType = grantType,
+            Credential = new UseCode(code, grant, request.Now), Consume = request.Consume, RegistryVersion = request.Registry.Version,
+        }, claims);
+    }
+
+    /// <summary>What the words let a program know; null without <c>openid</c>.</summary>
+    private static IdTokenClaims? ClaimsOf(CodeRecord code, Presence presence, IReadOnlyList<string> words, DateTimeOffset now) =>
+        !words.Contains(Names.Scopes.OpenId) ? null : new(
+            code.UserId, code.ClientId, code.Nonce, code.Session, code.AuthTime, code.Acr,
+            words.Contains(Names.Scopes.Profile) ? presence.Person.Name : null, words.Contains(Names.Scopes.Email) ? presence.Person.Email : null, now);
+
+    private GrantResult Delegation(TokenRequest request, CodeRecord code, Presence presence, string grantType)
     {
         // What a person hands over is for this server alone; the tool servers are locations of it.
         if (request.Form.Values(Names.Resources.Resource).Count > 0)
@@ -62,9 +92,11 @@ internal sealed class CodeRedemption(PersonAt people, PersonSessions sessions, S
         if (code.TaskExpires <= request.Now)
             return OAuthError.InvalidGrant("The task's deadline has passed.", Names.Reasons.TaskEnded);
         var grant = Id.New(Id.Grant, request.Now);
-        return new GrantResult.IssueDelegated(new DelegationPlan(
-            code.UserId, agent.Id, request.Client.Id, code.Consent, code.Authority, code.Purpose!, code.TaskExpires!.Value, grant, Id.New(Id.DelegationToken, request.Now), request.Now,
-            Issuance.Earliest(request.Now + options.AccessTokenLifetime, code.TaskExpires!.Value), request.Proof?.Thumbprint, presence,
-            new UseCode(code, grant, request.Now), request.Consume, request.Registry.Version));
+        return new GrantResult.IssueDelegated(new DelegationPlan(agent.Id, code.Authority, code.Purpose!, code.TaskExpires!.Value, presence)
+        {
+            UserId = code.UserId, ClientId = request.Client.Id, Consent = code.Consent, GrantId = grant, Jti = Id.New(Id.DelegationToken, request.Now), IssuedAt = request.Now,
+            Expires = Issuance.Earliest(request.Now + options.AccessTokenLifetime, code.TaskExpires!.Value), Thumbprint = request.Proof?.Thumbprint,
+            GrantType = grantType, Credential = new UseCode(code, grant, request.Now), Consume = request.Consume, RegistryVersion = request.Registry.Version,
+        });
     }
 }

@@ -29,7 +29,7 @@ internal sealed class DeviceCodeGrant(DeviceRequests devices, CodeStore codes, C
             case DevicePoll.Pending:
                 return new GrantResult.Wait(new(Names.Device.AuthorizationPending, "The person has not answered yet."));
             case DevicePoll.TooSoon:
-                return new GrantResult.Wait(new(Names.Device.SlowDown, "Ask five seconds less often."));
+                return new GrantResult.Wait(new(Names.Errors.SlowDown, "Ask five seconds less often."));
             case DevicePoll.Denied:
                 return new GrantResult.Wait(new(Names.Errors.AccessDenied, "The person did not allow it."));
             case DevicePoll.Expired:

@@ -13,7 +13,7 @@ using McpAuthServer.Tokens;
 namespace McpAuthServer.Grants;
 
 /// <summary>Steps 3 to 9 of the pipeline: dispatch, sign in memory, one commit, answer.</summary>
-internal sealed class Grantor(IEnumerable<IGrant> grants, AccessTokens tokens, ICommitLog log, AuditTrail audit, SessionTasks sessions, ServerOptions options)
+internal sealed class Grantor(IEnumerable<IGrant> grants, AccessTokens tokens, IdTokens idTokens, ICommitLog log, AuditTrail audit, SessionTasks sessions, ServerOptions options)
 {
     private readonly FrozenDictionary<string, IGrant> byType = grants.ToFrozenDictionary(g => g.Type, StringComparer.Ordinal);
 
@@ -35,6 +35,7 @@ internal sealed class Grantor(IEnumerable<IGrant> grants, AccessTokens tokens, I
             GrantResult.Wait wait => wait.Error,
             GrantResult.Issue { Plan: var plan, Rotation: var rotation } => await IssueAsync(request, plan, rotation),
             GrantResult.IssueDelegated { Plan: var plan } => await IssueDelegatedAsync(request, plan),
+            GrantResult.IssueIdentity { Plan: var plan, Claims: var claims } => await IssueIdentityAsync(request, plan, claims),
             GrantResult.Reused { What: var reuse } => await RevokeAsync(request, reuse, request.Consume),
             GrantResult.IssueToGuard { Guard: var guard } => await IssueToGuardAsync(request, guard),
             var other => throw new InvalidOperationException($"Unknown result {other}."),
@@ -48,6 +49,7 @@ internal sealed class Grantor(IEnumerable<IGrant> grants, AccessTokens tokens, I
     {
         // 7. Signed before the commit and answered after it: a crash in between leaves a token that nobody got.
         var token = tokens.Sign(plan);
+        var idToken = plan.Identity is { Claims: var claims } ? idTokens.Sign(claims, token) : null;
 
         // 8. One commit.
         var result = await log.Commit(new IssueUnit(plan, options.Node));
@@ -57,18 +59,28 @@ internal sealed class Grantor(IEnumerable<IGrant> grants, AccessTokens tokens, I
         // 9. Answer. A refresh token that was repeated in time gets the successor that it has already.
         var refresh = rotation is not { } pair ? plan.Family?.Token : result.Successor is { } known ? pair.Presented.Open(known) : pair.Successor;
         return Answer(new TokenResponse(
-            token, plan.Thumbprint is null ? Names.OAuth.Bearer : Names.Dpop.Scheme, (int)(plan.Expires - plan.IssuedAt).TotalSeconds, plan.Scope,
+            token, plan.Thumbprint is null ? Names.OAuth.Bearer : Names.Dpop.Scheme, (int)(plan.Expires - plan.IssuedAt).TotalSeconds,
+            plan.Identity is { Scope: var identity } ? $"{identity} {plan.Scope}" : plan.Scope,
             plan.GrantType == Names.Exchange.GrantType ? Names.Exchange.AccessTokenType : null,
-            plan.ByScope ? null : JsonElement.Parse(plan.Authority.ToJson(plan.TaskId)), refresh?.Value));
+            plan.ByScope ? null : JsonElement.Parse(plan.Authority.ToJson(plan.TaskId)), refresh?.Value, idToken));
     }
 
     private async Task<IResult?> IssueDelegatedAsync(TokenRequest request, DelegationPlan plan)
     {
         var token = tokens.SignDelegation(plan);
-        var result = await log.Commit(new IssueDelegation(plan, options.Node));
+        var result = await log.Commit(new IssueRoot(plan, options.Node));
         return result.Outcome != IssueOutcome.Issued ? await RefusedAsync(request, result) : Answer(new TokenResponse(
             token, plan.Thumbprint is null ? Names.OAuth.Bearer : Names.Dpop.Scheme, (int)(plan.Expires - plan.IssuedAt).TotalSeconds,
             AuthorizationDetails: JsonElement.Parse(plan.Authority.ToJson())));
+    }
+
+    private async Task<IResult?> IssueIdentityAsync(TokenRequest request, IdentityPlan plan, IdTokenClaims claims)
+    {
+        var token = tokens.SignIdentity(plan);
+        var idToken = idTokens.Sign(claims, token);
+        var result = await log.Commit(new IssueRoot(plan, options.Node));
+        return result.Outcome != IssueOutcome.Issued ? await RefusedAsync(request, result) : Answer(new TokenResponse(
+            token, plan.Thumbprint is null ? Names.OAuth.Bearer : Names.Dpop.Scheme, (int)(plan.Expires - plan.IssuedAt).TotalSeconds, plan.Scope, IdToken: idToken));
     }
 
     /// <summary>The refusal of a commit; null = plan again.</summary>

@@ -52,6 +52,9 @@ internal sealed record ClientRecord(
     /// <summary>Where a person may be sent after signing out (OpenID Connect RP-Initiated Logout §3.1); exact.</summary>
     public IReadOnlyList<string> PostLogoutRedirectUris { get; init; } = [];
 
+    /// <summary>The tool server that asks about the tokens it gets by authenticating as this client (RFC 7662 §2.1); null for every other client.</summary>
+    public string? Introspects { get; init; }
+
     public bool Public => AuthMethod == Names.ClientAssertion.None || AlsoPublic;
 
     /// <summary>

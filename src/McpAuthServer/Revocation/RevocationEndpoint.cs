@@ -21,8 +21,8 @@ internal static class RevocationEndpoint
     public static IEndpointConventionBuilder MapRevocationEndpoint(this IEndpointRouteBuilder routes) => routes.Map(Names.Paths.Revoke, HandleAsync);
 
     private static async Task<IResult> HandleAsync(
-        HttpContext context, RegistryCache registry, ClientAuthenticator clients, ProofReader proofs, ServerKeys keys, Issuer issuer, RefreshFamilies families,
-        ICommitLog log, AuditTrail audit, ServerOptions options, TimeProvider time)
+        HttpContext context, RegistryCache registry, ClientAuthenticator clients, RequestLimits limits, ProofReader proofs, SigningKeyRing keys, Issuer issuer,
+        RefreshFamilies families, ICommitLog log, AuditTrail audit, ServerOptions options, TimeProvider time)
     {
         // 1. Parse and authenticate as at the token endpoint (§2.1).
         var (form, error) = await StrictBody.FormAsync(context.Request);
@@ -30,7 +30,12 @@ internal static class RevocationEndpoint
             return await Refuse(error!, error!.Reason ?? error.Code, null, []);
         var (client, refusal) = await clients.AuthenticateAsync(form, context.Request.Headers.Authorization, await registry.Current(context.RequestAborted), context.RequestAborted);
         if (client is null)
+        {
+            RequestLimits.Failed(context);
             return await Refuse(OAuthError.InvalidClient(refusal!.Message, refusal.UsedBasic), refusal.Reason, null, []);
+        }
+        if (await limits.AuthenticatedAsync(context, client) is { } tooMany)
+            return tooMany;
         List<Once> consume = client.Assertion is { } assertion ? [assertion] : [];
         var (proof, unproven) = proofs.ReadOffered(context, Names.Paths.Revoke);
         if (unproven is not null)
@@ -44,7 +49,7 @@ internal static class RevocationEndpoint
         var now = time.GetUtcNow();
         if (text.StartsWith(OpaqueToken.Refresh, StringComparison.Ordinal))
             return await RefreshTokenAsync(OpaqueToken.HashOf(text), client);
-        if (!OwnToken.Read(text, keys, issuer, now).TryGet(out var token, out var fault))
+        if (!(await OwnToken.ReadAsync(text, keys, issuer, now, context.RequestAborted)).TryGet(out var token, out var fault))
             return await Refuse(null, fault.Code, client, consume);
         if (token.ClientId != client.Id)
             return await Refuse(null, Names.Reasons.NotPresenter, client, consume);

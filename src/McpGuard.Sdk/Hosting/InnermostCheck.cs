@@ -64,17 +64,23 @@ internal sealed class InnermostCheck(CallDecider decider, ToolCatalogue catalogu
 
     private async ValueTask<T> Finish<T>(Admission admission, Func<ValueTask<T>> handler, Func<T, bool> succeeded)
     {
-        bool success = false;
+        (bool success, string? reason) = (false, "handler_failed");
         admission.Finished = true;
         try
         {
             T result = await handler();
-            success = succeeded(result);
+            if (succeeded(result)) (success, reason) = (true, null);
             return result;
+        }
+        catch (InputRequiredException)
+        {
+            // Not an error: the handler asks for something first. What comes back is a new request and a new decision.
+            (success, reason) = (true, "input_required");
+            throw;
         }
         finally
         {
-            decider.Finished(admission.Decision!, success, success ? null : "handler_failed");
+            decider.Finished(admission.Decision!, success, reason);
         }
     }
 

@@ -61,11 +61,11 @@ public class DeviceTests(TestServer server) : IClassFixture<TestServer>
         var s = await server.ScenarioAsync();
         var device = await BeginAsync(s);
 
-        Assert.Equal([Names.Device.AuthorizationPending, Names.Device.SlowDown], [await ErrorAsync(s, device), await ErrorAsync(s, device)]);
+        Assert.Equal([Names.Device.AuthorizationPending, Names.Errors.SlowDown], [await ErrorAsync(s, device), await ErrorAsync(s, device)]);
         server.Time.Advance(TimeSpan.FromSeconds(6));
-        Assert.Equal(Names.Device.SlowDown, await ErrorAsync(s, device));
+        Assert.Equal(Names.Errors.SlowDown, await ErrorAsync(s, device));
         server.Time.Advance(TimeSpan.FromSeconds(14));
-        Assert.Equal(Names.Device.SlowDown, await ErrorAsync(s, device));
+        Assert.Equal(Names.Errors.SlowDown, await ErrorAsync(s, device));
         server.Time.Advance(TimeSpan.FromSeconds(21));
         Assert.Equal(Names.Device.AuthorizationPending, await ErrorAsync(s, device));
     }

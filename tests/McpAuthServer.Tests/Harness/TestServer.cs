@@ -1,4 +1,5 @@
 using System.Data.Common;
+using System.Net;
 using System.Text;
 using System.Text.Json;
 using McpAuth.Protocol.Audit;
@@ -31,8 +32,8 @@ public sealed class TestServer : IAsyncLifetime
     /// <summary>All that was logged, at Trace, so that tests can look for secrets.</summary>
     public LogCapture Logs { get; } = new();
 
-    /// <summary>Configuration beyond the issuer and the data directory, set before the server starts.</summary>
-    public Dictionary<string, string> Settings { get; } = new() { ["McpAuth:Issuer"] = Issuer };
+    /// <summary>Configuration beyond the issuer and the data directory, set before the server starts. Of rate limits, all are out of the way.</summary>
+    public Dictionary<string, string> Settings { get; } = new(Unlimited.Settings) { ["McpAuth:Issuer"] = Issuer };
 
     /// <summary>Replaces services before the server starts.</summary>
     public Action<IServiceCollection>? Replace { get; set; }
@@ -69,6 +70,22 @@ public sealed class TestServer : IAsyncLifetime
 
     /// <summary>A client whose address is the issuer, so that the paths of <c>Names.Paths</c> can be used as they are.</summary>
     public HttpClient Client() => factory.CreateClient(new WebApplicationFactoryClientOptions { BaseAddress = new Uri(Issuer), AllowAutoRedirect = false, HandleCookies = false });
+
+    /// <summary>The same, from this address.</summary>
+    public HttpClient Client(string address, params string[] forwardedFor)
+    {
+        var client = new HttpClient(factory.Server.CreateHandler(context => context.Connection.RemoteIpAddress = IPAddress.Parse(address))) { BaseAddress = new Uri(Issuer) };
+        foreach (var hops in forwardedFor)
+            client.DefaultRequestHeaders.Add("X-Forwarded-For", hops);
+        return client;
+    }
+
+    /// <summary>Before the server starts: the limits are those that an installation has which says nothing of them.</summary>
+    public void WithDefaultLimits()
+    {
+        foreach (var (name, _) in Unlimited.Settings)
+            Settings.Remove(name);
+    }
 
     /// <summary>Applies a registry file's text; fails the test on any fault.</summary>
     public async Task ApplyAsync(string json)

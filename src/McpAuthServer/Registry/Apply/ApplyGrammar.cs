@@ -22,7 +22,7 @@ internal static class ApplyGrammar
         AgentMembers = ["id", "name", "owner", "purpose", "tool_class", "state", "ceiling", "hand_off_to", "require_dpop", "client_credentials",
             "max_task_seconds", "review_at"],
         ClientMembers = ["id", "name", "agent", "auth_method", "secret", "secret_hash", "jwks", "grant_types", "legacy_audience", "authority", "redirect_uris",
-            "tool_servers", "state"],
+            "post_logout_redirect_uris", "tool_servers", "introspects", "state"],
         JwksMembers = ["keys"],
         JwkMembers = ["kty", "crv", "x", "y", "n", "e", "kid", "use", "alg", "key_ops", "ext"],
         ToolServerMembers = ["id", "resource", "name", "owner", "state", "enrolment_secrets", "enrolment_secret_hashes", "tools"],
