@@ -17,8 +17,9 @@ internal sealed class ClientAuthenticator(Issuer issuer, ClientDirectory clients
     private static readonly JwtRules AssertionRules = new(
         "client assertion", [Names.Types.ClientAuthentication, Names.Types.Jwt], TypeRequired: false, ["ES256", "RS256"]);
 
+    /// <param name="anew">Whether something begins here that is judged by what the client says of itself now.</param>
     public async Task<(AuthenticatedClient? Client, ClientRefusal? Refusal)> AuthenticateAsync(
-        StrictForm form, IReadOnlyList<string?> authorization, RegistrySnapshot registry, CancellationToken cancel)
+        StrictForm form, IReadOnlyList<string?> authorization, RegistrySnapshot registry, CancellationToken cancel, bool anew = false)
     {
         var usedBasic = authorization.Count > 0;
         ClientRefusal Refuse(string? id, string message, string reason) => new(id, message, usedBasic, reason);
@@ -47,8 +48,11 @@ internal sealed class ClientAuthenticator(Issuer issuer, ClientDirectory clients
             return await AssertionAsync(form, registry, Refuse, cancel);
 
         // 3. No credential: only a public client may.
-        if (form[Names.OAuth.ClientId] is not { } id || await clients.AtHandAsync(id, registry, cancel) is not { Active: true } client)
-            return (null, Refuse(form[Names.OAuth.ClientId], "The client is unknown.", "unknown_client"));
+        if (form[Names.OAuth.ClientId] is not { } id)
+            return (null, Refuse(null, "The client is unknown.", ClientDirectory.UnknownClient));
+        var found = await (anew ? clients.ResolveAsync(id, registry, cancel) : clients.AtHandAsync(id, registry, cancel));
+        if (!found.TryGet(out var client, out var unknown) || !client.Active)
+            return (null, Refuse(id, "The client is unknown.", unknown?.Code ?? ClientDirectory.UnknownClient));
         return client.Public
             ? (new AuthenticatedClient(id, Names.ClientAssertion.None, null) { Client = client }, null)
             : (null, Refuse(id, "The client must authenticate.", "no_credential"));
@@ -61,7 +65,7 @@ internal sealed class ClientAuthenticator(Issuer issuer, ClientDirectory clients
         var right = CryptographicOperations.FixedTimeEquals(
             Encoding.ASCII.GetBytes(client?.SecretHash ?? new string('-', 43)), Encoding.ASCII.GetBytes(Base64Url.Sha256(secret)));
         if (client is not { Active: true })
-            return (null, refuse(id, "The client is unknown or its secret is wrong.", "unknown_client"));
+            return (null, refuse(id, "The client is unknown or its secret is wrong.", ClientDirectory.UnknownClient));
         if (client.AuthMethod != method)
             return (null, refuse(id, "The client is registered for another authentication method.", "wrong_method"));
         return right
@@ -86,7 +90,7 @@ internal sealed class ClientAuthenticator(Issuer issuer, ClientDirectory clients
         var client = (await clients.ResolveAsync(id, registry, cancel)).TryGet(out var found, out var unknown) ? found : null;
         var guard = client is null && id.StartsWith(Id.Guard, StringComparison.Ordinal) ? await guards.Find(id, cancel) : null;
         if (client is not { Active: true } && guard is not { Active: true })
-            return (null, refuse(id, "The client is unknown.", unknown?.Code ?? "unknown_client"));
+            return (null, refuse(id, "The client is unknown.", unknown?.Code ?? ClientDirectory.UnknownClient));
         if (client is not null && client.AuthMethod != Names.ClientAssertion.PrivateKeyJwt)
             return (null, refuse(id, "The client is registered for another authentication method.", "wrong_method"));
         IReadOnlyList<VerificationKey> keys = [];

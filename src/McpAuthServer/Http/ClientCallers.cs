@@ -9,10 +9,11 @@ namespace McpAuthServer.Http;
 /// <summary>Authenticates clients where they call without a token; a refusal is recorded.</summary>
 internal sealed class ClientCallers(ClientAuthenticator authenticator, ClientDirectory directory, RequestLimits limits, AuditTrail audit)
 {
-    public async Task<(AuthenticatedClient? Client, OAuthError? Error)> AuthenticateAsync(HttpContext context, StrictForm form, RegistrySnapshot registry)
+    /// <param name="anew">Whether something begins here that is judged by what the client says of itself now.</param>
+    public async Task<(AuthenticatedClient? Client, OAuthError? Error)> AuthenticateAsync(HttpContext context, StrictForm form, RegistrySnapshot registry, bool anew = false)
     {
         var cancel = context.RequestAborted;
-        var (client, refusal) = await authenticator.AuthenticateAsync(form, context.Request.Headers.Authorization, registry, cancel);
+        var (client, refusal) = await authenticator.AuthenticateAsync(form, context.Request.Headers.Authorization, registry, cancel, anew);
         if (client is not null)
             return await limits.AuthenticatedAsync(context, client) is { } tooMany ? (null, tooMany) : (client, null);
         RequestLimits.Failed(context);

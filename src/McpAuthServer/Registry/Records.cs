@@ -34,6 +34,9 @@ internal sealed record ClientRecord(
     /// <summary>Until when its document need not be fetched again, in epoch milliseconds.</summary>
     public long? FreshUntil { get; init; }
 
+    /// <summary>Whether its document is a row, because somebody has allowed it something: what is fetched for it does not wait behind strangers.</summary>
+    public bool InUse { get; init; }
+
     /// <summary>Whether it may also come without authenticating; it authenticates with a key when it does.</summary>
     public bool AlsoPublic { get; init; }
 
