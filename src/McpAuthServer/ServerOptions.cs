@@ -1,4 +1,5 @@
 using System.Net;
+using McpAuthServer.Http;
 
 namespace McpAuthServer;
 
@@ -40,6 +41,12 @@ public sealed class ServerOptions
     /// <summary>Units that may wait in the commit log before callers get 503.</summary>
     public int CommitQueue { get; set; } = 4096;
 
+    /// <summary>
+    /// Addresses and CIDR prefixes of the reverse proxies before this server. Only a request whose TCP peer is one of them is believed when it
+    /// says, in <c>X-Forwarded-For</c>, which client it is from; of no request is anything else believed. Empty = no proxy.
+    /// </summary>
+    public IReadOnlyList<string> Proxies { get; set; } = [];
+
     internal IEnumerable<string> Faults()
     {
         if (!Uri.TryCreate(Issuer, UriKind.Absolute, out var issuer))
@@ -63,6 +70,9 @@ public sealed class ServerOptions
             yield return "McpAuth:CommitQueue must be between 1 and 1000000";
         if (Node.Length is 0 or > 64)
             yield return "McpAuth:Node must be 1 to 64 characters";
+        foreach (var proxy in Proxies)
+            if (!ClientAddress.TryParse(proxy, out _, out var why))
+                yield return $"McpAuth:Proxies: '{proxy}' {why}";
     }
 
     private static bool IsPlain(char c) => char.IsAsciiLetterOrDigit(c) || c is '/' or '-' or '.' or '_' or '~';

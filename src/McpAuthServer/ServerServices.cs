@@ -70,6 +70,7 @@ internal static class ServerServices
         services.AddPeople();
 
         // Edge
+        services.AddSingleton<ClientAddress>();
         services.AddPages();
         services.AddSingleton<TokenPresenter>();
         services.AddSingleton<ClientCallers>();
