@@ -1,5 +1,5 @@
 using System.Net;
-using McpAuthServer.Http;
+using McpAuth.Protocol.Network;
 
 namespace McpAuthServer;
 
@@ -71,7 +71,7 @@ public sealed class ServerOptions
         if (Node.Length is 0 or > 64)
             yield return "McpAuth:Node must be 1 to 64 characters";
         foreach (var proxy in Proxies)
-            if (!ClientAddress.TryParse(proxy, out _, out var why))
+            if (!TrustedProxies.TryParse(proxy, out _, out var why))
                 yield return $"McpAuth:Proxies: '{proxy}' {why}";
     }
 
