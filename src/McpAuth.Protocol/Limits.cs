@@ -8,5 +8,5 @@ public static class Limits
         TaskDefault = TimeSpan.FromHours(1), TaskMaximum = TimeSpan.FromHours(24),
         GuardStale = TimeSpan.FromSeconds(2), RevocationBound = TimeSpan.FromSeconds(1), LongPoll = TimeSpan.FromSeconds(1);
 
-    public const int DelegationDepth = 4, TokenBody = 64 * 1024, GuardBody = 4 * 1024 * 1024, JsonDepth = 64, JwtLength = 16 * 1024;
+    public const int DelegationDepth = 4, TokenBody = 64 * 1024, GuardBody = 4 * 1024 * 1024, JsonDepth = 64, JwtLength = 16 * 1024, Certificate = 8 * 1024;
 }

@@ -22,10 +22,12 @@ try
 {
     var builder = WebApplication.CreateBuilder(new WebApplicationOptions { Args = line.Configuration, ContentRootPath = Startup.ContentRoot(line) });
     var options = Startup.Options(builder);
-    var issuer = new Issuer(options.Issuer);
+    var issuer = new Issuer(options.Issuer, options.Mtls.Endpoint);
     builder.Logging.WithoutQueries();
     // An authorization request travels in the query, and once more sealed.
     builder.WebHost.ConfigureKestrel(kestrel => kestrel.Limits.MaxRequestLineSize = 32 * 1024);
+    if (options.Mtls.Enabled)
+        builder.WebHost.ConfigureKestrel(kestrel => kestrel.ConfigureHttpsDefaults(RequestCertificate.AllowAny));
     builder.Services.AddMcpAuthServer(options, issuer);
 
     var app = builder.Build();
@@ -47,7 +49,7 @@ try
     app.UseCookiePolicy();
     app.UseAuthentication();
 
-    app.MapMetadataEndpoint(issuer, keys);
+    app.MapMetadataEndpoint(issuer, keys, options.Mtls);
     app.MapHealthEndpoint();
     var routes = app.MapGroup(issuer.BasePath);
     routes.MapTokenEndpoint().RequireCors(Cors.Public);

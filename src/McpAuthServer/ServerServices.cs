@@ -51,6 +51,8 @@ internal static class ServerServices
         services.AddSingleton<AccessTokens>();
         services.AddSingleton<ClientDirectory>();
         services.AddSingleton<GuardDirectory>();
+        services.AddSingleton(TrustedAuthorities.Load(options.Mtls.TrustedAuthorities));
+        services.AddSingleton<CertificateAuthentication>();
         services.AddSingleton<ClientAuthenticator>();
         services.AddSingleton<TaskStore>();
         services.AddSingleton<GrantStore>();
@@ -71,6 +73,7 @@ internal static class ServerServices
 
         // Edge
         services.AddSingleton<ClientAddress>();
+        services.AddSingleton<RequestCertificate>();
         services.AddPages();
         services.AddSingleton<TokenPresenter>();
         services.AddSingleton<ClientCallers>();

@@ -27,7 +27,7 @@ internal static class InstancesEndpoint
     }
 
     private static async Task<IResult> AttestAsync(
-        HttpContext context, RegistryCache registry, ClientAuthenticator clients, AccessTokens tokens, ICommitLog log, AuditTrail audit, Issuer issuer,
+        HttpContext context, RegistryCache registry, ClientCallers clients, AccessTokens tokens, ICommitLog log, AuditTrail audit, Issuer issuer,
         ServerOptions options, TimeProvider time)
     {
         var cancel = context.RequestAborted;
@@ -39,7 +39,7 @@ internal static class InstancesEndpoint
             var snapshot = await registry.Current(cancel);
 
             // 1. The evidence: which agent this is (before any token).
-            var (client, refusal) = await clients.AuthenticateAsync(form, context.Request.Headers.Authorization, snapshot, cancel);
+            var (client, refusal) = await clients.IdentifyAsync(context, form, snapshot);
             if (client is null)
                 return await Refuse(OAuthError.InvalidClient(refusal!.Message, refusal.UsedBasic), refusal.Reason);
             if (client.Client?.AgentId is not { } agentId || client.Method != Names.ClientAssertion.PrivateKeyJwt)

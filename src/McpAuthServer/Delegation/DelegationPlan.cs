@@ -11,7 +11,11 @@ namespace McpAuthServer.Delegation;
 /// <param name="Until">When the task ends at the latest.</param>
 internal sealed record DelegationPlan(
     string UserId, string AgentId, string ClientId, string Consent, Authority Authority, string Purpose, DateTimeOffset Until, string GrantId, string Jti,
-    DateTimeOffset IssuedAt, DateTimeOffset Expires, string? Thumbprint, Presence Presence, ICredential Credential, IReadOnlyList<Once> Consume, long RegistryVersion);
+    DateTimeOffset IssuedAt, DateTimeOffset Expires, string? Thumbprint, Presence Presence, ICredential Credential, IReadOnlyList<Once> Consume, long RegistryVersion)
+{
+    /// <summary>The certificate the token is bound to as well, or alone.</summary>
+    public string? CertificateThumbprint { get; init; }
+}
 
 /// <summary>The one commit of a delegation: the code is used, the root stands, the event says so.</summary>
 internal sealed class IssueDelegation(DelegationPlan plan, string node) : Unit<IssueResult>

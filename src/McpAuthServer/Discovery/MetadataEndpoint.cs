@@ -13,9 +13,16 @@ namespace McpAuthServer.Discovery;
 /// </summary>
 internal static class MetadataEndpoint
 {
-    public static void MapMetadataEndpoint(this IEndpointRouteBuilder routes, Issuer issuer, ServerKeys keys)
+    /// <summary>Those that clients call themselves, and so may call with a certificate.</summary>
+    private static readonly (string Member, string Path)[] Called =
+    [
+        ("token_endpoint", Names.Paths.Token), ("revocation_endpoint", Names.Paths.Revoke), ("introspection_endpoint", Names.Paths.Introspect),
+        ("pushed_authorization_request_endpoint", Names.Paths.PushedRequests),
+    ];
+
+    public static void MapMetadataEndpoint(this IEndpointRouteBuilder routes, Issuer issuer, ServerKeys keys, MtlsOptions mtls)
     {
-        var metadata = Metadata(issuer);
+        var metadata = Metadata(issuer, mtls);
         var path = issuer.BasePath;
         // RFC 8414 §3.1 inserts the well-known part before the issuer's path; OIDC Discovery §4 appends it; real clients try all.
         foreach (var place in new[]
@@ -27,18 +34,16 @@ internal static class MetadataEndpoint
     }
 
     /// <summary>Says only what is enforced.</summary>
-    private static byte[] Metadata(Issuer issuer) => Write(json =>
+    private static byte[] Metadata(Issuer issuer, MtlsOptions mtls) => Write(json =>
     {
         json.WriteString("issuer", issuer.Value);
         json.WriteString("authorization_endpoint", issuer.Uri(Names.Paths.Authorize).AbsoluteUri);
-        json.WriteString("token_endpoint", issuer.TokenEndpoint);
         json.WriteString("jwks_uri", issuer.Value + Names.Paths.Jwks);
-        json.WriteString("introspection_endpoint", issuer.Value + Names.Paths.Introspect);
-        json.WriteString("revocation_endpoint", issuer.Value + Names.Paths.Revoke);
+        foreach (var (member, path) in Called)
+            json.WriteString(member, issuer.Uri(path).AbsoluteUri);
         Strings(json, "response_types_supported", Names.OAuth.Code);
         Strings(json, "response_modes_supported", Names.Authorization.Query, Names.Authorization.FormPost);
         Strings(json, "acr_values_supported", SignInSession.Ways);
-        json.WriteString("pushed_authorization_request_endpoint", issuer.Value + Names.Paths.PushedRequests);
         json.WriteBoolean("require_pushed_authorization_requests", false);
         Strings(json, "grant_types_supported", Names.OAuth.AuthorizationCode, Names.OAuth.RefreshToken, Names.OAuth.ClientCredentials, Names.Exchange.GrantType);
         Strings(json, "prompt_values_supported", Names.Authorization.PromptNone, Names.Authorization.PromptLogin, Names.Authorization.PromptConsent, Names.Authorization.PromptSelectAccount);
@@ -48,13 +53,38 @@ internal static class MetadataEndpoint
         json.WriteBoolean("authorization_response_iss_parameter_supported", true);
         foreach (var endpoint in (ReadOnlySpan<string>)["token", "revocation"])
         {
-            Strings(json, endpoint + "_endpoint_auth_methods_supported", Names.ClientAssertion.PrivateKeyJwt, Names.ClientAssertion.SecretBasic, Names.ClientAssertion.SecretPost, Names.ClientAssertion.None);
+            Strings(json, endpoint + "_endpoint_auth_methods_supported", [
+                Names.ClientAssertion.PrivateKeyJwt, Names.ClientAssertion.SecretBasic, Names.ClientAssertion.SecretPost, Names.ClientAssertion.None, .. CertificateMethods(mtls)]);
             Strings(json, endpoint + "_endpoint_auth_signing_alg_values_supported", "ES256", "RS256");
         }
         Strings(json, "dpop_signing_alg_values_supported", "ES256", "RS256");
+        WriteMtls(json, issuer, mtls);
         Strings(json, "authorization_details_types_supported", Names.Resources.McpToolCall);
         Strings(json, "scopes_supported", Names.Scopes.ToolsRead, Names.Scopes.ResourcesRead, Names.Scopes.PromptsRead, Names.Scopes.OfflineAccess);
     });
+
+    // RFC 8705 §2.1.1, §2.2.1.
+    private static string[] CertificateMethods(MtlsOptions mtls) => mtls switch
+    {
+        { Enabled: false } => [],
+        { TrustedAuthorities: null } => [Names.Mtls.SelfSignedTlsClientAuth],
+        _ => [Names.Mtls.TlsClientAuth, Names.Mtls.SelfSignedTlsClientAuth],
+    };
+
+    private static void WriteMtls(Utf8JsonWriter json, Issuer issuer, MtlsOptions mtls)
+    {
+        if (!mtls.Enabled)
+            return;
+        // RFC 8705 §3.3.
+        json.WriteBoolean(Names.Mtls.BoundAccessTokens, true);
+        if (mtls.Endpoint is null)
+            return;
+        // §5.
+        json.WriteStartObject(Names.Mtls.EndpointAliases);
+        foreach (var (member, path) in Called)
+            json.WriteString(member, issuer.Alias(path)!.AbsoluteUri);
+        json.WriteEndObject();
+    }
 
     private static byte[] KeySet(ServerKeys keys) => Write(json =>
     {

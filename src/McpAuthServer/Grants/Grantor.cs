@@ -32,8 +32,10 @@ internal sealed class Grantor(IEnumerable<IGrant> grants, AccessTokens tokens, I
         return await grant.EstablishAsync(request, cancel) switch
         {
             GrantResult.Refuse refusal => await RefuseAsync(request, refusal),
-            GrantResult.Issue { Plan: var plan, Rotation: var rotation } => await IssueAsync(request, plan, rotation),
-            GrantResult.IssueDelegated { Plan: var plan } => await IssueDelegatedAsync(request, plan),
+            // RFC 8705 §3: whatever the grant, the certificate is the client's.
+            GrantResult.Issue { Plan: var plan, Rotation: var rotation } =>
+                await IssueAsync(request, plan with { CertificateThumbprint = request.Client.BoundCertificate }, rotation),
+            GrantResult.IssueDelegated { Plan: var plan } => await IssueDelegatedAsync(request, plan with { CertificateThumbprint = request.Client.BoundCertificate }),
             GrantResult.Reused { What: var reuse } => await RevokeAsync(request, reuse, request.Consume),
             GrantResult.IssueToGuard { Guard: var guard } => await IssueToGuardAsync(request, guard),
             var other => throw new InvalidOperationException($"Unknown result {other}."),

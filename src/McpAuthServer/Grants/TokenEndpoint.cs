@@ -39,12 +39,16 @@ internal static class TokenEndpoint
             // 3. The proof of possession, if one is offered (RFC 9449 §5).
             DpopProof? proof = null;
             if (context.Request.Headers.TryGetValue(Names.Dpop.Header, out var proofs)
-                && !DpopProof.Read(proofs, HttpMethods.Post, issuer.Uri(Names.Paths.Token), null, time.GetUtcNow()).TryGet(out proof, out var fault))
+                && !DpopProof.Read(proofs, HttpMethods.Post, issuer.Uri(Names.Paths.Token), null, time.GetUtcNow(), issuer.Alias(Names.Paths.Token)).TryGet(out proof, out var fault))
                 return await Refuse(OAuthError.InvalidProof(fault), client);
 
             // RFC 9449 §5.2.
             if (client.Client is { RequiresDpop: true } && proof is null)
                 return await Refuse(OAuthError.InvalidProof(new Fault("missing", "The client is registered for tokens that are bound to a key.")), client);
+
+            // RFC 8705 §3.4: an unbound token instead would be less than what was registered.
+            if (client.Client is { BindsToCertificate: true } && client.Certificate is null)
+                return await Refuse(OAuthError.InvalidRequest("The client is registered for tokens that are bound to its certificate.", "no_certificate"), client);
 
             // 4. The grant decides; the one commit records.
             var request = new TokenRequest(form, client, proof, snapshot, time.GetUtcNow());

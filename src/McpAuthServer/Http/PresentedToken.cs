@@ -30,7 +30,7 @@ internal sealed class TokenPresenter(ServerKeys keys, Issuer issuer, TimeProvide
             return (null, Refuse("The token is for another audience.", "wrong_audience"));
 
         // 3. The key it is bound to (RFC 9449 §4.3, §7.1).
-        if (!DpopProof.Read(request.Headers[Names.Dpop.Header], request.Method, issuer.Uri(path), text, now).TryGet(out var proof, out fault))
+        if (!DpopProof.Read(request.Headers[Names.Dpop.Header], request.Method, issuer.Uri(path), text, now, issuer.Alias(path)).TryGet(out var proof, out fault))
             return (null, Refuse(fault.Message, fault.Code, Names.Errors.InvalidDpopProof));
         return proof.Thumbprint == token.Thumbprint
             ? (new PresentedToken(token, Once.Proof(proof)), null)

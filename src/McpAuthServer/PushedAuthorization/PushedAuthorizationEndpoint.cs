@@ -42,7 +42,7 @@ internal static class PushedAuthorizationEndpoint
         // 2. The key that the code will be bound to: by a proof or by its thumbprint, and when by both, then by one (RFC 9449 §10.1).
         DpopProof? proof = null;
         if (context.Request.Headers.TryGetValue(Names.Dpop.Header, out var proofs)
-            && !DpopProof.Read(proofs, HttpMethods.Post, issuer.Uri(Names.Paths.PushedRequests), null, time.GetUtcNow()).TryGet(out proof, out var fault))
+            && !DpopProof.Read(proofs, HttpMethods.Post, issuer.Uri(Names.Paths.PushedRequests), null, time.GetUtcNow(), issuer.Alias(Names.Paths.PushedRequests)).TryGet(out proof, out var fault))
             return await RefuseAsync(OAuthError.InvalidProof(fault), client.Id, consume);
         if (proof is not null)
             consume.Add(Once.Proof(proof));

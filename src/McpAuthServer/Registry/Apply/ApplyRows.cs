@@ -14,7 +14,7 @@ internal static class ApplyRows
         Agents = new("agents", ["id"], ["name", "owner", "purpose", "tool_class", "state", "ceiling", "hand_off_to", "require_dpop", "client_credentials",
             "max_task_seconds", "review_at"], []),
         Clients = new("clients", ["id"], ["name", "agent_id", "auth_method", "secret_hash", "jwks", "grant_types", "legacy_audience", "authority", "state",
-            "redirect_uris", "tool_servers"], []),
+            "redirect_uris", "tool_servers", "certificate_subject", "certificates", "binds_to_certificate"], []),
         Edges = new("edges", ["from_server", "from_tool", "to_server"], ["to_tools"], [], stamped: false);
 
     private static readonly Sql
@@ -79,7 +79,8 @@ internal static class ApplyRows
         var columns = Clients.Write(changes.Tx, [client.Id], stored,
             [client.Name, client.Agent?.Value, client.AuthMethod, client.SecretHash, client.Jwks, StoredText.FromSet(client.GrantTypes),
                 client.LegacyAudience ? 1L : 0L, client.Authority.Value.ToJson(), state, StoredText.FromSet(client.RedirectUris),
-                StoredText.FromSet(client.ToolServers.Select(s => s.Value))], changes.Now);
+                StoredText.FromSet(client.ToolServers.Select(s => s.Value)), client.CertificateSubject, StoredText.FromSet(client.Certificates),
+                client.BindsToCertificate ? 1L : 0L], changes.Now);
         changes.Note(SubjectKind.Client, client.Id, stored is null, columns.Select(c => c switch { "agent_id" => "agent", "secret_hash" => "secret", _ => c }));
         Transition(changes, SubjectKind.Client, client.Id, was, state, Names.Reasons.Revoked,
             AuditTypes.ClientSuspended, AuditTypes.ClientRetired, AuditTypes.ClientResumed);
