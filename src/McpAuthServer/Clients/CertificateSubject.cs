@@ -31,7 +31,8 @@ internal sealed record CertificateSubject
             Names.Mtls.SubjectDn => DistinguishedName.Parse(value) is not null,
             // Without wildcards: a certificate is of somebody, not of a zone.
             Names.Mtls.SanDns => value.Length <= 253 && value.Split('.').All(label => label.Length is > 0 and <= 63 && label.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_')),
-            Names.Mtls.SanUri => value.All(IsVisible) && System.Uri.TryCreate(value, UriKind.Absolute, out var uri) && value.StartsWith(uri.Scheme + ":", StringComparison.OrdinalIgnoreCase),
+            Names.Mtls.SanUri => value.All(IsVisible) && System.Uri.TryCreate(value, UriKind.Absolute, out var uri)
+                && value.StartsWith(uri.Scheme + ":", StringComparison.OrdinalIgnoreCase) && value.Length > uri.Scheme.Length + 1,
             Names.Mtls.SanIp => Address(value) is not null,
             Names.Mtls.SanEmail => value.All(IsVisible) && value.IndexOf('@') is > 0 and var at && at < value.Length - 1 && value.LastIndexOf('@') == at,
             _ => false,

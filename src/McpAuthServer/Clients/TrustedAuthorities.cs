@@ -54,8 +54,10 @@ internal sealed class TrustedAuthorities
         policy.RevocationMode = X509RevocationMode.NoCheck;
         // It, and every authority above it, says nothing of its use or says this one.
         policy.ApplicationPolicy.Add(new Oid(ClientAuthentication));
-        // The certificate itself was found to be in force, give or take the skew: the chain is judged at the nearest moment at which it is.
-        policy.VerificationTime = (now < client.NotBefore ? client.NotBefore : now > client.NotAfter ? client.NotAfter : now).UtcDateTime;
+        // The certificate itself was found to be in force, give or take the skew: the chain is judged at the nearest moment at which it is. To the
+        // platform its last second is over already.
+        var last = client.NotAfter.AddSeconds(-1);
+        policy.VerificationTime = (now < client.NotBefore ? client.NotBefore : now > last ? last : now).UtcDateTime;
         if (chain.Build(certificate))
             return null;
         return chain.ChainStatus.Any(s => s.Status == X509ChainStatusFlags.NotValidForUsage) ? "certificate_usage" : "untrusted_certificate";
