@@ -155,7 +155,7 @@ public sealed class RealTlsTests : IAsyncLifetime
         var token = await (await TokenAsync(own, address, "pki")).ReadAsync(ProtocolJson.Default.TokenResponse);
         Assert.Equal(issued.Thumbprint(), Answers.Claims(token.AccessToken).GetProperty("cnf").GetProperty("x5t#S256").GetString());
 
-        // What a client says itself does not get through a proxy that sets its header; beside one that does not, there are two.
+        // What a client says itself does not get through a proxy that sets its header; through one that adds its own, it spoils that.
         using var other = With(selfSigned);
         other.DefaultRequestHeaders.Add(Header, issued.EscapedPem());
         await (await TokenAsync(other, address, "pki")).RefusedAsync(HttpStatusCode.Unauthorized, Names.Errors.InvalidClient);
