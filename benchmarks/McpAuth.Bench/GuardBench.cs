@@ -25,7 +25,7 @@ internal static class GuardBench
         var modes = Modes.ToDictionary(mode => mode, _ => $"http://127.0.0.1:{FreePort.Next()}");
         var file = Path.Combine(directory.Path, "registry.json");
         await File.WriteAllTextAsync(file, Registry(modes, secret));
-        await using var server = ChildProcess.StartDll(typeof(McpAuthServer.ServerOptions).Assembly.Location, ["--apply", file], new Dictionary<string, string?>
+        await using var server = ChildProcess.StartDll(typeof(McpAuthServer.ServerOptions).Assembly.Location, ["--apply", file], new Dictionary<string, string?>(Unlimited.Environment)
         {
             ["McpAuth__Issuer"] = issuer, ["McpAuth__DataDirectory"] = Path.Combine(directory.Path, "data"), ["Logging__LogLevel__Default"] = "Warning",
         });

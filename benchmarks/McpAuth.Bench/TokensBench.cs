@@ -29,7 +29,7 @@ internal static class TokensBench
 
         await using var server = ChildProcess.StartDll(
             typeof(McpAuthServer.ServerOptions).Assembly.Location, ["--apply", file],
-            new Dictionary<string, string?>
+            new Dictionary<string, string?>(Unlimited.Environment)
             {
                 ["McpAuth__Issuer"] = issuer, ["McpAuth__DataDirectory"] = Path.Combine(directory.Path, "data"), ["Logging__LogLevel__Default"] = "Warning",
                 ["DOTNET_gcServer"] = "1",

@@ -138,7 +138,8 @@ internal sealed class ServerConnection : IDisposable
 
             OAuthErrorException refusal = Refusal(response, body);
             if (mayAskAgain && newNonce && refusal.Error == Names.Dpop.UseNonce) return (default, true);
-            if (response.StatusCode == HttpStatusCode.ServiceUnavailable) throw new UnavailableException(refusal, RetryAfter(response));
+            // 429: over a limit of the server, which looked at nothing.
+            if (response.StatusCode is HttpStatusCode.ServiceUnavailable or HttpStatusCode.TooManyRequests) throw new UnavailableException(refusal, RetryAfter(response));
             throw refusal;
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
@@ -152,6 +153,7 @@ internal sealed class ServerConnection : IDisposable
         DateTimeOffset now = Time.GetUtcNow();
         var message = new HttpRequestMessage(request.Method, request.Uri);
         message.Headers.Accept.Add(new MediaTypeWithQualityHeaderValue("application/json"));
+        if (request.Uncached) message.Headers.CacheControl = new() { NoCache = true }; // RFC 9111 §5.2.1.4
         if (request.Form is not null || request.Client is not null)
         {
             List<KeyValuePair<string, string>> form = [.. request.Form ?? []];
@@ -193,7 +195,7 @@ internal sealed class ServerConnection : IDisposable
 
     public void Dispose() => http.Dispose();
 
-    /// <summary>A 503 on its way to the loop that may try again.</summary>
+    /// <summary>A 503 or 429 on its way to the loop that may try again.</summary>
     private sealed class UnavailableException(OAuthErrorException refusal, TimeSpan? retryAfter) : Exception
     {
         public OAuthErrorException Refusal { get; } = refusal;

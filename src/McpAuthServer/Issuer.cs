@@ -14,6 +14,7 @@ internal sealed class Issuer
         BasePath = new Uri(value).AbsolutePath.TrimEnd('/');
         TokenEndpoint = value + Names.Paths.Token;
         GuardAudience = value + Names.Paths.GuardAudience;
+        UserInfo = value + Names.Paths.UserInfo;
     }
 
     /// <summary>Byte-equal to the configuration.</summary>
@@ -27,6 +28,12 @@ internal sealed class Issuer
 
     /// <summary>The audience of a guard's own token.</summary>
     public string GuardAudience { get; }
+
+    /// <summary>The audience of a token that only tells who a person is.</summary>
+    public string UserInfo { get; }
+
+    /// <summary>Audiences of the server's own: no tool server may have one of them (invariant 1).</summary>
+    public IReadOnlyList<string> OwnAudiences => [TokenEndpoint, GuardAudience, UserInfo];
 
     public Uri Uri(string path) => new(Value + path);
 

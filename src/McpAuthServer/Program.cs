@@ -1,19 +1,24 @@
 using McpAuthServer;
+using McpAuthServer.Abuse;
 using McpAuthServer.Accounts;
 using McpAuthServer.Agents;
 using McpAuthServer.Authorize;
 using McpAuthServer.Consents;
+using McpAuthServer.Device;
 using McpAuthServer.Discovery;
 using McpAuthServer.Grants;
 using McpAuthServer.GuardFeed;
 using McpAuthServer.Health;
 using McpAuthServer.Http;
 using McpAuthServer.Introspection;
+using McpAuthServer.Logout;
 using McpAuthServer.Pages;
 using McpAuthServer.PushedAuthorization;
+using McpAuthServer.Registration;
 using McpAuthServer.Revocation;
 using McpAuthServer.SignIn;
 using McpAuthServer.Tasks;
+using McpAuthServer.UserInfo;
 
 var (line, exit) = CommandLine.Parse(args);
 if (line is null)
@@ -31,8 +36,8 @@ try
     builder.Services.AddMcpAuthServer(options, issuer);
 
     var app = builder.Build();
-    var keys = await Startup.PrepareAsync(app.Services, line, app.Lifetime.ApplicationStopping);
-    if (line.ApplyOnly)
+    await Startup.PrepareAsync(app.Services, line, app.Lifetime.ApplicationStopping);
+    if (line.ApplyOnly || line.RotateKeys || line.RevokeKey is not null)
     {
         await app.DisposeAsync();
         return 0;
@@ -41,28 +46,37 @@ try
     if (line.SetupLink is { } user)
         return await Startup.PrintSetupLinkAsync(app, user);
     await Startup.OfferSetupAsync(app.Services);
+    await Startup.WarnOfLoopbackAsync(app.Services);
 
     app.UseExceptionHandler(new ExceptionHandlerOptions { ExceptionHandler = Failures.HandleAsync, SuppressDiagnosticsCallback = Startup.IsExpected });
     app.UseNoStore();
     app.UseRouting();
     app.UseCors();
-    app.UseCookiePolicy();
-    app.UseAuthentication();
+    app.UseRateLimits();
+    app.UsePageCookies();
 
-    app.MapMetadataEndpoint(issuer, keys, options.Mtls);
+    app.MapMetadataEndpoint(issuer, options);
     app.MapHealthEndpoint();
     var routes = app.MapGroup(issuer.BasePath);
-    routes.MapTokenEndpoint().RequireCors(Cors.Public);
-    routes.MapPushedAuthorization().RequireCors(Cors.Public);
-    routes.MapRevocationEndpoint().RequireCors(Cors.Public);
-    routes.MapIntrospectionEndpoint();
-    routes.MapInstancesEndpoint();
-    routes.MapTasksEndpoint();
-    routes.MapEnrollEndpoint();
-    routes.MapStreamsEndpoint();
-    routes.MapManifestEndpoint();
-    routes.MapAuditEndpoint();
-    routes.MapBudgetsEndpoint();
+    routes.MapTokenEndpoint().RequireCors(Cors.Public).Limited(Limit.Token);
+    routes.MapPushedAuthorization().RequireCors(Cors.Public).Limited(Limit.PushedAuthorization);
+    if (options.DynamicRegistration.Enabled)
+    {
+        routes.MapRegistration().RequireCors(Cors.Public).Limited(Limit.Registration);
+        routes.MapRegistrationManagement().RequireCors(Cors.Public).Limited(Limit.Registration);
+    }
+    routes.MapDeviceAuthorization().Limited(Limit.DeviceAuthorization);
+    routes.MapRevocationEndpoint().RequireCors(Cors.Public).Limited(Limit.Revocation);
+    routes.MapIntrospectionEndpoint().Limited(Limit.Introspection);
+    routes.MapUserInfoEndpoint().RequireCors(Cors.Public).Limited(Limit.UserInfo);
+    var apis = routes.MapGroup("").Limited(Limit.Api);
+    apis.MapInstancesEndpoint();
+    apis.MapTasksEndpoint();
+    apis.MapEnrollEndpoint();
+    apis.MapStreamsEndpoint();
+    apis.MapManifestEndpoint();
+    apis.MapAuditEndpoint();
+    apis.MapBudgetsEndpoint();
     routes.MapAssets();
     var pages = routes.MapPages();
     pages.MapAuthorizeEndpoint();
@@ -70,13 +84,17 @@ try
     pages.MapSignOut();
     pages.MapSetup();
     pages.MapPassword();
+    pages.MapLogout();
     pages.MapConsent();
+    pages.MapDevice();
     pages.MapAccount();
     // Some clients build the address from the host alone, whatever the metadata says.
     if (issuer.BasePath.Length > 0)
     {
         app.MapPages().MapAuthorizeEndpoint();
-        app.MapTokenEndpoint().RequireCors(Cors.Public);
+        app.MapTokenEndpoint().RequireCors(Cors.Public).Limited(Limit.Token);
+        if (options.DynamicRegistration.Enabled)
+            app.MapRegistration().RequireCors(Cors.Public).Limited(Limit.Registration);
     }
 
     await app.RunAsync();

@@ -1,5 +1,8 @@
 using System.Net;
 using McpAuth.Protocol.Network;
+using McpAuthServer.Abuse;
+using McpAuthServer.Clients.Documents;
+using McpAuthServer.Clients.Registrations;
 
 namespace McpAuthServer;
 
@@ -29,8 +32,20 @@ public sealed class ServerOptions
     /// <summary>The key-encryption key itself, base64; for an environment variable. Excludes <see cref="KeyEncryptionKeyFile"/>.</summary>
     public string? KeyEncryptionKey { get; set; }
 
-    /// <summary><c>ES256</c> (default) or <c>RS256</c>: the algorithm of a signing key created on first start.</summary>
+    /// <summary><c>ES256</c> (default) or <c>RS256</c>: the algorithm of signing keys made from now on; those there are stay what they are.</summary>
     public string SigningAlgorithm { get; set; } = "ES256";
+
+    /// <summary>
+    /// How long a signing key signs before the next one does; more than <see cref="KeyPublishedAhead"/> and at most three years (NIST SP 800-57 part 1
+    /// §5.3.6). It cannot be turned off: a rotation that never happens is one that fails when it must.
+    /// </summary>
+    public TimeSpan KeyRotation { get; set; } = TimeSpan.FromDays(90);
+
+    /// <summary>
+    /// How long the next signing key is published before it signs; at least 10 minutes, so that it is everywhere by then: a cache may keep the key set for
+    /// five, and whoever asked that cache for another five.
+    /// </summary>
+    public TimeSpan KeyPublishedAhead { get; set; } = TimeSpan.FromHours(24);
 
     /// <summary>Names this node in audit events.</summary>
     public string Node { get; set; } = Environment.MachineName;
@@ -38,8 +53,23 @@ public sealed class ServerOptions
     /// <summary>Life of access tokens; at most 5 minutes.</summary>
     public TimeSpan AccessTokenLifetime { get; set; } = McpAuth.Protocol.Limits.AccessToken;
 
+    /// <summary>
+    /// Whether every DPoP proof must carry a nonce of this server (RFC 9449 §8), so that none can be made in advance: with somebody's key in reach
+    /// for a moment, proofs for later. It costs a client one more request when it begins, and after two minutes of silence.
+    /// </summary>
+    public bool RequireDpopNonce { get; set; }
+
     /// <summary>Units that may wait in the commit log before callers get 503.</summary>
     public int CommitQueue { get; set; } = 4096;
+
+    /// <summary>How often one address, client or account may ask for what.</summary>
+    public RateLimitOptions RateLimits { get; } = new();
+
+    /// <summary>Clients that are known by the address of a document about them.</summary>
+    public ClientDocumentOptions ClientDocuments { get; } = new();
+
+    /// <summary>Clients that register themselves.</summary>
+    public DynamicRegistrationOptions DynamicRegistration { get; } = new();
 
     /// <summary>
     /// Addresses and CIDR prefixes of the reverse proxies before this server. Only a request whose TCP peer is one of them is believed when it
@@ -50,6 +80,8 @@ public sealed class ServerOptions
 
     /// <summary>Client certificates: off.</summary>
     public MtlsOptions Mtls { get; set; } = new();
+
+    private static readonly TimeSpan LongestKeyRotation = TimeSpan.FromDays(3 * 365);
 
     internal IEnumerable<string> Faults()
     {
@@ -68,12 +100,18 @@ public sealed class ServerOptions
             yield return "McpAuth:KeyEncryptionKey and McpAuth:KeyEncryptionKeyFile exclude each other";
         if (SigningAlgorithm is not ("ES256" or "RS256"))
             yield return "McpAuth:SigningAlgorithm must be ES256 or RS256";
+        if (KeyPublishedAhead < 2 * McpAuth.Protocol.Limits.KeySetAge)
+            yield return "McpAuth:KeyPublishedAhead must be at least 10 minutes";
+        if (KeyRotation <= KeyPublishedAhead || KeyRotation > LongestKeyRotation)
+            yield return "McpAuth:KeyRotation must be more than McpAuth:KeyPublishedAhead and at most three years";
         if (AccessTokenLifetime <= TimeSpan.Zero || AccessTokenLifetime > McpAuth.Protocol.Limits.AccessToken)
             yield return "McpAuth:AccessTokenLifetime must be more than zero and at most 5 minutes";
         if (CommitQueue is < 1 or > 1_000_000)
             yield return "McpAuth:CommitQueue must be between 1 and 1000000";
         if (Node.Length is 0 or > 64)
             yield return "McpAuth:Node must be 1 to 64 characters";
+        foreach (var fault in RateLimits.Faults().Concat(ClientDocuments.Faults()).Concat(DynamicRegistration.Faults()))
+            yield return fault;
         foreach (var proxy in Proxies)
             if (!TrustedProxies.TryParse(proxy, out _, out var why))
                 yield return $"McpAuth:Proxies: '{proxy}' {why}";

@@ -1,14 +1,20 @@
+using McpAuth.Protocol.Jose;
+using McpAuthServer.Abuse;
 using McpAuthServer.Accounts;
 using McpAuthServer.Audit;
 using McpAuthServer.Authorizations;
 using McpAuthServer.Authorize;
 using McpAuthServer.Clients;
+using McpAuthServer.Clients.Documents;
+using McpAuthServer.Clients.Registrations;
 using McpAuthServer.Consents;
 using McpAuthServer.Delegation;
 using McpAuthServer.Grants;
 using McpAuthServer.GuardFeed;
 using McpAuthServer.Http;
+using McpAuthServer.Introspection;
 using McpAuthServer.Keys;
+using McpAuthServer.Logout;
 using McpAuthServer.Pages;
 using McpAuthServer.People;
 using McpAuthServer.Registry;
@@ -16,6 +22,7 @@ using McpAuthServer.Registry.Apply;
 using McpAuthServer.Storage;
 using McpAuthServer.Tasks;
 using McpAuthServer.Tokens;
+using McpAuthServer.UserInfo;
 
 namespace McpAuthServer;
 
@@ -35,8 +42,13 @@ internal static class ServerServices
             store.QueueLength = options.CommitQueue;
         });
         services.AddSingleton(KeyEncryptionKeySource.Load(options));
-        services.AddSingleton<LoadedKeys>();
-        services.AddSingleton(p => p.GetRequiredService<LoadedKeys>().Value);
+        services.AddSingleton<SigningKeyReader>();
+        services.AddSingleton<SigningKeyRing>();
+        services.AddHostedService(p => p.GetRequiredService<SigningKeyRing>());
+        services.AddSingleton<SigningKeys>();
+        services.AddHostedService<KeyRotation>();
+        services.AddSingleton<NonceKey>();
+        services.AddSingleton(p => new ProofNonces(p.GetRequiredService<NonceKey>().Value, p.GetRequiredService<TimeProvider>()));
         services.AddCors(Cors.Configure);
 
         // Registry
@@ -47,9 +59,20 @@ internal static class ServerServices
 
         // Core
         services.AddSingleton<AuditTrail>();
+        services.AddSingleton(p => new RateLimits(options.RateLimits, p.GetRequiredService<TimeProvider>()));
+        services.AddSingleton<AbuseRecord>();
         services.AddSingleton<IssuedTokens>();
         services.AddSingleton<AccessTokens>();
+        services.AddSingleton<IdTokens>();
+        services.AddSingleton<FetchPolicy>();
+        services.AddSingleton<FetchNetwork>();
+        services.AddSingleton<DocumentFetcher>();
+        services.AddSingleton<KeySets>();
+        services.AddSingleton<ClientDocuments>();
+        services.AddSingleton<ClientRows>();
         services.AddSingleton<ClientDirectory>();
+        services.AddSingleton<RegistrationDesk>();
+        services.AddHostedService<RegistrationExpiry>();
         services.AddSingleton<GuardDirectory>();
         services.AddSingleton(TrustedAuthorities.Load(options.Mtls.TrustedAuthorities));
         services.AddSingleton<CertificateAuthentication>();
@@ -62,6 +85,7 @@ internal static class ServerServices
         services.AddSingleton<RefreshFamilies>();
         services.AddSingleton<PersonSessions>();
         services.AddSingleton<PushedRequests>();
+        services.AddSingleton<DeviceRequests>();
         services.AddSingleton<AuthorizationRequests>();
         services.AddSingleton<ConsentStore>();
         services.AddSingleton<CodeStore>();
@@ -74,7 +98,9 @@ internal static class ServerServices
         // Edge
         services.AddSingleton<ClientAddress>();
         services.AddSingleton<RequestCertificate>();
+        services.AddSingleton<RequestLimits>();
         services.AddPages();
+        services.AddSingleton<ProofReader>();
         services.AddSingleton<TokenPresenter>();
         services.AddSingleton<ClientCallers>();
         services.AddSingleton<AgentCallers>();
@@ -83,7 +109,9 @@ internal static class ServerServices
         // Slices
         services.AddSingleton<PersonAt>();
         services.AddSingleton<DelegatedWork>();
+        services.AddSingleton<CodeRedemption>();
         services.AddSingleton<IGrant, AuthorizationCodeGrant>();
+        services.AddSingleton<IGrant, DeviceCodeGrant>();
         services.AddSingleton<IGrant, RefreshTokenGrant>();
         services.AddSingleton<IGrant, ClientCredentialsGrant>();
         services.AddSingleton<IGrant, TokenExchangeGrant>();
@@ -93,6 +121,12 @@ internal static class ServerServices
         services.AddSingleton<ConsentReader>();
         services.AddSingleton<ConsentTickets>();
         services.AddSingleton<ConsentDesk>();
+        services.AddSingleton<IdentityCallers>();
+        services.AddSingleton<LogoutRequests>();
+        services.AddSingleton<LogoutTickets>();
+        services.AddSingleton<LogoutDesk>();
+        services.AddSingleton<Askers>();
+        services.AddSingleton<IntrospectionAnswers>();
         services.AddSingleton<TaskDesk>();
         services.AddSingleton<TaskStories>();
         services.AddSingleton<ArgsKeys>();

@@ -125,11 +125,13 @@ public sealed class GuardChannelTests : IClassFixture<FakeServer>, IDisposable
         Assert.Empty(server.To("/guard/streams"));
     }
 
-    [Fact]
-    public async Task Call_Unavailable_IsSentAgainWithAFreshProof()
+    [Theory]
+    [InlineData(503, "temporarily_unavailable")]
+    [InlineData(429, "slow_down")]
+    public async Task Call_Unavailable_IsSentAgainWithAFreshProof(int status, string error)
     {
         int calls = 0;
-        server.Answers["/guard/streams"] = _ => Interlocked.Increment(ref calls) < 3 ? Answer.Error(503, "temporarily_unavailable") : Answer.Json(Stream);
+        server.Answers["/guard/streams"] = _ => Interlocked.Increment(ref calls) < 3 ? Answer.Error(status, error) : Answer.Json(Stream);
         await guard.OpenStream();
         Assert.Equal(3, server.To("/guard/streams").Select(r => r.Proof!.Jti).Distinct().Count());
     }
@@ -206,6 +208,8 @@ public sealed class GuardChannelTests : IClassFixture<FakeServer>, IDisposable
     {
         server.Answers["/jwks"] = _ => Answer.Json($$"""{"keys":[{{key.Public.Jwk.GetRawText()}}]}""");
         Assert.Equal(key.Public.Thumbprint, (await guard.Keys()).Single().Thumbprint);
+        // A cache's copy would be from before a key was revoked.
+        Assert.Equal("no-cache", server.To("/jwks").Single().CacheControl);
         server.Answers["/jwks"] = _ => Answer.Json("""{"keys":5}""");
         await Assert.ThrowsAsync<HttpRequestException>(() => guard.Keys());
     }

@@ -17,7 +17,7 @@ internal sealed class AccountReader(TaskStore tasks, ConsentStore consents, Regi
         var used = await consents.LivedBy(user, now, cancel);
         var programs = new List<AccountView.Program>();
         // What was handed to an agent is for one task: afterwards it matters only as long as it is remembered.
-        foreach (var consent in standing.Where(c => c.ToolServer is not null || c.RememberedUntil > now.ToUnixTimeMilliseconds() || used.Contains(c.Id)))
+        foreach (var consent in standing.Where(c => c.AgentId is null || c.RememberedUntil > now.ToUnixTimeMilliseconds() || used.Contains(c.Id)))
             programs.Add(ProgramOf(consent, (await clients.KnownAsync(consent.ClientId, snapshot, cancel))?.Name, snapshot, now));
         return new([.. running.Select(task => WorkOf(task, snapshot))], programs);
     }

@@ -1,6 +1,5 @@
 using McpAuth.Protocol;
 using McpAuth.Protocol.Audit;
-using McpAuth.Protocol.Jose;
 using McpAuth.Protocol.Messages;
 using McpAuthServer.Audit;
 using McpAuthServer.Clients;
@@ -27,8 +26,8 @@ internal static class InstancesEndpoint
     }
 
     private static async Task<IResult> AttestAsync(
-        HttpContext context, RegistryCache registry, ClientCallers clients, AccessTokens tokens, ICommitLog log, AuditTrail audit, Issuer issuer,
-        ServerOptions options, TimeProvider time)
+        HttpContext context, RegistryCache registry, ClientCallers clients, RequestLimits limits, AccessTokens tokens, ProofReader proofs, ICommitLog log,
+        AuditTrail audit, ServerOptions options, TimeProvider time)
     {
         var cancel = context.RequestAborted;
         var (form, error) = await StrictBody.FormAsync(context.Request);
@@ -41,18 +40,23 @@ internal static class InstancesEndpoint
             // 1. The evidence: which agent this is (before any token).
             var (client, refusal) = await clients.IdentifyAsync(context, form, snapshot);
             if (client is null)
+            {
+                RequestLimits.Failed(context);
                 return await Refuse(OAuthError.InvalidClient(refusal!.Message, refusal.UsedBasic), refusal.Reason);
+            }
+            if (attempt == 1 && await limits.AuthenticatedAsync(context, client) is { } tooMany)
+                return tooMany;
             if (client.Client?.AgentId is not { } agentId || client.Method != Names.ClientAssertion.PrivateKeyJwt)
                 return await Refuse(new(Names.Errors.UnauthorizedClient, "Only an agent's own client attests, with private_key_jwt."), by: client);
             if (!snapshot.Agents[agentId].Active)
                 return await Refuse(new(Names.Errors.UnauthorizedClient, "The agent is not active.", Reason: Names.Reasons.AgentSuspended), by: client);
 
             // 2. The instance's key.
-            var now = time.GetUtcNow();
-            if (!DpopProof.Read(context.Request.Headers[Names.Dpop.Header], HttpMethods.Post, issuer.Uri(Names.Paths.Instances), null, now).TryGet(out var proof, out var fault))
+            if (!proofs.Read(context, Names.Paths.Instances).TryGet(out var proof, out var fault))
                 return await Refuse(OAuthError.InvalidProof(fault), by: client);
 
             // 3. One commit: the assertion and proof are consumed, the instance is recorded.
+            var now = time.GetUtcNow();
             var unit = new AttestInstance(agentId, client.Id, proof.Thumbprint, snapshot.Version, [client.Assertion!.Value, Once.Proof(proof)], now, options.Node);
             var attested = await log.Commit(unit);
             switch (attested.Outcome)
@@ -77,7 +81,7 @@ internal static class InstancesEndpoint
         async Task<IResult> Refuse(OAuthError e, string? reason = null, AuthenticatedClient? by = null)
         {
             var refused = audit.Refusal(AuditTypes.InstanceRefused, reason ?? e.Reason ?? e.Code) with { Client = by?.Id, Agent = by?.Client?.AgentId };
-            return await audit.RefuseAsync(refused, by?.Assertion is { } once ? [once] : []) is { } replayed ? OAuthError.Replay(replayed) : e;
+            return await audit.RefuseAsync(refused, by?.Assertion is { } once && !e.AsksForNonce ? [once] : []) is { } replayed ? OAuthError.Replay(replayed) : e;
         }
     }
 
@@ -89,7 +93,7 @@ internal static class InstancesEndpoint
         // An instance ends itself. Another's is not told apart from none.
         if (caller.Instance.Id != id)
             return await callers.RefuseAsync(caller, new OAuthError("not_found", "There is no such instance.", StatusCodes.Status404NotFound), AuditTypes.InstanceRefused);
-        return await log.Commit(new EndInstance(id, "ended_by_agent", caller.Initiator, [caller.Proof], time.GetUtcNow(), options.Node))
+        return await log.Commit(new EndInstance(id, "ended_by_agent", caller.Initiator, [caller.Proof], time.GetUtcNow(), options.Node)) is null
             ? Results.NoContent()
             : OAuthError.UsedProof;
     }

@@ -8,13 +8,16 @@ using McpAuthServer.Clients;
 using McpAuthServer.Delegation;
 using McpAuthServer.People;
 using McpAuthServer.Registry;
+using McpAuthServer.Tokens;
 
 namespace McpAuthServer.Authorizations;
 
 /// <summary>Reads authorization requests (RFC 6749 §4.1.1, OAuth 2.1 §4.1.1), as they come in a query or were pushed.</summary>
-internal sealed class AuthorizationRequests(Issuer issuer, ClientDirectory clients, PushedRequests pushed)
+internal sealed class AuthorizationRequests(Issuer issuer, ClientDirectory clients, PushedRequests pushed, IdTokens idTokens)
 {
     private static readonly HashSet<string> Repeatable = [Names.Resources.Resource];
+
+    private static readonly HashSet<string> Credentials = [Names.OAuth.ClientSecret, Names.ClientAssertion.Parameter, Names.ClientAssertion.TypeParameter, Names.OAuth.ClientId];
 
     private static readonly HashSet<string> Prompts =
         [Names.Authorization.PromptNone, Names.Authorization.PromptLogin, Names.Authorization.PromptConsent, Names.Authorization.PromptSelectAccount];
@@ -30,8 +33,13 @@ internal sealed class AuthorizationRequests(Issuer issuer, ClientDirectory clien
     {
         if (!Parse(query).TryGet(out var form, out var fault))
             return new ReadRequest.Unanswerable(fault.Message, fault.Code, null);
-        if (form.Repeated.Contains(Names.OAuth.ClientId) || form[Names.OAuth.ClientId] is not { } id || await clients.FindAsync(id, registry, cancel) is not { Active: true } client)
-            return new ReadRequest.Unanswerable("The program that sent you here is not registered.", "unknown_client", null);
+        if (form.Repeated.Contains(Names.OAuth.ClientId) || form[Names.OAuth.ClientId] is not { } id)
+            return UnknownClient;
+        if (!(await clients.ResolveAsync(id, registry, cancel)).TryGet(out var client, out fault))
+            return fault.Code == ClientDirectory.UnknownClient ? UnknownClient
+                : new ReadRequest.Unanswerable($"The program that sent you here cannot be identified by its address. {fault.Message}", fault.Code, null);
+        if (!client.Active)
+            return UnknownClient;
         if (Reference(query) is not { } reference)
             return Read(form, client, wasPushed: false, registry, now);
         // RFC 9126 §4: what was pushed is the request, and nothing of the query beside it.
@@ -39,6 +47,8 @@ internal sealed class AuthorizationRequests(Issuer issuer, ClientDirectory clien
             ? Read(form, client, wasPushed: true, registry, now)
             : UnknownReference(client.Id);
     }
+
+    private static ReadRequest.Unanswerable UnknownClient => new("The program that sent you here is not registered.", ClientDirectory.UnknownClient, null);
 
     /// <summary>A reference that opens nothing (any more).</summary>
     public static ReadRequest.Unanswerable UnknownReference(string? client) =>
@@ -83,12 +93,21 @@ internal sealed class AuthorizationRequests(Issuer issuer, ClientDirectory clien
         if (form[Names.Dpop.Thumbprint] is { } thumbprint && !IsSha256(thumbprint))
             return Refuse(Names.Errors.InvalidRequest, "dpop_jkt is the SHA-256 thumbprint of a key.");
 
-        // 4. How the person is to be asked, and what for.
+        // 4. Who the client takes the person to be (OpenID Connect Core §3.1.2.1): by an ID token of its own, also by one that is expired.
+        string? subject = null;
+        if (form[Names.OpenId.IdTokenHint] is { } hint)
+        {
+            if (!idTokens.ReadHint(hint).TryGet(out var told, out _) || told.ClientId != client.Id)
+                return Refuse(Names.Errors.InvalidRequest, "id_token_hint is no ID token that this client got here.");
+            subject = told.Subject;
+        }
+
+        // 5. How the person is to be asked, and what for.
         if (!Manner.Read(form).TryGet(out var manner, out var fault) || !WhatFor(form, client, registry, now).TryGet(out var asked, out fault))
             return Refuse(fault.Code, fault.Path is null ? fault.Message : $"{fault.Message} ({fault.Path})");
         return new ReadRequest.Valid(new AuthorizationRequest(client, redirect, asked, manner.Prompt, manner.MaxAge)
         {
-            Challenge = challenge, Nonce = manner.Nonce, Thumbprint = form[Names.Dpop.Thumbprint],
+            Challenge = challenge, Nonce = manner.Nonce, Subject = subject, Thumbprint = form[Names.Dpop.Thumbprint],
         });
     }
 
@@ -98,6 +117,17 @@ internal sealed class AuthorizationRequests(Issuer issuer, ClientDirectory clien
 
     /// <summary>The parameters of a request, repeated ones told.</summary>
     public static Result<StrictForm> Parse(string encoded) => StrictForm.ParseRepeated(Encoding.UTF8.GetBytes(encoded), Repeatable);
+
+    /// <summary>What of a form has to be kept to read it again: all of it but what authenticated the client.</summary>
+    /// <param name="thumbprint">Of the key that was proved with it.</param>
+    public static string Kept(StrictForm form, string client, string? thumbprint)
+    {
+        var fields = form.Names.Where(name => !Credentials.Contains(name)).SelectMany(name => form.Values(name).Select(value => (Name: name, Value: value)))
+            .Append((Name: Names.OAuth.ClientId, Value: client));
+        if (thumbprint is not null && form[Names.Dpop.Thumbprint] is null)
+            fields = fields.Append((Name: Names.Dpop.Thumbprint, Value: thumbprint));
+        return string.Join('&', fields.Select(field => $"{Uri.EscapeDataString(field.Name)}={Uri.EscapeDataString(field.Value)}"));
+    }
 
     /// <summary>OpenID Connect Core §3.1.2.1, RFC 9470 §4.</summary>
     private sealed record Manner(IReadOnlySet<string> Prompt, TimeSpan? MaxAge, string? Nonce)
@@ -129,10 +159,13 @@ internal sealed class AuthorizationRequests(Issuer issuer, ClientDirectory clien
     {
         if (form[Names.Resources.AuthorizationDetails] is not null)
             return new Fault(Names.Errors.InvalidAuthorizationDetails, "A client that is no agent asks by scope.");
-        // RFC 8707 §2.1. Absent: the client's only tool server.
+        // RFC 8707 §2.1. Absent: the client's only tool server; without one, who the person is, if that is asked for and nothing of tools.
         var named = form.Values(Names.Resources.Resource).Distinct(StringComparer.Ordinal).ToList();
         if (named.Count > 1)
             return new Fault(Names.Errors.InvalidTarget, "Ask for one resource at a time.");
+        var asked = ScopeWords.Split(form[Names.OAuth.Scope]);
+        if (named.Count == 0 && client.ToolServers.Count != 1 && ScopeWords.Identity(asked) is { Count: > 0 } identity && !asked.Any(ScopeWords.IsOfTools))
+            return new Asked.Identity(identity);
         var server = named is [var resource] ? registry.Named(resource)
             : client.ToolServers is { Count: 1 } only && registry.ToolServers.GetValueOrDefault(only.First()) is { Active: true } single ? single : null;
         if (server is null || (client.ToolServers.Count > 0 && !client.ToolServers.Contains(server.Id)))

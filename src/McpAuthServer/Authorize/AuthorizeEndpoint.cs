@@ -32,7 +32,7 @@ internal static class AuthorizeEndpoint
         // Back from the sign-in: the same request, and since when it waits.
         routes.MapGet(Names.Paths.AuthorizeResume, (HttpContext context, AuthorizeDesk desk, Interactions interactions) =>
             interactions.Open(context.Request.Query["continue"]) is { } interaction
-                ? desk.AnswerAsync(context, interaction, MaxPlans)
+                ? interaction.Device is not null ? Task.FromResult(desk.Ask(interaction)) : desk.AnswerAsync(context, interaction, MaxPlans)
                 : Task.FromResult<IResult>(PageResult.Error(StatusCodes.Status400BadRequest, "This took too long", "Go back to the program that sent you here and start again.")));
     }
 }
@@ -46,6 +46,9 @@ internal sealed class AuthorizeDesk(
         AuthorizationRequests.Reference(query) is { } reference && !await pushed.OpenAsync(reference.Reference, reference.Client)
             ? await ShowAsync(AuthorizationRequests.UnknownReference(null))
             : await AnswerAsync(context, new Interaction(query, time.GetUtcNow()), plans);
+
+    /// <summary>Nothing that a device asks for is answered without the person.</summary>
+    public IResult Ask(Interaction interaction) => To(Names.Paths.Consent, interaction);
 
     public async Task<IResult> AnswerAsync(HttpContext context, Interaction interaction, int plans)
     {
@@ -69,30 +72,33 @@ internal sealed class AuthorizeDesk(
     /// <summary>Null when what was read is no longer so: read again.</summary>
     private async Task<IResult?> DecideAsync(HttpContext context, Interaction interaction, AuthorizationRequest request, RegistrySnapshot snapshot)
     {
-        var onward = interactions.Seal(interaction);
-        IResult To(string path) => new SeeOther($"{issuer.BasePath}{path}?continue={onward}");
-
         // 1. Who decides (OpenID Connect Core §3.1.2.3).
-        if (await Browser.SignedInAsync(context) is not { } signedIn || request.NeedsSignIn(signedIn.Session, interaction.Begun, time.GetUtcNow()))
+        var who = await Browser.SignedInAsync(context);
+        // §3.1.2.2: for another than the request names there is no answer. Who had to sign in for it was asked once.
+        if (who is not null && request.IsForAnother(who.Session) && (request.Silent || who.Session.AuthTime >= interaction.Begun))
+            return await RefuseAsync((ValidatedRedirect)request.Recipient, Names.Errors.LoginRequired, "Another person is signed in than the one of id_token_hint.", request.Client.Id, who.Person.Id);
+        if (who is not { } signedIn || request.NeedsSignIn(signedIn.Session, interaction.Begun, time.GetUtcNow()))
             return request.Silent
                 ? await RefuseAsync((ValidatedRedirect)request.Recipient, Names.Errors.LoginRequired, "The person is not signed in, or not recently enough.", request.Client.Id, null)
-                : To(Names.Paths.SignIn);
+                : To(Names.Paths.SignIn, interaction);
 
         // 2. Whether they have decided already.
         if (await consents.FindFor(signedIn.Person.Id, request, context.RequestAborted) is not { } consent || !consent.Answers(request, time.GetUtcNow()))
             return request.Silent
                 ? await RefuseAsync((ValidatedRedirect)request.Recipient, Names.Errors.ConsentRequired, "The person has to be asked.", request.Client.Id, signedIn.Person.Id)
-                : To(Names.Paths.Consent);
+                : To(Names.Paths.Consent, interaction);
 
         // 3. One commit.
         var (result, answer) = await codes.IssueAsync(request, signedIn.Session, Approval.Remembered(request.Asked, consent), decision: null, snapshot.Version);
         return result.Outcome switch
         {
             IssueOutcome.Issued => AnswerResult.Of(answer!),
-            IssueOutcome.Ended => To(Names.Paths.SignIn),
+            IssueOutcome.Ended => To(Names.Paths.SignIn, interaction),
             _ => null,
         };
     }
+
+    private SeeOther To(string path, Interaction interaction) => new($"{issuer.BasePath}{path}?continue={interactions.Seal(interaction)}");
 
     private async Task<IResult> ShowAsync(ReadRequest.Unanswerable local)
     {

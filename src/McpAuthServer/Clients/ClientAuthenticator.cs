@@ -45,23 +45,25 @@ internal sealed class ClientAuthenticator(Issuer issuer, ClientDirectory clients
                 return (null, Refuse(null, "The Authorization header is not one well-formed Basic credential.", Names.Reasons.Malformed));
             if (form[Names.OAuth.ClientId] is { } also && also != basic.Id)
                 return (null, Refuse(basic.Id, "client_id differs from the authenticated client.", "client_mismatch"));
-            return Secret(await clients.FindAsync(basic.Id, registry, cancel), basic.Id, basic.Secret, Names.ClientAssertion.SecretBasic, Refuse);
+            return Secret(await clients.KnownAsync(basic.Id, registry, cancel), basic.Id, basic.Secret, Names.ClientAssertion.SecretBasic, Refuse);
         }
         if (hasSecret)
         {
             var named = form[Names.OAuth.ClientId];
-            return Secret(named is null ? null : await clients.FindAsync(named, registry, cancel), named, form[Names.OAuth.ClientSecret]!, Names.ClientAssertion.SecretPost, Refuse);
+            return Secret(named is null ? null : await clients.KnownAsync(named, registry, cancel), named, form[Names.OAuth.ClientSecret]!, Names.ClientAssertion.SecretPost, Refuse);
         }
         if (hasAssertion)
             return await AssertionAsync(form, registry, Refuse, cancel);
 
         // 3. No credential in the request: only a public client may, and one whose certificate is the credential (RFC 8705 §2: it names itself).
-        if (form[Names.OAuth.ClientId] is not { } id || await clients.FindAsync(id, registry, cancel) is not { Active: true } client)
+        if (form[Names.OAuth.ClientId] is not { } id || await clients.AtHandAsync(id, registry, cancel) is not { Active: true } client)
             return (null, Refuse(form[Names.OAuth.ClientId], "The client is unknown.", "unknown_client"));
-        if (client.AuthMethod is Names.Mtls.TlsClientAuth or Names.Mtls.SelfSignedTlsClientAuth && certificates.Refuse(client, certificate) is var (message, reason))
-            return (null, Refuse(id, message, reason));
-        return client.AuthMethod is Names.ClientAssertion.None or Names.Mtls.TlsClientAuth or Names.Mtls.SelfSignedTlsClientAuth
-            ? (new AuthenticatedClient(id, client.AuthMethod, null) { Client = client }, null)
+        if (client.AuthMethod is Names.Mtls.TlsClientAuth or Names.Mtls.SelfSignedTlsClientAuth)
+            return certificates.Refuse(client, certificate) is var (message, reason)
+                ? (null, Refuse(id, message, reason))
+                : (new AuthenticatedClient(id, client.AuthMethod, null) { Client = client }, null);
+        return client.Public
+            ? (new AuthenticatedClient(id, Names.ClientAssertion.None, null) { Client = client }, null)
             : (null, Refuse(id, "The client must authenticate.", "no_credential"));
     }
 
@@ -93,13 +95,19 @@ internal sealed class ClientAuthenticator(Issuer issuer, ClientDirectory clients
         if (id is null || jwt.Text(Names.Claims.Sub) != id || (form[Names.OAuth.ClientId] is { } also && also != id))
             return (null, refuse(id, "iss, sub and client_id must be the same client.", "client_mismatch"));
 
-        var client = await clients.FindAsync(id, registry, cancel);
+        // A document is looked at anew when it is due: the keys in it are what the client is told by.
+        var client = (await clients.ResolveAsync(id, registry, cancel)).TryGet(out var found, out var unknown) ? found : null;
         var guard = client is null && id.StartsWith(Id.Guard, StringComparison.Ordinal) ? await guards.Find(id, cancel) : null;
         if (client is not { Active: true } && guard is not { Active: true })
-            return (null, refuse(id, "The client is unknown.", "unknown_client"));
+            return (null, refuse(id, "The client is unknown.", unknown?.Code ?? "unknown_client"));
         if (client is not null && client.AuthMethod != Names.ClientAssertion.PrivateKeyJwt)
             return (null, refuse(id, "The client is registered for another authentication method.", "wrong_method"));
-        if (!Verify(jwt, guard is null ? client!.Keys : [guard.Key]))
+        IReadOnlyList<VerificationKey> keys = [];
+        if (guard is not null)
+            keys = [guard.Key];
+        else if (!(await clients.KeysAsync(client!, jwt.KeyId, cancel)).TryGet(out keys!, out fault))
+            return (null, refuse(id, "The client's keys cannot be had.", fault.Code));
+        if (!Verify(jwt, keys))
             return (null, refuse(id, "The client assertion's signature is wrong or its key is not registered.", Names.Reasons.BadSignature));
 
         // rfc7523bis: the issuer alone is the audience; the token endpoint's URL only where the client's record says so.

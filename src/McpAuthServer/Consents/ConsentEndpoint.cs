@@ -53,9 +53,9 @@ internal static class ConsentEndpoint
         {
             // 3. The request again, against what is registered now; deadlines as the page showed them, unless they have passed.
             var now = time.GetUtcNow();
-            var (pending, read) = await reader.ReadAsync(ticket.Interaction.Query, who.Session, ticket.Shown, context.RequestAborted);
+            var (pending, read) = await reader.ReadAsync(ticket.Interaction, who.Session, ticket.Shown, context.RequestAborted);
             if (pending?.Request.Asked is Asked.Delegation { Until: var until } && until <= now)
-                (pending, read) = await reader.ReadAsync(ticket.Interaction.Query, who.Session, now, context.RequestAborted);
+                (pending, read) = await reader.ReadAsync(ticket.Interaction, who.Session, now, context.RequestAborted);
             if (pending is null)
                 return await desk.TurnAwayAsync(read, who);
 
@@ -73,7 +73,7 @@ internal static class ConsentEndpoint
             switch (result.Outcome)
             {
                 case IssueOutcome.Issued:
-                    return AnswerResult.Of(answer!);
+                    return desk.Answer(answer);
                 case IssueOutcome.Replayed:
                     return ConsentDesk.Answered;
                 case IssueOutcome.Ended:

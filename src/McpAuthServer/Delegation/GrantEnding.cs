@@ -5,12 +5,12 @@ using McpAuthServer.Storage;
 namespace McpAuthServer.Delegation;
 
 /// <summary>Revokes a node in the tree of authority: the grant and all below it, and so whatever was handed off from there: such a task lives by its grants alone.</summary>
-internal sealed class RevokeGrant(string id, string? jti, string reason, Initiator by, IReadOnlyList<Once> consume, DateTimeOffset now, string node) : Unit<bool>
+internal sealed class RevokeGrant(string id, string? jti, string reason, Initiator by, IReadOnlyList<Once> consume, DateTimeOffset now, string node) : Unit<string?>
 {
     public override StateLock Lock => StateLock.Exclusive;
 
-    /// <summary>False when something presented was used before; nothing else was done then.</summary>
-    public override bool Apply(WriteTx tx)
+    /// <summary>The <see cref="Once.Space"/> of something presented that was used before; nothing else was done then. Else null.</summary>
+    public override string? Apply(WriteTx tx)
     {
         foreach (var once in consume)
             if (!once.Consume(tx))
@@ -20,10 +20,10 @@ internal sealed class RevokeGrant(string id, string? jti, string reason, Initiat
                     Id = Id.New(Id.Event, now), Time = now.ToUnixTimeMilliseconds(), Type = AuditTypes.ReplayDetected, Outcome = "refused", Reason = Names.Reasons.Replay,
                     Client = by.Client, Grant = id, Node = node,
                 });
-                return false;
+                return once.Space;
             }
         GrantTree.Revoke(tx, id, jti, reason, cause: null, now, node).ForEach(tx.Append);
-        return true;
+        return null;
     }
 }
 
@@ -80,7 +80,7 @@ internal static class GrantTree
 }
 
 /// <summary>Ends an instance and everything issued to it.</summary>
-internal sealed class EndInstance(string id, string reason, Initiator by, IReadOnlyList<Once> consume, DateTimeOffset now, string node) : Unit<bool>
+internal sealed class EndInstance(string id, string reason, Initiator by, IReadOnlyList<Once> consume, DateTimeOffset now, string node) : Unit<string?>
 {
     private static readonly Sql End = new("update instances set state = 'ended', ended_at = @now where id = @id and state = 'active'");
     private static readonly Sql RevokeGrants = new("update grants set state = 'revoked' where instance_id = @id and state = 'active'");
@@ -88,8 +88,8 @@ internal sealed class EndInstance(string id, string reason, Initiator by, IReadO
 
     public override StateLock Lock => StateLock.Exclusive;
 
-    /// <summary>False when something presented was used before.</summary>
-    public override bool Apply(WriteTx tx)
+    /// <summary>The <see cref="Once.Space"/> of something presented that was used before; else null.</summary>
+    public override string? Apply(WriteTx tx)
     {
         var ms = now.ToUnixTimeMilliseconds();
         AuditEvent Event(string type, string outcome, string why) => new()
@@ -100,7 +100,7 @@ internal sealed class EndInstance(string id, string reason, Initiator by, IReadO
             if (!once.Consume(tx))
             {
                 tx.Append(Event(AuditTypes.ReplayDetected, "refused", Names.Reasons.Replay));
-                return false;
+                return once.Space;
             }
         if (tx.Run(End.With(ms, id)) == 1)
         {
@@ -111,6 +111,6 @@ internal sealed class EndInstance(string id, string reason, Initiator by, IReadO
         }
         else if (consume.Count > 0)
             tx.Append(Event(AuditTypes.InstanceEnded, "refused", Names.Reasons.InstanceEnded));
-        return true;
+        return null;
     }
 }

@@ -1,4 +1,5 @@
 using McpAuth.Protocol.ToolCalls;
+using McpAuthServer.People;
 using McpAuthServer.Registry;
 using McpAuthServer.Storage;
 using McpAuthServer.Tokens;
@@ -14,7 +15,10 @@ internal sealed record Principals(
 internal sealed record InstanceContext(string Id, string Thumbprint, string? Workload, string Assurance, DateTimeOffset Expires, bool Active = true);
 
 /// <summary>What a token tells of the person's sign-in and standing.</summary>
-internal sealed record Presence(DateTimeOffset? AuthTime, string? Acr, IReadOnlyList<string> Groups);
+internal sealed record Presence(DateTimeOffset? AuthTime, string? Acr, Person Person)
+{
+    public IReadOnlyList<string> Groups => Person.Groups;
+}
 
 /// <summary>A line of refresh tokens that begins with this issuance.</summary>
 /// <param name="Session">The sign-in it ends with; null = it outlives it, or belongs to an agent.</param>
@@ -107,6 +111,9 @@ internal sealed record Issuance
     public IReadOnlyList<Once> Consume { get; init; } = [];
     public ICredential? Credential { get; init; }
     public NewFamily? Family { get; init; }
+
+    /// <summary>What an ID token beside it tells, where <c>openid</c> was granted; the words for that are the client's, and no tool server's.</summary>
+    public (IdTokenClaims Claims, string Scope)? Identity { get; init; }
 
     /// <summary>Of the person, where there is one.</summary>
     public Presence? Presence { get; init; }

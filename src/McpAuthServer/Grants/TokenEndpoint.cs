@@ -1,6 +1,5 @@
 using McpAuth.Protocol;
 using McpAuth.Protocol.Audit;
-using McpAuth.Protocol.Jose;
 using McpAuthServer.Audit;
 using McpAuthServer.Clients;
 using McpAuthServer.Delegation;
@@ -18,7 +17,7 @@ internal static class TokenEndpoint
     public static IEndpointConventionBuilder MapTokenEndpoint(this IEndpointRouteBuilder routes) => routes.Map(Names.Paths.Token, HandleAsync);
 
     private static async Task<IResult> HandleAsync(
-        HttpContext context, RegistryCache registry, ClientCallers clients, Grantor grantor, Issuer issuer, AuditTrail audit, TimeProvider time)
+        HttpContext context, RegistryCache registry, ClientCallers clients, Grantor grantor, ProofReader proofs, AuditTrail audit, TimeProvider time)
     {
         var cancel = context.RequestAborted;
 
@@ -37,10 +36,9 @@ internal static class TokenEndpoint
                 return error!;
 
             // 3. The proof of possession, if one is offered (RFC 9449 §5).
-            DpopProof? proof = null;
-            if (context.Request.Headers.TryGetValue(Names.Dpop.Header, out var proofs)
-                && !DpopProof.Read(proofs, HttpMethods.Post, issuer.Uri(Names.Paths.Token), null, time.GetUtcNow(), issuer.Alias(Names.Paths.Token)).TryGet(out proof, out var fault))
-                return await Refuse(OAuthError.InvalidProof(fault), client);
+            var (proof, unproven) = proofs.ReadOffered(context, Names.Paths.Token);
+            if (unproven is not null)
+                return await Refuse(unproven, client);
 
             // RFC 9449 §5.2.
             if (client.Client is { RequiresDpop: true } && proof is null)
@@ -68,7 +66,7 @@ internal static class TokenEndpoint
         async Task<IResult> Refuse(OAuthError e, AuthenticatedClient? by = null)
         {
             var refused = audit.Refusal(AuditTypes.TokenRefused, e.Reason ?? e.Code) with { Client = by?.Id };
-            return await audit.RefuseAsync(refused, by?.Assertion is { } once ? [once] : []) is { } replayed ? OAuthError.Replay(replayed) : e;
+            return await audit.RefuseAsync(refused, by?.Assertion is { } once && !e.AsksForNonce ? [once] : []) is { } replayed ? OAuthError.Replay(replayed) : e;
         }
     }
 }

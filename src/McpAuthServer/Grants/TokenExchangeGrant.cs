@@ -14,7 +14,7 @@ namespace McpAuthServer.Grants;
 /// continues it. Impersonation is not offered.
 /// </summary>
 internal sealed class TokenExchangeGrant(
-    ServerKeys keys, Issuer issuer, TaskStore tasks, GrantStore grants, InstanceStore instances, DelegatedWork work, PersonAt people, ServerOptions options) : IGrant
+    SigningKeyRing keys, Issuer issuer, TaskStore tasks, GrantStore grants, InstanceStore instances, DelegatedWork work, PersonAt people, ServerOptions options) : IGrant
 {
     public string Type => Names.Exchange.GrantType;
 
@@ -31,10 +31,10 @@ internal sealed class TokenExchangeGrant(
             return OAuthError.InvalidRequest("Only access tokens are issued.", Names.Reasons.WrongType);
 
         // 2. Both tokens are ours and unexpired (§2.2.2: a bad one is invalid_request).
-        if (!OwnToken.Read(subjectText, keys, issuer, request.Now).TryGet(out var subject, out var fault))
+        if (!(await OwnToken.ReadAsync(subjectText, keys, issuer, request.Now, cancel)).TryGet(out var subject, out var fault))
             return OAuthError.InvalidRequest($"The subject token was refused: {fault.Message}", fault.Code);
         OwnToken? actor = null;
-        if (actorText is not null && !OwnToken.Read(actorText, keys, issuer, request.Now).TryGet(out actor, out fault))
+        if (actorText is not null && !(await OwnToken.ReadAsync(actorText, keys, issuer, request.Now, cancel)).TryGet(out actor, out fault))
             return OAuthError.InvalidRequest($"The actor token was refused: {fault.Message}", fault.Code);
 
         // 3. The presenter: the key of the actor, or of the subject when it stands alone, and that agent's own client.

@@ -29,7 +29,10 @@ internal static class EnrollEndpoint
         var now = time.GetUtcNow();
         var unit = new EnrolGuard(server, Base64Url.Sha256(body.EnrolmentSecret), key, now, options.Node);
         if (!await log.Commit(unit))
+        {
+            RequestLimits.Failed(context);
             return Denied;
+        }
         return Results.Json(
             new EnrollResponse(unit.GuardId, server.Id, server.Resource, await argsKeys.OfAsync(server.Id, context.RequestAborted)),
             ProtocolJson.Default.EnrollResponse, statusCode: StatusCodes.Status201Created);

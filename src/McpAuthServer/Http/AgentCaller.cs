@@ -17,25 +17,28 @@ internal sealed record AgentCaller(AgentRecord Agent, InstanceContext Instance, 
 }
 
 /// <summary>Authenticates by instance token; every refusal is recorded.</summary>
-internal sealed class AgentCallers(TokenPresenter presenter, RegistryCache registry, ClientDirectory clients, InstanceStore instances, AuditTrail audit, Issuer issuer, TimeProvider time)
+internal sealed class AgentCallers(
+    TokenPresenter presenter, RequestLimits limits, RegistryCache registry, ClientDirectory clients, InstanceStore instances, AuditTrail audit, Issuer issuer, TimeProvider time)
 {
     public async Task<(AgentCaller? Caller, OAuthError? Error)> AuthenticateAsync(HttpContext context, string path)
     {
         var cancel = context.RequestAborted;
-        var (presented, error) = presenter.Authenticate(context.Request, path, issuer.TokenEndpoint);
+        var (presented, error) = await presenter.AuthenticateAsync(context, path, issuer.TokenEndpoint);
         if (presented is null)
-            return (null, await RefuseAsync(error!, null));
+            return (null, await RefuseAsync(context, error!, null));
         var token = presented.Token;
         if (!token.IsInstanceToken || token.Agent is not { } id || token.Instance is not { } instanceId)
-            return (null, await RefuseAsync(TokenPresenter.Refuse("An instance token is needed.", Names.Reasons.WrongType), token.Agent));
+            return (null, await RefuseAsync(context, TokenPresenter.Refuse("An instance token is needed.", Names.Reasons.WrongType), token.Agent));
         var snapshot = await registry.Current(cancel);
         if (snapshot.Agents.GetValueOrDefault(id) is not { Active: true } agent)
-            return (null, await RefuseAsync(TokenPresenter.Refuse("The agent is not active.", Names.Reasons.AgentSuspended), id));
+            return (null, await RefuseAsync(context, TokenPresenter.Refuse("The agent is not active.", Names.Reasons.AgentSuspended), id));
         if (await clients.KnownAsync(token.ClientId, snapshot, cancel) is not { Active: true })
-            return (null, await RefuseAsync(TokenPresenter.Refuse("The agent's client is not active.", Names.Reasons.Revoked), id));
+            return (null, await RefuseAsync(context, TokenPresenter.Refuse("The agent's client is not active.", Names.Reasons.Revoked), id));
         if (await instances.Find(instanceId, cancel) is not { Active: true } instance || instance.Expires <= time.GetUtcNow())
-            return (null, await RefuseAsync(TokenPresenter.Refuse("The instance has ended.", Names.Reasons.InstanceEnded), id));
-        return (new AgentCaller(agent, instance, token.ClientId, presented.Proof, snapshot), null);
+            return (null, await RefuseAsync(context, TokenPresenter.Refuse("The instance has ended.", Names.Reasons.InstanceEnded), id));
+        return await limits.AuthenticatedAsync(context, instance.Id) is { } tooMany
+            ? (null, tooMany)
+            : (new AgentCaller(agent, instance, token.ClientId, presented.Proof, snapshot), null);
     }
 
     /// <summary>For a call that changes nothing: the proof is consumed by itself. Null, or the refusal of a replay.</summary>
@@ -51,8 +54,9 @@ internal sealed class AgentCallers(TokenPresenter presenter, RegistryCache regis
         return await audit.RefuseAsync(refused, [caller.Proof]) is null ? error : OAuthError.UsedProof;
     }
 
-    private async Task<OAuthError> RefuseAsync(OAuthError error, string? agent)
+    private async Task<OAuthError> RefuseAsync(HttpContext context, OAuthError error, string? agent)
     {
+        RequestLimits.Failed(context, error);
         await audit.RefuseAsync(audit.Refusal(AuditTypes.TokenRefused, error.Reason!) with { Agent = agent }, []);
         return error;
     }

@@ -7,14 +7,16 @@ using McpAuthServer.Registry;
 namespace McpAuthServer.Http;
 
 /// <summary>Authenticates clients where they call without a token.</summary>
-internal sealed class ClientCallers(ClientAuthenticator authenticator, ClientDirectory directory, RequestCertificate certificates, AuditTrail audit)
+internal sealed class ClientCallers(
+    ClientAuthenticator authenticator, ClientDirectory directory, RequestCertificate certificates, RequestLimits limits, AuditTrail audit)
 {
     /// <summary>A refusal is recorded.</summary>
     public async Task<(AuthenticatedClient? Client, OAuthError? Error)> AuthenticateAsync(HttpContext context, StrictForm form, RegistrySnapshot registry)
     {
         var (client, refusal) = await IdentifyAsync(context, form, registry);
         if (client is not null)
-            return (client, null);
+            return await limits.AuthenticatedAsync(context, client) is { } tooMany ? (null, tooMany) : (client, null);
+        RequestLimits.Failed(context);
         // What an unauthenticated caller says of itself is recorded only when it names somebody known.
         var known = refusal!.ClientId is { } id && await directory.KnownAsync(id, registry, context.RequestAborted) is not null ? id : null;
         await audit.RefuseAsync(audit.Refusal(AuditTypes.ClientRefused, refusal.Reason) with { Client = known }, []);

@@ -1,5 +1,4 @@
 using McpAuth.Protocol;
-using McpAuth.Protocol.Jose;
 using McpAuthServer.Keys;
 using McpAuthServer.Storage;
 using McpAuthServer.Tokens;
@@ -10,28 +9,27 @@ namespace McpAuthServer.Http;
 internal sealed record PresentedToken(OwnToken Token, Once Proof);
 
 /// <summary>Authenticates callers of the server's own APIs: always a DPoP-bound token of the API's own audience (RFC 9449 §7.1).</summary>
-internal sealed class TokenPresenter(ServerKeys keys, Issuer issuer, TimeProvider time)
+internal sealed class TokenPresenter(SigningKeyRing keys, ProofReader proofs, Issuer issuer, TimeProvider time)
 {
     private const string Scheme = Names.Dpop.Scheme + " ";
 
     /// <param name="path">The endpoint's own path, for <c>htu</c>; never the request's address.</param>
-    public (PresentedToken? Presented, OAuthError? Error) Authenticate(HttpRequest request, string path, string audience)
+    public async ValueTask<(PresentedToken? Presented, OAuthError? Error)> AuthenticateAsync(HttpContext context, string path, string audience)
     {
         // 1. One Authorization header, the DPoP scheme.
-        if (request.Headers.Authorization is not [{ } header] || !header.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase))
+        if (context.Request.Headers.Authorization is not [{ } header] || !header.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase))
             return (null, Refuse("A DPoP-bound token is needed.", Names.Reasons.Malformed));
         var text = header[Scheme.Length..].Trim();
 
         // 2. Ours, unexpired, for this API.
-        var now = time.GetUtcNow();
-        if (!OwnToken.Read(text, keys, issuer, now).TryGet(out var token, out var fault))
+        if (!(await OwnToken.ReadAsync(text, keys, issuer, time.GetUtcNow(), context.RequestAborted)).TryGet(out var token, out var fault))
             return (null, Refuse(fault.Message, fault.Code));
         if (token.Audience != audience)
             return (null, Refuse("The token is for another audience.", "wrong_audience"));
 
-        // 3. The key it is bound to (RFC 9449 §4.3, §7.1).
-        if (!DpopProof.Read(request.Headers[Names.Dpop.Header], request.Method, issuer.Uri(path), text, now, issuer.Alias(path)).TryGet(out var proof, out fault))
-            return (null, Refuse(fault.Message, fault.Code, Names.Errors.InvalidDpopProof));
+        // 3. The key it is bound to (RFC 9449 §4.3, §7.1, §9).
+        if (!proofs.Read(context, path, text).TryGet(out var proof, out fault))
+            return (null, Refuse(fault.Message, fault.Code, OAuthError.ProofCode(fault)));
         return proof.Thumbprint == token.Thumbprint
             ? (new PresentedToken(token, Once.Proof(proof)), null)
             : (null, Refuse("The proof's key is not the token's.", "wrong_key"));

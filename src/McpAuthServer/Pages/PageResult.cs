@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 using McpAuthServer.Http;
 using Microsoft.AspNetCore.Antiforgery;
@@ -17,6 +18,9 @@ internal sealed record PageResult : IResult
 
     public int Status { get; init; } = StatusCodes.Status200OK;
 
+    /// <summary>When to come again, in seconds.</summary>
+    public int? RetryAfter { get; init; }
+
     /// <summary>
     /// Whether a form of the page ends, by redirects, at a program's address. Chromium applies <c>form-action</c> to every redirect that follows a form,
     /// and a program may send the browser on from there, to another site or into a scheme of its own, so such a page cannot have the directive.
@@ -33,15 +37,16 @@ internal sealed record PageResult : IResult
 
     /// <summary>A refusal that stays here: nothing redirects, and whatever is in the text is text.</summary>
     public static PageResult Error(int status, string title, string text) =>
-        new(typeof(ErrorPage), title, new Dictionary<string, object> { [nameof(ErrorPage.Text)] = text }) { Status = status };
+        new(typeof(ErrorPage), title, new Dictionary<string, object> { [nameof(ErrorPage.Text)] = text }) { Status = status, RetryAfter = status == StatusCodes.Status503ServiceUnavailable ? 1 : null };
 
     public static PageResult From(OAuthError error) => Error(error.Status, error.Status switch
     {
         StatusCodes.Status413PayloadTooLarge => "That was too much",
+        StatusCodes.Status429TooManyRequests => "That was too often",
         StatusCodes.Status503ServiceUnavailable => "Try again in a moment",
         >= 500 => "Something went wrong",
         _ => "The request could not be read",
-    }, error.Description);
+    }, error.Description) with { RetryAfter = error.RetryAfter };
 
     public async Task ExecuteAsync(HttpContext httpContext)
     {
@@ -65,8 +70,8 @@ internal sealed record PageResult : IResult
         response.Headers.XContentTypeOptions = "nosniff";
         response.Headers["Referrer-Policy"] = "no-referrer";
         response.Headers.CacheControl = "no-store";
-        if (Status == StatusCodes.Status503ServiceUnavailable)
-            response.Headers.RetryAfter = "1";
+        if (RetryAfter is { } seconds)
+            response.Headers.RetryAfter = seconds.ToString(CultureInfo.InvariantCulture);
         var bytes = Encoding.UTF8.GetBytes(html);
         response.ContentLength = bytes.Length;
         await response.Body.WriteAsync(bytes, httpContext.RequestAborted);

@@ -1,5 +1,6 @@
 using McpAuth.Protocol;
 using McpAuth.Protocol.Audit;
+using McpAuthServer.Abuse;
 using McpAuthServer.Audit;
 using Microsoft.AspNetCore.Identity;
 using Microsoft.EntityFrameworkCore;
@@ -11,10 +12,14 @@ namespace McpAuthServer.People;
 /// guess is counted, also those that come at once or on several nodes: the account's row is compared with what was read, and whatever is
 /// done upon the right password rests on that row as the counting of a failure does.
 /// </summary>
-internal sealed class PasswordProof(UserManager<Account> accounts, PeopleContext context, PersonStore people, AuditTrail trail, SignInGate gate, TimeProvider time)
+internal sealed class PasswordProof(
+    UserManager<Account> accounts, PeopleContext context, PersonStore people, RateLimits limits, AbuseRecord abuse, AuditTrail trail, SignInGate gate, TimeProvider time)
 {
     /// <summary>Codes of the fault.</summary>
     public const string Refused = "refused", Busy = "busy";
+
+    /// <summary>When to come again after <see cref="Busy"/>, in seconds.</summary>
+    public const int RetryAfter = 10;
 
     /// <summary>Reasons of the event, beside <see cref="Names.Reasons.UserDisabled"/>.</summary>
     public const string UnknownAccount = "unknown_account", WrongPassword = "wrong_password", LockedOut = "locked_out";
@@ -29,11 +34,30 @@ internal sealed class PasswordProof(UserManager<Account> accounts, PeopleContext
     /// <param name="cancel">Ends the waiting only: an attempt that began is judged and counted, whether or not somebody waits for the answer.</param>
     public async Task<Result<T>> ProveAsync<T>(string email, string password, Func<Account, bool, Task<T?>> act, CancellationToken cancel) where T : class
     {
-        using var turn = await gate.EnterAsync(Account.Normalize(email), cancel);
+        var name = Account.Normalize(email);
+        using var turn = await gate.EnterAsync(name, cancel);
         if (turn is null)
+        {
+            await abuse.ReportAsync(new(limits.Node, Limit.SignIn, default));
             return new Fault(Busy, "Too many people sign in at this moment. Try again.");
+        }
 
         var account = await accounts.FindByNameAsync(email);
+        // A name that failed too often is not tried, whether or not anybody has it. Attempts on it take turns, so none slips by.
+        var permits = limits.OfAccount(name);
+        if (permits.Lacks(Limit.SignIn) is { } shortage)
+        {
+            await abuse.ReportAsync(shortage, user: account?.Id);
+            return new Fault(Busy, "There were too many attempts with this name. Try again in a minute.");
+        }
+        var result = await JudgeAsync(account, password, act);
+        if (result.Fault?.Code == Refused)
+            permits.Take(Limit.SignIn);
+        return result;
+    }
+
+    private async Task<Result<T>> JudgeAsync<T>(Account? account, string password, Func<Account, bool, Task<T?>> act) where T : class
+    {
         if (account?.PasswordHash is not { } hash)
         {
             Verify(Nobody, NobodysHash, password);

@@ -1,7 +1,5 @@
 using McpAuth.Protocol;
 using McpAuth.Protocol.Audit;
-using McpAuth.Protocol.Forms;
-using McpAuth.Protocol.Jose;
 using McpAuth.Protocol.Messages;
 using McpAuthServer.Audit;
 using McpAuthServer.Authorizations;
@@ -19,13 +17,10 @@ internal static class PushedAuthorizationEndpoint
 {
     private static readonly HashSet<string> Repeatable = [Names.Resources.Resource];
 
-    /// <summary>What authenticated the client, and is no part of the request.</summary>
-    private static readonly HashSet<string> Credentials = [Names.OAuth.ClientSecret, Names.ClientAssertion.Parameter, Names.ClientAssertion.TypeParameter, Names.OAuth.ClientId];
-
     public static IEndpointConventionBuilder MapPushedAuthorization(this IEndpointRouteBuilder routes) => routes.Map(Names.Paths.PushedRequests, HandleAsync);
 
     private static async Task<IResult> HandleAsync(
-        HttpContext context, RegistryCache registry, ClientCallers clients, AuthorizationRequests requests, PushedRequests pushed, AuditTrail audit, Issuer issuer, TimeProvider time)
+        HttpContext context, RegistryCache registry, ClientCallers clients, AuthorizationRequests requests, PushedRequests pushed, ProofReader proofs, AuditTrail audit, TimeProvider time)
     {
         // 1. Parse once, and authenticate as at the token endpoint (§2).
         var (form, error) = await StrictBody.FormAsync(context.Request, Repeatable, maxFields: 64);
@@ -40,10 +35,9 @@ internal static class PushedAuthorizationEndpoint
             return await RefuseAsync(new(Names.Errors.UnauthorizedClient, "A guard asks nobody for anything."), client.Id, consume);
 
         // 2. The key that the code will be bound to: by a proof or by its thumbprint, and when by both, then by one (RFC 9449 §10.1).
-        DpopProof? proof = null;
-        if (context.Request.Headers.TryGetValue(Names.Dpop.Header, out var proofs)
-            && !DpopProof.Read(proofs, HttpMethods.Post, issuer.Uri(Names.Paths.PushedRequests), null, time.GetUtcNow(), issuer.Alias(Names.Paths.PushedRequests)).TryGet(out proof, out var fault))
-            return await RefuseAsync(OAuthError.InvalidProof(fault), client.Id, consume);
+        (var proof, error) = proofs.ReadOffered(context, Names.Paths.PushedRequests);
+        if (error is not null)
+            return await RefuseAsync(error, client.Id, consume);
         if (proof is not null)
             consume.Add(Once.Proof(proof));
         if (proof is not null && form[Names.Dpop.Thumbprint] is { } named && named != proof.Thumbprint)
@@ -62,21 +56,12 @@ internal static class PushedAuthorizationEndpoint
 
         // 4. One commit.
         var e = audit.Success(AuditTypes.RequestPushed) with { Client = client.Id, Agent = software.AgentId, Resource = form[Names.Resources.Resource] };
-        var (reference, replayed) = await pushed.PushAsync(client.Id, Kept(form, client.Id, proof?.Thumbprint), consume, e);
+        var (reference, replayed) = await pushed.PushAsync(client.Id, AuthorizationRequests.Kept(form, client.Id, proof?.Thumbprint), consume, e);
         if (reference is null)
             return OAuthError.Replay(replayed!);
         return Results.Json(new PushedResponse(reference, (int)PushedRequests.Life.TotalSeconds), ProtocolJson.Default.PushedResponse, statusCode: StatusCodes.Status201Created);
 
         async Task<IResult> RefuseAsync(OAuthError e, string? by, IReadOnlyList<Once> consumed) =>
             await audit.RefuseAsync(audit.Refusal(AuditTypes.AuthorizationRefused, e.Reason ?? e.Code) with { Client = by }, consumed) is { } space ? OAuthError.Replay(space) : e;
-    }
-
-    private static string Kept(StrictForm form, string client, string? thumbprint)
-    {
-        var fields = form.Names.Where(name => !Credentials.Contains(name)).SelectMany(name => form.Values(name).Select(value => (Name: name, Value: value)))
-            .Append((Name: Names.OAuth.ClientId, Value: client));
-        if (thumbprint is not null && form[Names.Dpop.Thumbprint] is null)
-            fields = fields.Append((Name: Names.Dpop.Thumbprint, Value: thumbprint));
-        return string.Join('&', fields.Select(field => $"{Uri.EscapeDataString(field.Name)}={Uri.EscapeDataString(field.Value)}"));
     }
 }

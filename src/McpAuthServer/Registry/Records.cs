@@ -30,6 +30,21 @@ internal sealed record ClientRecord(
     IReadOnlySet<string> GrantTypes, bool LegacyAudience, GrantedAuthority Authority, bool Active, IReadOnlyList<string> RedirectUris, IReadOnlySet<string> ToolServers,
     CertificateSubject? Subject = null, IReadOnlySet<string>? Certificates = null)
 {
+    /// <summary>One of <see cref="ClientOrigin"/>.</summary>
+    public string Origin { get; init; } = ClientOrigin.Registered;
+
+    /// <summary>What it said of itself, as it is kept; null when an administrator registered it.</summary>
+    public string? Metadata { get; init; }
+
+    /// <summary>Until when its document need not be fetched again, in epoch milliseconds.</summary>
+    public long? FreshUntil { get; init; }
+
+    /// <summary>Whether it may also come without authenticating; it authenticates with a key when it does.</summary>
+    public bool AlsoPublic { get; init; }
+
+    /// <summary>Where its keys are published, when they are not <see cref="Keys"/>.</summary>
+    public string? KeySet { get; init; }
+
     /// <summary>Whether its authorization requests must be pushed (RFC 9126 §6).</summary>
     public bool RequiresPushed { get; init; }
 
@@ -44,12 +59,18 @@ internal sealed record ClientRecord(
     /// <summary>Where a person may be sent after signing out (OpenID Connect RP-Initiated Logout §3.1); exact.</summary>
     public IReadOnlyList<string> PostLogoutRedirectUris { get; init; } = [];
 
-    public bool Public => AuthMethod == Names.ClientAssertion.None;
+    /// <summary>The tool server that asks about the tokens it gets by authenticating as this client (RFC 7662 §2.1); null for every other client.</summary>
+    public string? Introspects { get; init; }
 
-    /// <summary>Changes with what the client authenticates by: a person's consent was to whoever held that.</summary>
-    public string KeysDigest { get; } =
-        Base64Url.Sha256(string.Join('\n', [AuthMethod, SecretHash ?? "", .. Keys.Select(k => k.Thumbprint).Concat(Certificates ?? FrozenSet<string>.Empty).Order(StringComparer.Ordinal),
-            .. Subject is null ? [] : new[] { Subject.ToString() }]));
+    public bool Public => AuthMethod == Names.ClientAssertion.None || AlsoPublic;
+
+    /// <summary>
+    /// Changes with what the client authenticates by: a person's consent was to whoever held that. Of published keys it is the address: they are
+    /// replaced as a matter of routine, by whoever has it.
+    /// </summary>
+    public string KeysDigest => Base64Url.Sha256(string.Join('\n',
+        [AuthMethod, SecretHash ?? "", .. Keys.Select(k => k.Thumbprint).Concat(Certificates).Order(StringComparer.Ordinal), .. Subject is null ? [] : new[] { Subject.ToString() },
+            .. KeySet is null ? [] : new[] { KeySet }, .. AlsoPublic ? [Names.ClientAssertion.None] : Array.Empty<string>()]));
 }
 
 /// <summary>A protected resource; <paramref name="Resource"/> is the audience.</summary>

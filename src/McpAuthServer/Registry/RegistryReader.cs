@@ -14,9 +14,9 @@ internal sealed class RegistryReader(IReadStore store)
         Agents = new("select id, name, owner, purpose, state, ceiling, hand_off_to, require_dpop, client_credentials, max_task_seconds from agents"),
         Clients = new(
             """
-            select id, name, agent_id, auth_method, secret_hash, jwks, grant_types, legacy_audience, authority, state, redirect_uris, tool_servers,
-              certificate_subject, certificates, binds_to_certificate
-            from clients
+            select id, name, agent_id, auth_method, secret_hash, jwks, grant_types, legacy_audience, authority, state, redirect_uris, tool_servers, post_logout_redirect_uris,
+              introspects, certificate_subject, certificates, binds_to_certificate
+            from clients where origin = 'registered'
             """),
         Servers = new("select id, resource, name, state, manifest from tool_servers"),
         Tools = new("select tool_server, name, state, sensitivity, class, approval, digest from tools"),
@@ -62,9 +62,9 @@ internal sealed class RegistryReader(IReadStore store)
         row.GetString(0), row.GetString(1), Optional(row, 2), row.GetString(3), Optional(row, 4),
         Optional(row, 5) is { } jwks ? Keys(jwks) : [], StoredText.ToSet(row.GetString(6)), row.GetInt64(7) != 0,
         Authority(row.GetString(8)), row.GetString(9) == RegistryState.Active, [.. StoredText.ToSet(row.GetString(10))], StoredText.ToSet(row.GetString(11)),
-        Optional(row, 12) is { } subject ? Subject(subject) : null, StoredText.ToSet(row.GetString(13)))
+        Optional(row, 14) is { } subject ? Subject(subject) : null, StoredText.ToSet(row.GetString(15)))
     {
-        BindsToCertificate = row.GetInt64(14) != 0,
+        PostLogoutRedirectUris = [.. StoredText.ToSet(row.GetString(12))], Introspects = Optional(row, 13), BindsToCertificate = row.GetInt64(16) != 0,
     };
 
     private static ToolServerRecord Server(DbDataReader row, ILookup<string, ToolRecord> tools) => new(

@@ -1,5 +1,7 @@
 using McpAuth.Protocol;
 using McpAuth.Protocol.Audit;
+using McpAuthServer.Abuse;
+using McpAuthServer.Http;
 using McpAuthServer.Pages;
 using McpAuthServer.People;
 
@@ -14,7 +16,7 @@ internal static class PasswordEndpoint
     {
         routes.MapGet(Names.Paths.Password, async Task<IResult> (HttpContext context, Issuer issuer) =>
             await Browser.SignedInAsync(context) is { } who ? Page(who) : new SeeOther(issuer.BasePath + Names.Paths.SignIn));
-        routes.MapPost(Names.Paths.Password, HandleAsync);
+        routes.MapPost(Names.Paths.Password, HandleAsync).Limited(Limit.SignIn);
     }
 
     private static async Task<IResult> HandleAsync(HttpContext context, Issuer issuer, PasswordChange change)
@@ -27,15 +29,15 @@ internal static class PasswordEndpoint
         var changed = await change.TryAsync(who.Session, form[CurrentField] ?? "", form[NewField] ?? "", context.RequestAborted);
         return changed.TryGet(out _, out var fault) ? new SeeOther(issuer.BasePath + Names.Paths.Account) : fault.Code switch
         {
-            PasswordProof.Busy => Page(who, fault.Message, StatusCodes.Status429TooManyRequests),
+            PasswordProof.Busy => Page(who, fault.Message) with { Status = StatusCodes.Status429TooManyRequests, RetryAfter = PasswordProof.RetryAfter },
             PasswordProof.Refused => Page(who, "The current password is wrong, or you cannot change it at this moment."),
             _ => Page(who, fault.Message),
         };
     }
 
-    private static PageResult Page(SignedIn who, string problem = "", int status = StatusCodes.Status200OK) =>
+    private static PageResult Page(SignedIn who, string problem = "") =>
         PageResult.Of<PasswordPage>("Change your password", new Dictionary<string, object>
         {
             [nameof(PasswordPage.Email)] = who.Person.Email ?? "", [nameof(PasswordPage.Problem)] = problem,
-        }) with { Status = status };
+        });
 }

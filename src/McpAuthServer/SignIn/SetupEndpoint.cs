@@ -1,6 +1,8 @@
 using McpAuth.Protocol;
 using McpAuth.Protocol.Audit;
 using McpAuth.Protocol.Forms;
+using McpAuthServer.Abuse;
+using McpAuthServer.Http;
 using McpAuthServer.Pages;
 using McpAuthServer.People;
 using McpAuthServer.Registry.Apply;
@@ -23,7 +25,7 @@ internal static class SetupEndpoint
             var secret = context.Request.Query[LinkField] is [{ } text] ? text : null;
             return await OpenAsync(links, people, secret, context.RequestAborted) is (_, var person) ? Page(secret!, person) : InvalidLink;
         });
-        routes.MapPost(Names.Paths.Setup, HandleAsync);
+        routes.MapPost(Names.Paths.Setup, HandleAsync).Limited(Limit.SignIn);
     }
 
     private static async Task<IResult> HandleAsync(HttpContext context, Issuer issuer, SetupLinks links, PersonStore people)

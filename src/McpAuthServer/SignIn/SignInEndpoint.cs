@@ -1,5 +1,7 @@
 using McpAuth.Protocol;
 using McpAuth.Protocol.Audit;
+using McpAuthServer.Abuse;
+using McpAuthServer.Http;
 using McpAuthServer.Pages;
 using McpAuthServer.People;
 
@@ -17,7 +19,7 @@ internal static class SignInEndpoint
     {
         routes.MapGet(Names.Paths.SignIn, (HttpContext context, Issuer issuer, Interactions interactions) =>
             Page(issuer, interactions, context.Request.Query[ContinueField] is [{ } text] ? text : null));
-        routes.MapPost(Names.Paths.SignIn, HandleAsync);
+        routes.MapPost(Names.Paths.SignIn, HandleAsync).Limited(Limit.SignIn);
     }
 
     private static async Task<IResult> HandleAsync(HttpContext context, Issuer issuer, Interactions interactions, PasswordSignIn signIn)
@@ -33,7 +35,7 @@ internal static class SignInEndpoint
         var attempt = await signIn.TryAsync(email, form[PasswordField] ?? "", before?.Session.Id, context.RequestAborted);
         if (!attempt.TryGet(out var session, out var fault))
             return Page(issuer, interactions, form[ContinueField], email, fault.Message,
-                fault.Code == PasswordProof.Busy ? StatusCodes.Status429TooManyRequests : StatusCodes.Status200OK);
+                fault.Code == PasswordProof.Busy);
 
         // 3. A new session, whatever this browser had before; then on to where it was sealed to go.
         await Browser.SignInAsync(context, session);
@@ -42,12 +44,12 @@ internal static class SignInEndpoint
             : $"{Names.Paths.AuthorizeResume}?{ContinueField}={Uri.EscapeDataString(form[ContinueField]!)}"));
     }
 
-    private static PageResult Page(Issuer issuer, Interactions interactions, string? sealedText, string email = "", string problem = "", int status = StatusCodes.Status200OK)
+    private static PageResult Page(Issuer issuer, Interactions interactions, string? sealedText, string email = "", string problem = "", bool busy = false)
     {
         var interaction = interactions.Open(sealedText);
         return PageResult.Of<SignInPage>($"Sign in to McpAuth at {new Uri(issuer.Value).Authority}", new Dictionary<string, object>
         {
             [nameof(SignInPage.Email)] = email, [nameof(SignInPage.Problem)] = problem, [nameof(SignInPage.Continue)] = interaction is null ? "" : sealedText!,
-        }) with { Status = status, LeadsOut = interaction is not null };
+        }) with { Status = busy ? StatusCodes.Status429TooManyRequests : StatusCodes.Status200OK, RetryAfter = busy ? PasswordProof.RetryAfter : null, LeadsOut = interaction is not null };
     }
 }

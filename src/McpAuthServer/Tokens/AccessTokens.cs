@@ -5,14 +5,14 @@ using McpAuthServer.Keys;
 
 namespace McpAuthServer.Tokens;
 
-/// <summary>Signs the three kinds of token this server issues, all RFC 9068 access tokens told apart by audience and id prefix.</summary>
-internal sealed class AccessTokens(ServerKeys keys, Issuer issuer)
+/// <summary>Signs the access tokens this server issues, all of RFC 9068, their kinds told apart by audience and id prefix.</summary>
+internal sealed class AccessTokens(SigningKeyRing keys, Issuer issuer)
 {
     /// <summary>For one tool server (wire format: access token).</summary>
-    public string Sign(Issuance plan) => keys.Current.Sign(Names.Types.AccessToken, (issuer, plan), static (json, state) => WriteTask(json, state.issuer, state.plan));
+    public string Sign(Issuance plan) => keys.Current.Active.Sign(Names.Types.AccessToken, (issuer, plan), static (json, state) => WriteTask(json, state.issuer, state.plan));
 
     /// <summary>What a person handed to an agent, for the agent's instance to exchange: no guard accepts its audience (wire format: delegation token).</summary>
-    public string SignDelegation(DelegationPlan plan) => keys.Current.Sign(Names.Types.AccessToken, json =>
+    public string SignDelegation(DelegationPlan plan) => keys.Current.Active.Sign(Names.Types.AccessToken, json =>
     {
         WriteCommon(json, issuer, issuer.TokenEndpoint, plan.UserId, Names.Claims.ProfileUser, plan.ClientId, plan.IssuedAt, plan.Expires, plan.Jti);
         WritePresence(json, plan.Presence);
@@ -28,9 +28,18 @@ internal sealed class AccessTokens(ServerKeys keys, Issuer issuer)
         json.WriteString(Names.Claims.Grant, plan.GrantId);
     });
 
+    /// <summary>For a program to ask again who the person is: its audience is <c>/userinfo</c>, so no guard accepts it.</summary>
+    public string SignIdentity(IdentityPlan plan) => keys.Current.Active.Sign(Names.Types.AccessToken, json =>
+    {
+        WriteCommon(json, issuer, issuer.UserInfo, plan.UserId, Names.Claims.ProfileUser, plan.ClientId, plan.IssuedAt, plan.Expires, plan.Jti);
+        json.WriteString(Names.Claims.Scope, plan.Scope);
+        WriteConfirmation(json, plan.Thumbprint, plan.CertificateThumbprint);
+        json.WriteString(Names.Claims.Grant, plan.GrantId);
+    });
+
     /// <summary>An attested instance's credential at this server; its audience is the token endpoint, so no guard accepts it.</summary>
     public string SignInstance(string agent, string client, InstanceContext instance, string jti, DateTimeOffset now, DateTimeOffset expires) =>
-        keys.Current.Sign(Names.Types.AccessToken, json =>
+        keys.Current.Active.Sign(Names.Types.AccessToken, json =>
         {
             WriteCommon(json, issuer, issuer.TokenEndpoint, agent, Names.Claims.ProfileAgent, client, now, expires, jti);
             WriteConfirmation(json, instance.Thumbprint, null);
@@ -39,7 +48,7 @@ internal sealed class AccessTokens(ServerKeys keys, Issuer issuer)
 
     /// <summary>A guard's credential on its channels.</summary>
     public string SignGuard(string guard, string thumbprint, string jti, DateTimeOffset now, DateTimeOffset expires) =>
-        keys.Current.Sign(Names.Types.AccessToken, json =>
+        keys.Current.Active.Sign(Names.Types.AccessToken, json =>
         {
             WriteCommon(json, issuer, issuer.GuardAudience, guard, "guard", guard, now, expires, jti);
             WriteConfirmation(json, thumbprint, null);

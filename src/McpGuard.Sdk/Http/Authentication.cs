@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using McpAuth.Client;
 using McpAuth.Protocol;
 using McpAuth.Protocol.Jose;
@@ -30,6 +31,7 @@ internal sealed partial class Authentication : IDisposable
     private readonly ValidatedTokens tokens = new();
     private readonly ProofReplays replays;
     private readonly ProofNonces nonces;
+    private readonly DateTimeOffset started;
     private readonly DenyTable denied;
     private readonly RevocationFeed feed;
     private readonly GuardConnection connection;
@@ -44,7 +46,8 @@ internal sealed partial class Authentication : IDisposable
         (this.resource, this.certificates, this.keys, this.denied, this.feed, this.connection) = (resource, certificates, keys, denied, feed, connection);
         (this.options, this.time, this.logger) = (options.Value, time, logger);
         reader = new TokenReader(this.options.AuthorizationServer, this.options.Resource, keys, time);
-        (replays, nonces) = (new ProofReplays(time), new ProofNonces(time));
+        // The key never leaves memory: a proof with one of these nonces was made for this process, after it started.
+        (replays, nonces, started) = (new ProofReplays(time), new ProofNonces(RandomNumberGenerator.GetBytes(32), time), time.GetUtcNow());
         keys.Removed += tokens.Clear;
     }
 
@@ -93,7 +96,7 @@ internal sealed partial class Authentication : IDisposable
             return Proof("dpop_" + fault.Code);
         if (!string.Equals(proof.Thumbprint, token.Jkt, StringComparison.Ordinal)) return Proof("dpop_other_key");
         // A proof made before this process started may have been seen by its predecessor, whose memory is gone.
-        bool needsNonce = options.RequireDpopNonce || proof.IssuedAt <= nonces.Started;
+        bool needsNonce = options.RequireDpopNonce || proof.IssuedAt <= started;
         if (proof.Nonce is null ? needsNonce : !nonces.Accepts(proof.Nonce))
             return new(StatusCodes.Status401Unauthorized, resource.UseNonce, Names.Dpop.UseNonce, token.Jti, WithNonce: true);
         return replays.Remember(proof.Thumbprint, proof.Jti) switch

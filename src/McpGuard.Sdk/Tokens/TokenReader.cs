@@ -13,7 +13,7 @@ internal sealed class TokenReader(string issuer, string resource, IssuerKeys key
 {
     private static readonly JwtRules Rules = new("access token", [Names.Types.AccessToken], TypeRequired: true, ["ES256", "RS256"]);
 
-    /// <summary>Codes: those of <see cref="StrictJwt"/>, <c>unknown_key</c>, <see cref="IssuerKeys.Unavailable"/>, <c>bad_signature</c>,
+    /// <summary>Codes: those of <see cref="StrictJwt"/>, <c>unknown_key</c>, <c>key_revoked</c>, <see cref="IssuerKeys.Unavailable"/>, <c>bad_signature</c>,
     /// <c>foreign_issuer</c>, <c>wrong_audience</c>, <c>expired</c>, <c>not_yet_valid</c>, <c>invalid_claims</c>.</summary>
     public async ValueTask<Result<ValidatedToken>> Read(string compact, CancellationToken cancellationToken)
     {
@@ -27,10 +27,10 @@ internal sealed class TokenReader(string issuer, string resource, IssuerKeys key
         if (!string.Equals(jwt.Text(Claims.Iss), issuer, StringComparison.Ordinal)) return new Fault(Names.Reasons.Foreign, "Another issuer's token.");
         if (jwt.Audiences is not [var audience] || !string.Equals(audience, resource, StringComparison.Ordinal))
             return new Fault("wrong_audience", "The token is not for this tool server alone.");
-        return Checked(jwt);
+        return Checked(jwt, kid);
     }
 
-    private Result<ValidatedToken> Checked(StrictJwt jwt)
+    private Result<ValidatedToken> Checked(StrictJwt jwt, string kid)
     {
         DateTimeOffset now = time.GetUtcNow();
         if (jwt.Time(Claims.Exp) is not { } expires || jwt.Time(Claims.Iat) is not { } issued) return Invalid("exp and iat are required");
@@ -69,7 +69,7 @@ internal sealed class TokenReader(string issuer, string resource, IssuerKeys key
             StepUp = !explicitly && jwt.Payload.TryGetProperty(Claims.StepUp, out JsonElement stepUp) && stepUp.ValueKind == JsonValueKind.True,
             Jkt = bound.Jkt, Certificate = bound.Certificate, Explicit = explicitly, Authority = authority, Task = task, Grant = grant, Chain = chain, Instance = instance,
             Assurance = Inner(jwt.Payload, Claims.AgentContext, "assurance"), Groups = groups,
-            Names = [.. new[] { jti, grant, task, instance, client, subject }.OfType<string>().Concat(lineage).Concat(chain).Distinct(StringComparer.Ordinal)],
+            Names = [.. new[] { jti, grant, task, instance, client, subject, Id.SigningKey + kid }.OfType<string>().Concat(lineage).Concat(chain).Distinct(StringComparer.Ordinal)],
             Principal = Principal(subject, client, jti, chain, task, scopes),
         };
     }

@@ -37,7 +37,7 @@ internal sealed class ValidatedToken
     public required string? Assurance { get; init; }
     public required string[] Groups { get; init; }
 
-    /// <summary>Everything whose end ends this token: jti, grant, lineage, task, instance, client, subject and every actor.</summary>
+    /// <summary>Everything whose end ends this token: jti, grant, lineage, task, instance, client, subject, every actor, and the key that signed it.</summary>
     public required string[] Names { get; init; }
 
     public required ClaimsPrincipal Principal { get; init; }

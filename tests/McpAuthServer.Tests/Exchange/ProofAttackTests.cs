@@ -68,12 +68,13 @@ public sealed class ProofAttackTests(TestServer server) : IClassFixture<TestServ
         { "none", "wrong_algorithm" }, { "HS256", "wrong_algorithm" }, { "private jwk", "invalid_key" }, { "symmetric jwk", "invalid_key" }, { "no jwk", "invalid_key" },
         { "two headers", "header_count" }, { "two in one header", "header_count" }, { "no header", "header_count" }, { "wrong typ", "wrong_type" },
         { "other method", "htm" }, { "other path", "htu" }, { "other host", "htu" }, { "old", "iat" }, { "future", "iat" }, { "other token", "ath" }, { "no ath", "ath" },
-        { "changed payload", "bad_signature" }, { "kid instead of jwk", "invalid_key" },
+        { "changed payload", "bad_signature" }, { "kid instead of jwk", "invalid_key" }, { "no jwt", "malformed" },
+        { "no jti", "missing_claim" }, { "no htm", "missing_claim" }, { "no htu", "missing_claim" }, { "no iat", "missing_claim" },
     };
 
     [Theory]
     [MemberData(nameof(Spoilt))]
-    [Trait("Attack", "112"), Trait("Spec", "RFC9449-4.3")]
+    [Trait("Attack", "107"), Trait("Attack", "112"), Trait("Spec", "RFC9449-4.3")]
     public async Task Api_SpoiltProof_IsRefused(string how, string reason)
     {
         foreach (var path in new[] { "/tasks", "/guard/streams", "/introspect" })
@@ -82,7 +83,7 @@ public sealed class ProofAttackTests(TestServer server) : IClassFixture<TestServ
 
     [Theory]
     [MemberData(nameof(Spoilt))]
-    [Trait("Attack", "112"), Trait("Spec", "RFC9449-5")]
+    [Trait("Attack", "107"), Trait("Attack", "112"), Trait("Spec", "RFC9449-5")]
     public async Task TokenEndpoint_SpoiltProof_IsRefused(string how, string reason)
     {
         // There is no token yet that `ath` could be of; and an absent header is another refusal.
@@ -165,8 +166,8 @@ public sealed class ProofAttackTests(TestServer server) : IClassFixture<TestServ
             DpopProof.Create(key, m ?? method, new Uri(address ?? TestServer.Issuer + path), of ?? token, at ?? now);
         using var ecdsa = ECDsa.Create();
         ecdsa.ImportPkcs8PrivateKey(key.ExportPkcs8(), out _);
-        string Signed(Action<JsonObject> header) =>
-            TokenText.Forge(Good(), header, null, input => ecdsa.SignData(input, HashAlgorithmName.SHA256, DSASignatureFormat.IeeeP1363FixedFieldConcatenation));
+        string Signed(Action<JsonObject>? header = null, Action<JsonObject>? claims = null) =>
+            TokenText.Forge(Good(), header, claims, input => ecdsa.SignData(input, HashAlgorithmName.SHA256, DSASignatureFormat.IeeeP1363FixedFieldConcatenation));
         return how switch
         {
             "none" => [TokenText.Forge(Good(), h => h["alg"] = "none", null, _ => [])],
@@ -190,6 +191,8 @@ public sealed class ProofAttackTests(TestServer server) : IClassFixture<TestServ
             "future" => [Good(at: now.AddSeconds(61))],
             "other token" => [Good(of: "another")],
             "no ath" => [DpopProof.Create(key, method, new Uri(TestServer.Issuer + path), null, now)],
+            "no jwt" => [Good() + ".x"],
+            "no jti" or "no htm" or "no htu" or "no iat" => [Signed(claims: c => c.Remove(how[3..]))],
             "changed payload" => [TokenText.Forge(Good(), null, c => c["jti"] = "changed")],
             _ => throw new ArgumentOutOfRangeException(nameof(how)),
         };

@@ -86,7 +86,7 @@ public sealed class Scenario
                 }),
                 new JsonObject
                 {
-                    ["id"] = s.PublicClient, ["name"] = "Browser client", ["auth_method"] = "none", ["grant_types"] = new JsonArray("authorization_code", "refresh_token"),
+                    ["id"] = s.PublicClient, ["name"] = "Browser client", ["auth_method"] = "none", ["grant_types"] = new JsonArray("authorization_code", "refresh_token", Names.Device.GrantType),
                     ["redirect_uris"] = new JsonArray(s.RedirectUri, LoopbackUri),
                 },
                 new JsonObject
@@ -204,8 +204,8 @@ public sealed class TestAgent(Scenario scenario, string id, string clientId)
         });
     }
 
-    public string Proof(HttpMethod method, string path, string? token = null, SigningKey? key = null) =>
-        DpopProof.Create(key ?? Key, method.Method, new Uri(TestServer.Issuer + path), token, Server.Time.GetUtcNow());
+    public string Proof(HttpMethod method, string path, string? token = null, SigningKey? key = null, string? nonce = null) =>
+        DpopProof.Create(key ?? Key, method.Method, new Uri(TestServer.Issuer + path), token, Server.Time.GetUtcNow(), nonce);
 
     public Dictionary<string, string> AssertionForm() => new()
     {
@@ -224,9 +224,10 @@ public sealed class TestAgent(Scenario scenario, string id, string clientId)
     public Task<HttpResponseMessage> AttestRawAsync(Dictionary<string, string>? form = null, string? proof = "") =>
         PostFormAsync(Names.Paths.Instances, form ?? AssertionForm(), proof);
 
-    public async Task AttestAsync()
+    /// <param name="nonce">Of the proof.</param>
+    public async Task AttestAsync(string? nonce = null)
     {
-        var response = await (await AttestRawAsync()).ReadAsync(ProtocolJson.Default.InstanceResponse);
+        var response = await (await AttestRawAsync(null, Proof(HttpMethod.Post, Names.Paths.Instances, nonce: nonce))).ReadAsync(ProtocolJson.Default.InstanceResponse);
         (Instance, InstanceToken) = (response.Instance, response.AccessToken);
     }
 

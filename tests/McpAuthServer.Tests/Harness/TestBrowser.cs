@@ -10,9 +10,10 @@ namespace McpAuthServer.Tests.Harness;
 /// A browser as far as our pages need one: it keeps cookies (and sends Secure ones, as over TLS), reads forms with their hidden fields, and
 /// follows no redirect by itself, so that a test sees each.
 /// </summary>
-public sealed class TestBrowser(TestServer server)
+/// <param name="client">How it reaches the server; null = as everybody does.</param>
+public sealed class TestBrowser(TestServer server, HttpClient? client = null)
 {
-    private readonly HttpClient http = server.Client();
+    private readonly HttpClient http = client ?? server.Client();
 
     /// <summary>What it would send, by name; a test may plant or take away.</summary>
     public Dictionary<string, string> Cookies { get; } = new(StringComparer.Ordinal);

@@ -61,10 +61,10 @@ public sealed class TestGuard(Scenario scenario)
         });
     }
 
-    public string Proof(string path, string? token = null, SigningKey? key = null, HttpMethod? method = null) =>
-        DpopProof.Create(key ?? Key, (method ?? HttpMethod.Post).Method, new Uri(TestServer.Issuer + path), token, scenario.Server.Time.GetUtcNow());
+    public string Proof(string path, string? token = null, SigningKey? key = null, HttpMethod? method = null, string? nonce = null) =>
+        DpopProof.Create(key ?? Key, (method ?? HttpMethod.Post).Method, new Uri(TestServer.Issuer + path), token, scenario.Server.Time.GetUtcNow(), nonce);
 
-    public async Task<HttpResponseMessage> TokenRawAsync()
+    public async Task<HttpResponseMessage> TokenRawAsync(string? nonce = null)
     {
         using var request = new HttpRequestMessage(HttpMethod.Post, Names.Paths.Token)
         {
@@ -74,11 +74,11 @@ public sealed class TestGuard(Scenario scenario)
                 [Names.ClientAssertion.TypeParameter] = Names.ClientAssertion.JwtBearer, [Names.ClientAssertion.Parameter] = Assertion(),
             }),
         };
-        request.Headers.Add("DPoP", Proof(Names.Paths.Token));
+        request.Headers.Add("DPoP", Proof(Names.Paths.Token, nonce: nonce));
         return await scenario.Server.Client().SendAsync(request);
     }
 
-    public async Task AuthenticateAsync() => Token = (await (await TokenRawAsync()).ReadAsync(ProtocolJson.Default.TokenResponse)).AccessToken;
+    public async Task AuthenticateAsync(string? nonce = null) => Token = (await (await TokenRawAsync(nonce)).ReadAsync(ProtocolJson.Default.TokenResponse)).AccessToken;
 
     /// <summary>Calls a channel; <paramref name="content"/> null is an empty body.</summary>
     public async Task<HttpResponseMessage> SendAsync(string path, HttpContent? content, HttpClient? client = null, string? proof = null)

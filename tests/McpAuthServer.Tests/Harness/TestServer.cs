@@ -33,8 +33,8 @@ public sealed class TestServer : IAsyncLifetime
     /// <summary>All that was logged, at Trace, so that tests can look for secrets.</summary>
     public LogCapture Logs { get; } = new();
 
-    /// <summary>Configuration beyond the issuer and the data directory, set before the server starts.</summary>
-    public Dictionary<string, string> Settings { get; } = new() { ["McpAuth:Issuer"] = Issuer };
+    /// <summary>Configuration beyond the issuer and the data directory, set before the server starts. Of rate limits, all are out of the way.</summary>
+    public Dictionary<string, string> Settings { get; } = new(Unlimited.Settings) { ["McpAuth:Issuer"] = Issuer };
 
     /// <summary>Replaces services before the server starts.</summary>
     public Action<IServiceCollection>? Replace { get; set; }
@@ -78,6 +78,22 @@ public sealed class TestServer : IAsyncLifetime
         context.Connection.RemoteIpAddress = peer is null ? null : IPAddress.Parse(peer);
         context.Connection.ClientCertificate = certificate;
     })) { BaseAddress = new Uri(Issuer) };
+
+    /// <summary>The same, from this address.</summary>
+    public HttpClient Client(string address, params string[] forwardedFor)
+    {
+        var client = ClientFrom(address);
+        foreach (var hops in forwardedFor)
+            client.DefaultRequestHeaders.Add("X-Forwarded-For", hops);
+        return client;
+    }
+
+    /// <summary>Before the server starts: the limits are those that an installation has which says nothing of them.</summary>
+    public void WithDefaultLimits()
+    {
+        foreach (var (name, _) in Unlimited.Settings)
+            Settings.Remove(name);
+    }
 
     /// <summary>Applies a registry file's text; fails the test on any fault.</summary>
     public async Task ApplyAsync(string json)

@@ -48,6 +48,10 @@ public sealed class StartTests(TestServer server) : IClassFixture<TestServer>, I
             Run($"insert into signing_keys (kid, alg, state, created_at, private_wrapped, public_jwk) values ('{kid}', 'ES256', 'active', 1, x'{Convert.ToHexString(wrapped)}', '{{}}')");
         }
 
+        Run("update settings set value = x'00' where name = 'dpop_nonce_key'");
+        await RefusedAsync("DPoP nonces cannot be unwrapped");
+        Run("delete from settings where name = 'dpop_nonce_key'");
+
         // And with the key put back it starts.
         await AppliedAsync(await FileAsync());
     }

@@ -189,6 +189,72 @@ public sealed class BoundTokenTests(MtlsServer mtls) : IClassFixture<MtlsServer>
         Assert.Equal(own.Thumbprint(), Bound(await (await ExchangeAsync(own, agent.ExchangeForm(delegation.AccessToken, withActor: true))).ReadAsync(ProtocolJson.Default.TokenResponse)));
     }
 
+    [Fact]
+    [Trait("Attack", "115")]
+    [Trait("Spec", "RFC8705-3")]
+    public async Task UserInfo_BoundToken_NeedsItsCertificate()
+    {
+        var (own, other) = (TestCertificates.SelfSigned(mtls.Now), TestCertificates.SelfSigned(mtls.Now));
+        var s = await Server.ScenarioAsync();
+        var site = await RelyingParty.OfAsync(s, change: c => c[Names.Mtls.BoundAccessTokens] = true);
+        site.Http = Server.ClientFrom(null, own);
+        var token = await site.SignInAsync();
+        Assert.Equal(("Bearer", own.Thumbprint()), (token.TokenType, Bound(token)));
+        using var key = SigningKey.Create();
+        string Proof(string method, string path, string? accessToken) => DpopProof.Create(key, method, new Uri(MtlsServer.Endpoint + path), accessToken, mtls.Now);
+        var both = await site.RedeemAsync(await new PersonFlow(s).CodeAsync(site.Query()), Proof("POST", Names.Paths.Token, null));
+        Assert.Equal(("DPoP", own.Thumbprint()), (both.TokenType, Bound(both)));
+
+        // Of the second the proof is right, and not used up by the refusal.
+        var proof = Proof("GET", Names.Paths.UserInfo, both.AccessToken);
+        foreach (var (certificate, reason) in new[] { (null, "no_certificate"), (other, "wrong_certificate") })
+        {
+            await RefusedAsync(token.AccessToken, "Bearer", null, certificate, reason);
+            await RefusedAsync(both.AccessToken, "DPoP", proof, certificate, reason);
+        }
+        // What only a proxy may tell, told by another beside the right certificate.
+        using var forged = Server.ClientFrom("198.51.100.7", own);
+        forged.DefaultRequestHeaders.Add("Client-Cert", $":{Convert.ToBase64String(own.RawData)}:");
+        await Server.RefusedAsync(
+            () => site.AskRawAsync(token.AccessToken, client: forged), HttpStatusCode.Unauthorized, Names.Errors.InvalidToken, "certificate_header_untrusted",
+            AuditTypes.UserInfoRefused, "certificate_header_untrusted");
+
+        Assert.Equal(s.User, (await (await site.AskRawAsync(token.AccessToken, client: Server.ClientFrom(null, own))).ReadAsync(ProtocolJson.Default.UserInfoResponse)).Subject);
+        Assert.Equal(s.User, (await (await site.AskRawAsync(both.AccessToken, "DPoP", proof: proof, client: Server.ClientFrom(null, own))).ReadAsync(ProtocolJson.Default.UserInfoResponse)).Subject);
+
+        Task RefusedAsync(string presented, string scheme, string? proof, X509Certificate2? certificate, string reason) => Server.RefusedAsync(
+            () => site.AskRawAsync(presented, scheme, proof: proof, client: Server.ClientFrom(null, certificate)), HttpStatusCode.Unauthorized, Names.Errors.InvalidToken, reason,
+            AuditTypes.UserInfoRefused, reason);
+    }
+
+    [Fact]
+    [Trait("Spec", "RFC8705-4")]
+    [Trait("Spec", "RFC8628-3.5")]
+    public async Task RefreshToken_ThatADeviceGot_NeedsTheSameCertificate()
+    {
+        var (own, other) = (TestCertificates.SelfSigned(mtls.Now), TestCertificates.SelfSigned(mtls.Now));
+        var s = await Server.ScenarioAsync();
+        await BindAsync(s, s.PublicClient);
+        using var http = Server.ClientFrom(null, own);
+        var device = await (await MtlsServer.SendAsync(
+            http, new() { ["client_id"] = s.PublicClient, ["resource"] = s.Resource, ["scope"] = Names.Scopes.ToolsRead }, Names.Paths.DeviceAuthorization))
+            .ReadAsync(ProtocolJson.Default.DeviceResponse);
+        var browser = new TestBrowser(Server);
+        await browser.SignInAsync(s.Person);
+        var typed = await browser.PostFormAsync(await browser.GetAsync(Names.Paths.Device), new() { ["user_code"] = device.UserCode }, Names.Paths.Device);
+        await browser.PostFormAsync(await browser.FollowAsync(typed), new() { ["decision"] = "allow" }, Names.Paths.Consent);
+
+        var token = await (await MtlsServer.SendAsync(
+            http, new() { ["grant_type"] = Names.Device.GrantType, ["device_code"] = device.DeviceCode, ["client_id"] = s.PublicClient })).ReadAsync(ProtocolJson.Default.TokenResponse);
+
+        Assert.Equal(own.Thumbprint(), Bound(token));
+        var flow = new PersonFlow(s) { Http = Server.ClientFrom(null, other) };
+        await Server.RefusedAsync(
+            () => flow.RefreshRawAsync(token.RefreshToken!), HttpStatusCode.BadRequest, Names.Errors.InvalidGrant, "wrong_certificate", AuditTypes.TokenRefused, "wrong_certificate");
+        flow.Http = http;
+        Assert.Equal(own.Thumbprint(), Bound(await flow.RefreshAsync(token.RefreshToken!)));
+    }
+
     private static string? Bound(TokenResponse token) => Answers.Claims(token.AccessToken).GetProperty("cnf").GetProperty("x5t#S256").GetString();
 
     /// <summary>Registers one of the scenario's clients for bound tokens.</summary>

@@ -23,13 +23,18 @@ public sealed class MtlsConfigurationTests(MtlsServer mtls, TestServer plain) : 
         foreach (var endpoint in new[] { "token", "revocation" })
             Assert.Equal(
                 ["client_secret_basic", "client_secret_post", "none", "private_key_jwt", "self_signed_tls_client_auth", "tls_client_auth"],
-                metadata.GetProperty(endpoint + "_endpoint_auth_methods_supported").EnumerateArray().Select(m => m.GetString()).Order(StringComparer.Ordinal));
+                Methods(endpoint));
+        Assert.Equal(["DPoP", "client_secret_basic", "client_secret_post", "private_key_jwt", "self_signed_tls_client_auth", "tls_client_auth"], Methods("introspection"));
         Assert.True(metadata.GetProperty("tls_client_certificate_bound_access_tokens").GetBoolean());
         var aliases = metadata.GetProperty("mtls_endpoint_aliases").EnumerateObject().ToDictionary(a => a.Name, a => a.Value.GetString());
         Assert.Equal(
-            ["introspection_endpoint", "pushed_authorization_request_endpoint", "revocation_endpoint", "token_endpoint"], aliases.Keys.Order(StringComparer.Ordinal));
+            ["device_authorization_endpoint", "introspection_endpoint", "pushed_authorization_request_endpoint", "revocation_endpoint", "token_endpoint", "userinfo_endpoint"],
+            aliases.Keys.Order(StringComparer.Ordinal));
         foreach (var (name, address) in aliases)
             Assert.Equal(metadata.GetProperty(name).GetString()!.Replace(TestServer.Issuer, MtlsServer.Endpoint, StringComparison.Ordinal), address);
+
+        IEnumerable<string?> Methods(string endpoint) =>
+            metadata.GetProperty(endpoint + "_endpoint_auth_methods_supported").EnumerateArray().Select(m => m.GetString()).Order(StringComparer.Ordinal);
     }
 
     [Fact]

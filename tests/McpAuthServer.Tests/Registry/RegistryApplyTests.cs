@@ -104,8 +104,8 @@ public abstract class RegistryApplyTests : RegistrySuite
         var events = await Registry.EventsOf(() => Registry.Applied(changed));
 
         Assert.Equal(
-            ["group grp_all [\"name\"]", "user usr_bob [\"groups\"]", "agent agt_reader [\"purpose\"]", "client https://batch.example/job [\"secret\"]",
-                "tool srv_files/read_order [\"approval\"]"],
+            ["group grp_all [\"name\"]", "user usr_bob [\"groups\"]", "agent agt_reader [\"purpose\"]", "tool srv_files/read_order [\"approval\"]",
+                "client https://batch.example/job [\"secret\"]"],
             events.Where(e => e.Type == AuditTypes.AdminChanged).Select(e => $"{e.Data!["kind"]} {e.Data["id"]} {e.Data["members"]!.ToJsonString()}"));
         Assert.Equal(5, (int)events[^1].Data!["changed"]!);
         Assert.Equal(AuditTypes.AdminApplied, events[^1].Type);
@@ -155,7 +155,7 @@ public abstract class RegistryApplyTests : RegistrySuite
         var before = await Registry.Dump();
 
         await Assert.ThrowsAsync<ObjectDisposedException>(() =>
-            new RegistryApply(Registry.Log, Registry.Reads, broken, RegistryHarness.Hasher, Time).Apply(Encoding.UTF8.GetBytes(ApplyFile.Full().ToJsonString())));
+            new RegistryApply(Registry.Log, Registry.Reads, broken, RegistryHarness.Hasher, RegistryHarness.Issuer, Time).Apply(Encoding.UTF8.GetBytes(ApplyFile.Full().ToJsonString())));
 
         Assert.Equal(before, await Registry.Dump());
         Assert.Empty(await Registry.Events());

@@ -17,6 +17,7 @@ public sealed class SignInRefusalTests : IAsyncLifetime
     public Task InitializeAsync()
     {
         server.Replace = services => services.AddSingleton<IPasswordHasher<Account>>(hasher);
+        (server.Settings["McpAuth:RateLimits:SignIn:Account:PerMinute"], server.Settings["McpAuth:RateLimits:SignIn:Account:Burst"]) = ("6", "15");
         return server.InitializeAsync();
     }
 
@@ -178,7 +179,41 @@ public sealed class SignInRefusalTests : IAsyncLifetime
         release.SetResult();
 
         Assert.All(await Task.WhenAll(attempts), page => Assert.Equal(HttpStatusCode.OK, page.Status));
+        // One event of all that were sent away.
+        var e = Assert.Single(await server.EventsAsync($"type = '{AuditTypes.AbuseLimited}'"));
+        Assert.Equal(("sign_in", "node"), (e.Reason, (string?)e.Data!["by"]));
         await new TestBrowser(server).SignInAsync(s.Person);
+    }
+
+    [Fact]
+    public async Task SignIn_NameThatFailedTooOften_IsNotTriedWhetherOrNotAnybodyHasIt()
+    {
+        var (s, other) = (await server.ScenarioAsync(), await server.ScenarioAsync());
+        foreach (var (email, user) in new[] { (s.Person.Email, s.Person.Id), ("nobody@people.test", null) })
+        {
+            await Task.WhenAll(Enumerable.Range(0, 15).Select(_ => new TestBrowser(server).TrySignInAsync(email, "a wrong password")));
+            var (mark, before) = (await server.NowAsync(), hasher.Verified);
+
+            // Spelt as one likes.
+            foreach (var spelt in new[] { email, email.ToUpperInvariant(), email })
+            {
+                var answer = await new TestBrowser(server).TrySignInAsync(spelt, s.Person.Password);
+                Assert.Equal((HttpStatusCode.TooManyRequests, (TimeSpan?)TimeSpan.FromSeconds(PasswordProof.RetryAfter)), (answer.Status, answer.Headers.RetryAfter?.Delta));
+                Assert.Contains("too many attempts", answer.Text, StringComparison.Ordinal);
+            }
+
+            Assert.Equal(before, hasher.Verified);
+            var e = Assert.Single(await server.SinceAsync(mark));
+            Assert.Equal((AuditTypes.AbuseLimited, "sign_in", "account", user), (e.Type, e.Reason, (string?)e.Data!["by"], e.User));
+            Assert.DoesNotContain("nobody", e.ToString(), StringComparison.OrdinalIgnoreCase);
+        }
+
+        // Others sign in; and so does it when the minute has brought something back, and the lock has ended.
+        await new TestBrowser(server).SignInAsync(other.Person);
+        server.Time.Advance(TimeSpan.FromMinutes(5));
+        // Who is right uses nothing up.
+        for (var i = 0; i < 20; i++)
+            await new TestBrowser(server).SignInAsync(s.Person);
     }
 
     /// <returns>The answer's text, without what was typed.</returns>

@@ -40,8 +40,8 @@ internal sealed record AppliedAgent(
 /// <param name="State">Null keeps what is.</param>
 internal sealed record AppliedClient(
     string Id, string Name, At<string>? Agent, string AuthMethod, string? SecretHash, string? Jwks, IReadOnlyList<string> GrantTypes,
-    bool LegacyAudience, AppliedAuthority Authority, IReadOnlyList<string> RedirectUris, IReadOnlyList<At<string>> ToolServers, string? State,
-    string? CertificateSubject, IReadOnlyList<string> Certificates, bool BindsToCertificate);
+    bool LegacyAudience, AppliedAuthority Authority, IReadOnlyList<string> RedirectUris, IReadOnlyList<string> PostLogoutRedirectUris, IReadOnlyList<At<string>> ToolServers,
+    At<string>? Introspects, string? State, string? CertificateSubject, IReadOnlyList<string> Certificates, bool BindsToCertificate);
 
 /// <param name="State">Null keeps what is.</param>
 /// <param name="EnrolmentSecretHashes">Added to those there are; a used one is never armed again.</param>

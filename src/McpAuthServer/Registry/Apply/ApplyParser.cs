@@ -107,26 +107,32 @@ internal sealed class ApplyParser
         // RFC 6749 §4.4: the client credentials grant MUST only be used by confidential clients.
         if (method == Names.ClientAssertion.None && grantTypes.Find(t => t.Value == Names.OAuth.ClientCredentials) is { Path: not null } publicGrant)
             faults.Add(new Fault("conflict", "A client without authentication cannot use client_credentials.", publicGrant.Path));
+        if (entry.Has("agent") && grantTypes.Find(t => t.Value == Names.Device.GrantType) is { Path: not null } device)
+            faults.Add(new Fault("conflict", "Nothing is handed to an agent through a device.", device.Path));
+        // RFC 7662 §2.1: who asks about tokens authenticates.
+        if (method == Names.ClientAssertion.None && entry.Has("introspects"))
+            entry.Refuse("conflict", "A client without authentication cannot ask about tokens.", "introspects");
         // An agent's authority is its ceiling; a second one beside it could only be ignored.
         if (entry.Has("agent") && entry.Has("authority"))
             entry.Refuse("conflict", "A client that authenticates an agent has no authority of its own.", "authority");
-        var redirects = Redirects(entry, isPublic: method is null or Names.ClientAssertion.None);
+        var isPublic = method is null or Names.ClientAssertion.None;
+        var redirects = Redirects(entry, "redirect_uris", isPublic);
         if (grantTypes.Find(t => t.Value == Names.OAuth.AuthorizationCode) is { Path: not null } && redirects.Count == 0)
             entry.Refuse("missing_member", "authorization_code needs an address to send the answer to.", "redirect_uris");
         var client = new AppliedClient(
             id ?? "", entry.Line("name", ApplyGrammar.NameLength) ?? "", agent, method ?? "", secret, jwks, [.. grantTypes.Select(t => t.Value)],
-            entry.Flag("legacy_audience") ?? false, Authority(entry, "authority", required: false), redirects,
-            entry.Texts("tool_servers", IsId(Id.ToolServer), IdOf(Id.ToolServer)),
+            entry.Flag("legacy_audience") ?? false, Authority(entry, "authority", required: false), redirects, Redirects(entry, "post_logout_redirect_uris", isPublic),
+            entry.Texts("tool_servers", IsId(Id.ToolServer), IdOf(Id.ToolServer)), entry.Reference("introspects", IsId(Id.ToolServer), IdOf(Id.ToolServer), required: false),
             entry.OneOf("state", ApplyGrammar.States, required: false),
             ApplyCredentials.Subject(entry), ApplyCredentials.Certificates(entry), entry.Flag(Names.Mtls.BoundAccessTokens) ?? false);
         return id is null ? null : client;
     }
 
-    private List<string> Redirects(ObjectReader entry, bool isPublic)
+    private List<string> Redirects(ObjectReader entry, string member, bool isPublic)
     {
         var uris = new List<string>();
         // Each by itself: one bad address among three names itself.
-        foreach (var uri in entry.Texts("redirect_uris", _ => true, "an address"))
+        foreach (var uri in entry.Texts(member, _ => true, "an address"))
             if (RedirectUri.Refuses(uri.Value, isPublic) is { } why)
                 faults.Add(new Fault("invalid_redirect_uri", why, uri.Path));
             else
