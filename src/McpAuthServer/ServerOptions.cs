@@ -1,8 +1,8 @@
 using System.Net;
+using McpAuth.Protocol.Network;
 using McpAuthServer.Abuse;
 using McpAuthServer.Clients.Documents;
 using McpAuthServer.Clients.Registrations;
-using McpAuthServer.Http;
 
 namespace McpAuthServer;
 
@@ -73,9 +73,13 @@ public sealed class ServerOptions
 
     /// <summary>
     /// Addresses and CIDR prefixes of the reverse proxies before this server. Only a request whose TCP peer is one of them is believed when it
-    /// says, in <c>X-Forwarded-For</c>, which client it is from; of no request is anything else believed. Empty = no proxy.
+    /// says, in <c>X-Forwarded-For</c>, which client it is from, and in <see cref="MtlsOptions.Header"/> with which certificate; of no request is
+    /// anything else believed. Empty = no proxy.
     /// </summary>
     public IReadOnlyList<string> Proxies { get; set; } = [];
+
+    /// <summary>Client certificates: off.</summary>
+    public MtlsOptions Mtls { get; set; } = new();
 
     private static readonly TimeSpan LongestKeyRotation = TimeSpan.FromDays(3 * 365);
 
@@ -109,8 +113,10 @@ public sealed class ServerOptions
         foreach (var fault in RateLimits.Faults().Concat(ClientDocuments.Faults()).Concat(DynamicRegistration.Faults()))
             yield return fault;
         foreach (var proxy in Proxies)
-            if (!ClientAddress.TryParse(proxy, out _, out var why))
+            if (!TrustedProxies.TryParse(proxy, out _, out var why))
                 yield return $"McpAuth:Proxies: '{proxy}' {why}";
+        foreach (var fault in Mtls.Faults(this))
+            yield return fault;
     }
 
     private static bool IsPlain(char c) => char.IsAsciiLetterOrDigit(c) || c is '/' or '-' or '.' or '_' or '~';
