@@ -24,8 +24,7 @@ try
     var options = Startup.Options(builder);
     var issuer = new Issuer(options.Issuer);
     builder.Logging.WithoutQueries();
-    // An authorization request travels in the query, and once more sealed.
-    builder.WebHost.ConfigureKestrel(kestrel => kestrel.Limits.MaxRequestLineSize = 32 * 1024);
+    builder.WebHost.ConfigureKestrel(options.Connections.Configure).UseSockets(ConnectionLimits.Configure);
     builder.Services.AddMcpAuthServer(options, issuer);
 
     var app = builder.Build();
