@@ -62,6 +62,9 @@ public sealed class ServerOptions
     /// <summary>Units that may wait in the commit log before callers get 503.</summary>
     public int CommitQueue { get; set; } = 4096;
 
+    /// <summary>What one connection may cost.</summary>
+    public ConnectionLimits Connections { get; } = new();
+
     /// <summary>How often one address, client or account may ask for what.</summary>
     public RateLimitOptions RateLimits { get; } = new();
 
@@ -110,7 +113,7 @@ public sealed class ServerOptions
             yield return "McpAuth:CommitQueue must be between 1 and 1000000";
         if (Node.Length is 0 or > 64)
             yield return "McpAuth:Node must be 1 to 64 characters";
-        foreach (var fault in RateLimits.Faults().Concat(ClientDocuments.Faults()).Concat(DynamicRegistration.Faults()))
+        foreach (var fault in Connections.Faults().Concat(RateLimits.Faults()).Concat(ClientDocuments.Faults()).Concat(DynamicRegistration.Faults()))
             yield return fault;
         foreach (var proxy in Proxies)
             if (!TrustedProxies.TryParse(proxy, out _, out var why))
