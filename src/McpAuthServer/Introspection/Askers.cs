@@ -20,8 +20,8 @@ internal sealed class Askers(GuardCallers guards, ClientCallers clients, Registr
     /// <summary>What is single-use in the request is consumed here: asking changes nothing else.</summary>
     public async Task<(Asker? Asker, StrictForm? Form, OAuthError? Error)> AuthenticateAsync(HttpContext context)
     {
-        // 1. A guard.
-        if (context.Request.Headers.Authorization is [{ } header] && header.StartsWith(Names.Dpop.Scheme + " ", StringComparison.OrdinalIgnoreCase))
+        // 1. A guard, or whoever else comes with a token or a proof.
+        if (PresentsToken(context.Request.Headers))
         {
             var (guard, refused) = await guards.AuthenticateAsync(context, Names.Paths.Introspect);
             if (guard is null)
@@ -54,6 +54,9 @@ internal sealed class Askers(GuardCallers guards, ClientCallers clients, Registr
 
     /// <summary>Records that somebody asked about what is none of their business.</summary>
     public Task RecordAsync(Asker asker, string reason) => audit.RefuseAsync(Event(reason, asker.Id, asker.Server.Resource), []);
+
+    private static bool PresentsToken(IHeaderDictionary headers) =>
+        headers.ContainsKey(Names.Dpop.Header) || headers.Authorization.Any(value => value?.StartsWith("Basic ", StringComparison.OrdinalIgnoreCase) == false);
 
     private async Task<OAuthError> RefuseAsync(OAuthError error, string? by, string? resource)
     {
