@@ -3,6 +3,7 @@ using McpAuth.Protocol.Network;
 using McpAuthServer.Abuse;
 using McpAuthServer.Clients.Documents;
 using McpAuthServer.Clients.Registrations;
+using McpAuthServer.Http;
 
 namespace McpAuthServer;
 
