@@ -41,6 +41,7 @@ public sealed class OnTheInternet : IAsyncLifetime
 /// <summary>A program that is known by its document.</summary>
 internal sealed class DocumentClient(Scenario scenario, string id, TestInternet internet)
 {
+    public Scenario Scenario => scenario;
     public string Id => id;
     public string Host => new Uri(id).Host;
     public string RedirectUri => $"https://{Host}/cb";
