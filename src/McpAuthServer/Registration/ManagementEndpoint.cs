@@ -42,7 +42,7 @@ internal static class ManagementEndpoint
             default:
                 context.Response.Headers.Allow = "GET, PUT, DELETE";
                 return await audit.RefuseAsync(
-                    new(Names.Errors.InvalidRequest, "The method must be GET, PUT or DELETE.", StatusCodes.Status405MethodNotAllowed, "method_not_allowed"), id);
+                    new OAuthError(Names.Errors.InvalidRequest, "The method must be GET, PUT or DELETE.", StatusCodes.Status405MethodNotAllowed, "method_not_allowed"), id);
         }
     }
 

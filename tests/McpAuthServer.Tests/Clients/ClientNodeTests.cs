@@ -117,7 +117,8 @@ public sealed class ClientNodeTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.BadRequest, (await new TestBrowser(one).GetAsync("/authorize?" + s.QueryOf(registration))).Status);
 
         Assert.Equal(HttpStatusCode.NoContent, (await one.ManageRawAsync(HttpMethod.Delete, registration)).StatusCode);
-        await two.SeeRegistryAsync();
+        foreach (var node in new[] { one, two })
+            await node.SeeRegistryAsync();
         await (await two.ManageRawAsync(HttpMethod.Get, registration)).RefusedAsync(HttpStatusCode.Unauthorized, "invalid_token");
         await (await s.RefreshRawAsync(registration, "rt_x")).RefusedAsync(HttpStatusCode.Unauthorized, "invalid_client");
     }
