@@ -114,6 +114,16 @@ public static class Names
         public const string Header = "DPoP", Nonce = "DPoP-Nonce", Scheme = "DPoP", UseNonce = "use_dpop_nonce", Thumbprint = "dpop_jkt";
     }
 
+    /// <summary>RFC 8705; the header is of RFC 9440.</summary>
+    public static class Mtls
+    {
+        public const string TlsClientAuth = "tls_client_auth", SelfSignedTlsClientAuth = "self_signed_tls_client_auth",
+            SubjectDn = "tls_client_auth_subject_dn", SanDns = "tls_client_auth_san_dns", SanUri = "tls_client_auth_san_uri",
+            SanIp = "tls_client_auth_san_ip", SanEmail = "tls_client_auth_san_email",
+            BoundAccessTokens = "tls_client_certificate_bound_access_tokens", EndpointAliases = "mtls_endpoint_aliases",
+            Thumbprint = "x5t#S256", ClientCertHeader = "Client-Cert";
+    }
+
     /// <summary>The <c>typ</c> of every JWT, one per use (RFC 8725 §3.11).</summary>
     public static class Types
     {

@@ -11,7 +11,7 @@ namespace McpAuthServer;
 /// <param name="Configuration">Arguments for the host's configuration.</param>
 internal sealed record CommandLine(IReadOnlyList<string> Apply, bool ApplyOnly, bool RotateKeys, string? RevokeKey, string? SetupLink, string[] Configuration)
 {
-    private static readonly HashSet<string> HostKeys = new(StringComparer.OrdinalIgnoreCase) { "environment", "contentRoot", "applicationName", "urls", "Logging", ServerOptions.Section };
+    private static readonly HashSet<string> HostKeys = new(StringComparer.OrdinalIgnoreCase) { "environment", "contentRoot", "applicationName", "urls", "Kestrel", "Logging", ServerOptions.Section };
 
     /// <returns>The command line, or the exit code when it was answered here (help, schema, an error).</returns>
     public static (CommandLine? Line, int ExitCode) Parse(string[] args)

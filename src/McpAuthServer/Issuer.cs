@@ -5,9 +5,12 @@ namespace McpAuthServer;
 /// <summary>The server's identity and the addresses built from it; they come from configuration, never from a request.</summary>
 internal sealed class Issuer
 {
-    public Issuer(string value)
+    private readonly string? mtls;
+
+    /// <param name="mtls">What stands in place of the issuer where clients come with certificates, if that is elsewhere.</param>
+    public Issuer(string value, string? mtls = null)
     {
-        Value = value;
+        (Value, this.mtls) = (value, mtls);
         BasePath = new Uri(value).AbsolutePath.TrimEnd('/');
         TokenEndpoint = value + Names.Paths.Token;
         GuardAudience = value + Names.Paths.GuardAudience;
@@ -33,4 +36,7 @@ internal sealed class Issuer
     public IReadOnlyList<string> OwnAudiences => [TokenEndpoint, GuardAudience, UserInfo];
 
     public Uri Uri(string path) => new(Value + path);
+
+    /// <summary>The same endpoint's address for clients with certificates (RFC 8705 §5); null where there is no other.</summary>
+    public Uri? Alias(string path) => mtls is null ? null : new(mtls + path);
 }

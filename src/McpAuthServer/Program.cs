@@ -27,10 +27,11 @@ try
 {
     var builder = WebApplication.CreateBuilder(new WebApplicationOptions { Args = line.Configuration, ContentRootPath = Startup.ContentRoot(line) });
     var options = Startup.Options(builder);
-    var issuer = new Issuer(options.Issuer);
+    var issuer = new Issuer(options.Issuer, options.Mtls.Endpoint);
     builder.Logging.WithoutQueries();
-    // An authorization request travels in the query, and once more sealed.
-    builder.WebHost.ConfigureKestrel(kestrel => kestrel.Limits.MaxRequestLineSize = 32 * 1024);
+    builder.WebHost.ConfigureKestrel(options.Connections.Configure).UseSockets(ConnectionLimits.Configure);
+    if (options.Mtls.Enabled)
+        builder.WebHost.ConfigureKestrel(kestrel => kestrel.ConfigureHttpsDefaults(RequestCertificate.AllowAny));
     builder.Services.AddMcpAuthServer(options, issuer);
 
     var app = builder.Build();

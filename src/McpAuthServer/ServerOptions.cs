@@ -1,4 +1,5 @@
 using System.Net;
+using McpAuth.Protocol.Network;
 using McpAuthServer.Abuse;
 using McpAuthServer.Clients.Documents;
 using McpAuthServer.Clients.Registrations;
@@ -62,6 +63,9 @@ public sealed class ServerOptions
     /// <summary>Units that may wait in the commit log before callers get 503.</summary>
     public int CommitQueue { get; set; } = 4096;
 
+    /// <summary>What one connection may cost.</summary>
+    public ConnectionLimits Connections { get; } = new();
+
     /// <summary>How often one address, client or account may ask for what.</summary>
     public RateLimitOptions RateLimits { get; } = new();
 
@@ -73,9 +77,13 @@ public sealed class ServerOptions
 
     /// <summary>
     /// Addresses and CIDR prefixes of the reverse proxies before this server. Only a request whose TCP peer is one of them is believed when it
-    /// says, in <c>X-Forwarded-For</c>, which client it is from; of no request is anything else believed. Empty = no proxy.
+    /// says, in <c>X-Forwarded-For</c>, which client it is from, and in <see cref="MtlsOptions.Header"/> with which certificate; of no request is
+    /// anything else believed. Empty = no proxy.
     /// </summary>
     public IReadOnlyList<string> Proxies { get; set; } = [];
+
+    /// <summary>Client certificates: off.</summary>
+    public MtlsOptions Mtls { get; set; } = new();
 
     private static readonly TimeSpan LongestKeyRotation = TimeSpan.FromDays(3 * 365);
 
@@ -106,11 +114,13 @@ public sealed class ServerOptions
             yield return "McpAuth:CommitQueue must be between 1 and 1000000";
         if (Node.Length is 0 or > 64)
             yield return "McpAuth:Node must be 1 to 64 characters";
-        foreach (var fault in RateLimits.Faults().Concat(ClientDocuments.Faults()).Concat(DynamicRegistration.Faults()))
+        foreach (var fault in Connections.Faults().Concat(RateLimits.Faults()).Concat(ClientDocuments.Faults()).Concat(DynamicRegistration.Faults()))
             yield return fault;
         foreach (var proxy in Proxies)
-            if (!ClientAddress.TryParse(proxy, out _, out var why))
+            if (!TrustedProxies.TryParse(proxy, out _, out var why))
                 yield return $"McpAuth:Proxies: '{proxy}' {why}";
+        foreach (var fault in Mtls.Faults(this))
+            yield return fault;
     }
 
     private static bool IsPlain(char c) => char.IsAsciiLetterOrDigit(c) || c is '/' or '-' or '.' or '_' or '~';

@@ -74,6 +74,8 @@ internal static class ServerServices
         services.AddSingleton<RegistrationDesk>();
         services.AddHostedService<RegistrationExpiry>();
         services.AddSingleton<GuardDirectory>();
+        services.AddSingleton(TrustedAuthorities.Load(options.Mtls.TrustedAuthorities));
+        services.AddSingleton<CertificateAuthentication>();
         services.AddSingleton<ClientAuthenticator>();
         services.AddSingleton<TaskStore>();
         services.AddSingleton<GrantStore>();
@@ -95,6 +97,7 @@ internal static class ServerServices
 
         // Edge
         services.AddSingleton<ClientAddress>();
+        services.AddSingleton<RequestCertificate>();
         services.AddSingleton<RequestLimits>();
         services.AddPages();
         services.AddSingleton<ProofReader>();

@@ -47,6 +47,16 @@ public sealed class ConformanceFactAttribute : SkipUnlessFactAttribute
     }
 }
 
+/// <summary>A theory that needs the runner and a browser.</summary>
+[AttributeUsage(AttributeTargets.Method)]
+public sealed class ConformanceInBrowserTheoryAttribute : SkipUnlessTheoryAttribute
+{
+    public ConformanceInBrowserTheoryAttribute()
+        : base(ConformanceRunner.Requirement.And(Chromium.Requirement))
+    {
+    }
+}
+
 /// <summary>The same for theories.</summary>
 [AttributeUsage(AttributeTargets.Method)]
 public sealed class ConformanceTheoryAttribute : SkipUnlessTheoryAttribute

@@ -145,10 +145,16 @@ internal sealed class FakeAuthorizationServer : IAsyncDisposable
             if (t.Scope is not null) w.WriteString("scope", t.Scope);
             if (t.StepUp) w.WriteBoolean("step_up", true);
             if (t.Actors.Length > 0) Act(w, t.Actors);
-            if (t.Jkt is not null)
+            if (t.Cnf is not null)
+            {
+                w.WritePropertyName("cnf");
+                w.WriteRawValue(t.Cnf);
+            }
+            else if (t.Jkt is not null || t.Certificate is not null)
             {
                 w.WriteStartObject("cnf");
-                w.WriteString("jkt", t.Jkt);
+                if (t.Jkt is not null) w.WriteString("jkt", t.Jkt);
+                if (t.Certificate is not null) w.WriteString("x5t#S256", t.Certificate);
                 w.WriteEndObject();
             }
             if (t.Details is not null)
@@ -342,6 +348,12 @@ internal sealed record TokenShape
     public string? Scope { get; init; } = "tools:read";
     public bool StepUp { get; init; }
     public string? Jkt { get; init; }
+
+    /// <summary>The thumbprint of the certificate it is bound to.</summary>
+    public string? Certificate { get; init; }
+
+    /// <summary>In place of both, as JSON.</summary>
+    public string? Cnf { get; init; }
     public string? Details { get; init; }
     public string? Task { get; init; } = "tsk_1";
     public string Grant { get; init; } = "grt_5";

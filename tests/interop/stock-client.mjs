@@ -1,4 +1,4 @@
-// The official TypeScript SDK as an application uses it: a public client that was registered beforehand, one person, one tool server.
+// The official TypeScript SDK as an application uses it: a public client, registered beforehand or not, one person, one tool server.
 //
 //   node stock-client.mjs '{"resource":"…","client_id":"…","read":{"name":"…","arguments":{}},"write":{"name":"…","arguments":{}}}'
 //
@@ -9,13 +9,17 @@ import { StreamableHTTPClientTransport, StreamableHTTPError } from '@modelcontex
 import { UnauthorizedError } from '@modelcontextprotocol/sdk/client/auth.js';
 import { loopback, plan, say } from './loopback.mjs';
 
-const { resource, client_id, read, write, done } = plan();
+const { resource, client_id, document, read, write, done } = plan();
 const callback = await loopback();
 
 const provider = {
   redirectUrl: callback.redirectUri,
-  clientMetadata: { client_name: 'Stock client', redirect_uris: [], token_endpoint_auth_method: 'none' },
-  information: { client_id },
+  // Without a client id it goes by its document, or registers itself with what stands here.
+  clientMetadataUrl: document ?? undefined,
+  clientMetadata: {
+    client_name: 'Stock client', redirect_uris: [callback.redirectUri], token_endpoint_auth_method: 'none', grant_types: ['authorization_code', 'refresh_token'], response_types: ['code'],
+  },
+  information: client_id ? { client_id } : undefined,
   clientInformation() { return this.information; },
   saveClientInformation(information) { this.information = information; },
   state() { return (this.expected = randomUUID()); },

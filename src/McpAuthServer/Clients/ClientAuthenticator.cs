@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using McpAuth.Protocol;
+using McpAuth.Protocol.Certificates;
 using McpAuth.Protocol.Forms;
 using McpAuth.Protocol.Jose;
 using McpAuthServer.Registry;
@@ -9,16 +10,25 @@ using McpAuthServer.Storage;
 namespace McpAuthServer.Clients;
 
 /// <summary>
-/// Client authentication (RFC 6749 §2.3, OAuth 2.1 §2.4, RFC 7523): one method per client, and exactly that one. It decides from what is
+/// Client authentication (RFC 6749 §2.3, OAuth 2.1 §2.4, RFC 7523, RFC 8705 §2): one method per client, and exactly that one. It decides from what is
 /// registered alone; the assertion's <c>jti</c> is returned to be consumed in the same transaction as whatever the request does.
 /// </summary>
-internal sealed class ClientAuthenticator(Issuer issuer, ClientDirectory clients, GuardDirectory guards, TimeProvider time)
+internal sealed class ClientAuthenticator(Issuer issuer, ClientDirectory clients, GuardDirectory guards, CertificateAuthentication certificates, TimeProvider time)
 {
     private static readonly JwtRules AssertionRules = new(
         "client assertion", [Names.Types.ClientAuthentication, Names.Types.Jwt], TypeRequired: false, ["ES256", "RS256"]);
 
+    /// <param name="anew">Whether something begins here that is judged by what the client says of itself now.</param>
+    /// <param name="certificate">What the request came with, if anything: a credential for whoever is registered for it, and nothing of the kind for others.</param>
     public async Task<(AuthenticatedClient? Client, ClientRefusal? Refusal)> AuthenticateAsync(
-        StrictForm form, IReadOnlyList<string?> authorization, RegistrySnapshot registry, CancellationToken cancel)
+        StrictForm form, IReadOnlyList<string?> authorization, ClientCertificate? certificate, RegistrySnapshot registry, CancellationToken cancel, bool anew = false)
+    {
+        var (client, refusal) = await IdentifyAsync(form, authorization, certificate, registry, anew, cancel);
+        return (client is null ? null : client with { Certificate = certificate }, refusal);
+    }
+
+    private async Task<(AuthenticatedClient? Client, ClientRefusal? Refusal)> IdentifyAsync(
+        StrictForm form, IReadOnlyList<string?> authorization, ClientCertificate? certificate, RegistrySnapshot registry, bool anew, CancellationToken cancel)
     {
         var usedBasic = authorization.Count > 0;
         ClientRefusal Refuse(string? id, string message, string reason) => new(id, message, usedBasic, reason);
@@ -46,9 +56,16 @@ internal sealed class ClientAuthenticator(Issuer issuer, ClientDirectory clients
         if (hasAssertion)
             return await AssertionAsync(form, registry, Refuse, cancel);
 
-        // 3. No credential: only a public client may.
-        if (form[Names.OAuth.ClientId] is not { } id || await clients.AtHandAsync(id, registry, cancel) is not { Active: true } client)
-            return (null, Refuse(form[Names.OAuth.ClientId], "The client is unknown.", "unknown_client"));
+        // 3. No credential in the request: only a public client may, and one whose certificate is the credential (RFC 8705 §2: it names itself).
+        if (form[Names.OAuth.ClientId] is not { } id)
+            return (null, Refuse(null, "The client is unknown.", ClientDirectory.UnknownClient));
+        var found = await (anew ? clients.ResolveAsync(id, registry, cancel) : clients.AtHandAsync(id, registry, cancel));
+        if (!found.TryGet(out var client, out var unknown) || !client.Active)
+            return (null, Refuse(id, "The client is unknown.", unknown?.Code ?? ClientDirectory.UnknownClient));
+        if (client.AuthMethod is Names.Mtls.TlsClientAuth or Names.Mtls.SelfSignedTlsClientAuth)
+            return certificates.Refuse(client, certificate) is var (message, reason)
+                ? (null, Refuse(id, message, reason))
+                : (new AuthenticatedClient(id, client.AuthMethod, null) { Client = client }, null);
         return client.Public
             ? (new AuthenticatedClient(id, Names.ClientAssertion.None, null) { Client = client }, null)
             : (null, Refuse(id, "The client must authenticate.", "no_credential"));
@@ -61,7 +78,7 @@ internal sealed class ClientAuthenticator(Issuer issuer, ClientDirectory clients
         var right = CryptographicOperations.FixedTimeEquals(
             Encoding.ASCII.GetBytes(client?.SecretHash ?? new string('-', 43)), Encoding.ASCII.GetBytes(Base64Url.Sha256(secret)));
         if (client is not { Active: true })
-            return (null, refuse(id, "The client is unknown or its secret is wrong.", "unknown_client"));
+            return (null, refuse(id, "The client is unknown or its secret is wrong.", ClientDirectory.UnknownClient));
         if (client.AuthMethod != method)
             return (null, refuse(id, "The client is registered for another authentication method.", "wrong_method"));
         return right
@@ -86,7 +103,7 @@ internal sealed class ClientAuthenticator(Issuer issuer, ClientDirectory clients
         var client = (await clients.ResolveAsync(id, registry, cancel)).TryGet(out var found, out var unknown) ? found : null;
         var guard = client is null && id.StartsWith(Id.Guard, StringComparison.Ordinal) ? await guards.Find(id, cancel) : null;
         if (client is not { Active: true } && guard is not { Active: true })
-            return (null, refuse(id, "The client is unknown.", unknown?.Code ?? "unknown_client"));
+            return (null, refuse(id, "The client is unknown.", unknown?.Code ?? ClientDirectory.UnknownClient));
         if (client is not null && client.AuthMethod != Names.ClientAssertion.PrivateKeyJwt)
             return (null, refuse(id, "The client is registered for another authentication method.", "wrong_method"));
         IReadOnlyList<VerificationKey> keys = [];

@@ -37,8 +37,8 @@ internal sealed class ClientDirectory(ClientRows rows, ClientDocuments documents
     /// The client as it was last seen; asks the network only for one that nobody has seen. For where a client comes back to what it was let into: a
     /// document that cannot be fetched just then does not lock it out.
     /// </summary>
-    public async ValueTask<ClientRecord?> AtHandAsync(string id, RegistrySnapshot registry, CancellationToken cancel) =>
-        await KnownAsync(id, registry, cancel) ?? (id.StartsWith(ClientDocuments.Scheme, StringComparison.Ordinal) ? await FindAsync(id, registry, cancel) : null);
+    public async ValueTask<Result<ClientRecord>> AtHandAsync(string id, RegistrySnapshot registry, CancellationToken cancel) =>
+        await KnownAsync(id, registry, cancel) is { } known ? known : await ResolveAsync(id, registry, cancel);
 
     /// <summary>The client as it was last seen, without leaving this machine.</summary>
     public async ValueTask<ClientRecord?> KnownAsync(string id, RegistrySnapshot registry, CancellationToken cancel)
@@ -63,7 +63,7 @@ internal sealed class ClientDirectory(ClientRows rows, ClientDocuments documents
     /// <summary>What the client's assertions are verified by.</summary>
     /// <param name="keyId">The assertion's; its key may have been published only just now.</param>
     public async ValueTask<Result<IReadOnlyList<VerificationKey>>> KeysAsync(ClientRecord client, string? keyId, CancellationToken cancel) =>
-        client.KeySet is { } address ? await keySets.FindAsync(address, keyId, cancel) : Result<IReadOnlyList<VerificationKey>>.Of(client.Keys);
+        client.KeySet is { } address ? await keySets.FindAsync(address, keyId, client.InUse, cancel) : Result<IReadOnlyList<VerificationKey>>.Of(client.Keys);
 
     /// <summary>What was read at one version of the registry.</summary>
     private sealed class Page(long version)

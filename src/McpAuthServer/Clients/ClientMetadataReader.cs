@@ -51,6 +51,9 @@ internal sealed class ClientMetadataReader
         OneOf(Names.Registration.IdTokenAlgorithm, "ES256", "RS256");
         if (method == Names.ClientAssertion.PrivateKeyJwt)
             OneOf(Names.Registration.AuthAlgorithm, "ES256", "RS256");
+        // RFC 8705 §3.4. If it were passed over, tokens would be bound to less than the client asked for.
+        if (Flag(Names.Mtls.BoundAccessTokens))
+            Refuse(Names.Mtls.BoundAccessTokens, "Only a client that an administrator registered gets tokens that are bound to a certificate.");
         return new ClientMetadata(
             string.IsNullOrWhiteSpace(name) ? null : name, redirects, Uris(Names.Registration.PostLogoutRedirectUris, isPublic, Names.Registration.InvalidMetadata),
             method, alsoPublic, keys, keySet, grants, Flag(Names.Registration.RequirePushed), Flag(Names.Registration.DpopBound));

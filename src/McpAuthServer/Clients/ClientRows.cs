@@ -49,7 +49,7 @@ internal sealed class ClientRows(IReadStore store)
             throw new InvalidDataException($"A client's metadata does not read: {fault}");
         var client = metadata.ToClient(id, origin, row.IsDBNull(3) ? null : row.GetString(3), row.GetString(4) == RegistryState.Active);
         return new StoredClient(
-            client with { FreshUntil = row.IsDBNull(7) ? null : row.GetInt64(7) }, row.IsDBNull(5) ? null : row.GetString(5), DateTimeOffset.FromUnixTimeMilliseconds(row.GetInt64(6)));
+            client with { FreshUntil = row.IsDBNull(7) ? null : row.GetInt64(7), InUse = origin == ClientOrigin.Document }, row.IsDBNull(5) ? null : row.GetString(5), DateTimeOffset.FromUnixTimeMilliseconds(row.GetInt64(6)));
     }
 
     private static string? Jwks(ClientRecord client) => client.Keys.Count == 0 ? null : ClientMetadata.KeySetOf(client.Keys);

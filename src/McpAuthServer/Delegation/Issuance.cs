@@ -24,7 +24,8 @@ internal sealed record Presence(DateTimeOffset? AuthTime, string? Acr, Person Pe
 /// <param name="Session">The sign-in it ends with; null = it outlives it, or belongs to an agent.</param>
 /// <param name="Scope">By scope: the words as they were granted, <c>offline_access</c> included.</param>
 /// <param name="Expires">The whole line's end; a token that is not used ends earlier.</param>
-internal sealed record NewFamily(string Id, OpaqueToken Token, string? Session, string? Scope, DateTimeOffset Expires);
+/// <param name="Certificate">The thumbprint of the certificate that it is bound to.</param>
+internal sealed record NewFamily(string Id, OpaqueToken Token, string? Session, string? Scope, DateTimeOffset Expires, string? Certificate = null);
 
 /// <summary>
 /// A credential other than assertion and proof that an issuance uses up: a code, a refresh token, what a person handed over. Runs in the unit
@@ -95,6 +96,9 @@ internal sealed record Issuance
 
     /// <summary>The key the token is bound to; null = Bearer.</summary>
     public string? Thumbprint { get; init; }
+
+    /// <summary>The certificate it is bound to as well, or alone.</summary>
+    public string? CertificateThumbprint { get; init; }
 
     public required string Jti { get; init; }
     public required DateTimeOffset IssuedAt { get; init; }

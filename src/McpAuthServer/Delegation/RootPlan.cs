@@ -20,6 +20,9 @@ internal abstract record RootPlan
 
     /// <summary>The key the token is bound to; null = Bearer.</summary>
     public required string? Thumbprint { get; init; }
+
+    /// <summary>The certificate it is bound to as well, or alone.</summary>
+    public string? CertificateThumbprint { get; init; }
     public required string GrantType { get; init; }
     public required ICredential Credential { get; init; }
     public required IReadOnlyList<Once> Consume { get; init; }

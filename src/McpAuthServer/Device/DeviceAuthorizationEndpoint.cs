@@ -24,7 +24,7 @@ internal static class DeviceAuthorizationEndpoint
         if (form is null)
             return await RefuseAsync(error!, null, []);
         var snapshot = await registry.Current(context.RequestAborted);
-        (var client, error) = await clients.AuthenticateAsync(context, form, snapshot);
+        (var client, error) = await clients.AuthenticateAsync(context, form, snapshot, anew: true);
         if (client is null)
             return error!;
         List<Once> consume = client.Assertion is { } once ? [once] : [];

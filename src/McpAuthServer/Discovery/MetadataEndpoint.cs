@@ -16,6 +16,14 @@ internal static class MetadataEndpoint
 {
     private static readonly string Cacheable = string.Create(CultureInfo.InvariantCulture, $"public, max-age={(int)Limits.KeySetAge.TotalSeconds}");
 
+    /// <summary>Those that clients call themselves, and so may call with a certificate.</summary>
+    private static readonly (string Member, string Path)[] Called =
+    [
+        ("token_endpoint", Names.Paths.Token), ("revocation_endpoint", Names.Paths.Revoke), ("introspection_endpoint", Names.Paths.Introspect),
+        ("pushed_authorization_request_endpoint", Names.Paths.PushedRequests), ("device_authorization_endpoint", Names.Paths.DeviceAuthorization),
+        ("userinfo_endpoint", Names.Paths.UserInfo),
+    ];
+
     /// <summary>Of ID tokens and <c>/userinfo</c>.</summary>
     private static readonly string[] Claims =
     [
@@ -41,12 +49,10 @@ internal static class MetadataEndpoint
     {
         json.WriteString("issuer", issuer.Value);
         json.WriteString("authorization_endpoint", issuer.Uri(Names.Paths.Authorize).AbsoluteUri);
-        json.WriteString("token_endpoint", issuer.TokenEndpoint);
         json.WriteString("jwks_uri", issuer.Value + Names.Paths.Jwks);
-        json.WriteString("userinfo_endpoint", issuer.UserInfo);
+        foreach (var (member, path) in Called)
+            json.WriteString(member, issuer.Value + path);
         json.WriteString("end_session_endpoint", issuer.Value + Names.Paths.Logout);
-        json.WriteString("introspection_endpoint", issuer.Value + Names.Paths.Introspect);
-        json.WriteString("revocation_endpoint", issuer.Value + Names.Paths.Revoke);
         if (options.DynamicRegistration.Enabled)
             json.WriteString("registration_endpoint", issuer.Value + Names.Paths.Register);
         if (options.ClientDocuments.Enabled)
@@ -54,8 +60,6 @@ internal static class MetadataEndpoint
         Strings(json, "response_types_supported", Names.OAuth.Code);
         Strings(json, "response_modes_supported", Names.Authorization.Query, Names.Authorization.FormPost);
         Strings(json, "acr_values_supported", SignInSession.Ways);
-        json.WriteString("pushed_authorization_request_endpoint", issuer.Value + Names.Paths.PushedRequests);
-        json.WriteString("device_authorization_endpoint", issuer.Value + Names.Paths.DeviceAuthorization);
         json.WriteBoolean("require_pushed_authorization_requests", false);
         Strings(json, "grant_types_supported", Names.OAuth.AuthorizationCode, Names.OAuth.RefreshToken, Names.OAuth.ClientCredentials, Names.Device.GrantType, Names.Exchange.GrantType);
         Strings(json, "prompt_values_supported", Names.Authorization.PromptNone, Names.Authorization.PromptLogin, Names.Authorization.PromptConsent, Names.Authorization.PromptSelectAccount);
@@ -63,13 +67,16 @@ internal static class MetadataEndpoint
         json.WriteBoolean("request_uri_parameter_supported", false);
         Strings(json, "code_challenge_methods_supported", "S256");
         json.WriteBoolean("authorization_response_iss_parameter_supported", true);
+        var certificateMethods = CertificateMethods(options.Mtls);
         foreach (var endpoint in (ReadOnlySpan<string>)["token", "revocation"])
         {
-            Strings(json, endpoint + "_endpoint_auth_methods_supported", Names.ClientAssertion.PrivateKeyJwt, Names.ClientAssertion.SecretBasic, Names.ClientAssertion.SecretPost, Names.ClientAssertion.None);
+            Strings(json, endpoint + "_endpoint_auth_methods_supported", [
+                Names.ClientAssertion.PrivateKeyJwt, Names.ClientAssertion.SecretBasic, Names.ClientAssertion.SecretPost, Names.ClientAssertion.None, .. certificateMethods]);
             Strings(json, endpoint + "_endpoint_auth_signing_alg_values_supported", "ES256", "RS256");
         }
         // RFC 8414 §2: a token's scheme stands beside the methods of clients; guards come with theirs.
-        Strings(json, "introspection_endpoint_auth_methods_supported", Names.ClientAssertion.PrivateKeyJwt, Names.ClientAssertion.SecretBasic, Names.ClientAssertion.SecretPost, Names.Dpop.Scheme);
+        Strings(json, "introspection_endpoint_auth_methods_supported", [
+            Names.ClientAssertion.PrivateKeyJwt, Names.ClientAssertion.SecretBasic, Names.ClientAssertion.SecretPost, .. certificateMethods, Names.Dpop.Scheme]);
         Strings(json, "introspection_endpoint_auth_signing_alg_values_supported", "ES256", "RS256");
         // OpenID Connect Discovery §3, RFC 9701 §7.
         Strings(json, "subject_types_supported", "public");
@@ -78,10 +85,34 @@ internal static class MetadataEndpoint
         Strings(json, "claims_supported", Claims);
         json.WriteBoolean("claims_parameter_supported", false);
         Strings(json, "dpop_signing_alg_values_supported", "ES256", "RS256");
+        WriteMtls(json, issuer, options.Mtls);
         Strings(json, "authorization_details_types_supported", Names.Resources.McpToolCall);
         Strings(json, "scopes_supported", Names.Scopes.ToolsRead, Names.Scopes.ResourcesRead, Names.Scopes.PromptsRead, Names.Scopes.OfflineAccess,
             Names.Scopes.OpenId, Names.Scopes.Profile, Names.Scopes.Email);
     });
+
+    // RFC 8705 §2.1.1, §2.2.1.
+    private static string[] CertificateMethods(MtlsOptions mtls) => mtls switch
+    {
+        { Enabled: false } => [],
+        { TrustedAuthorities: null } => [Names.Mtls.SelfSignedTlsClientAuth],
+        _ => [Names.Mtls.TlsClientAuth, Names.Mtls.SelfSignedTlsClientAuth],
+    };
+
+    private static void WriteMtls(Utf8JsonWriter json, Issuer issuer, MtlsOptions mtls)
+    {
+        if (!mtls.Enabled)
+            return;
+        // RFC 8705 §3.3.
+        json.WriteBoolean(Names.Mtls.BoundAccessTokens, true);
+        if (mtls.Endpoint is null)
+            return;
+        // §5.
+        json.WriteStartObject(Names.Mtls.EndpointAliases);
+        foreach (var (member, path) in Called)
+            json.WriteString(member, issuer.Alias(path)!.AbsoluteUri);
+        json.WriteEndObject();
+    }
 
     private static IResult Document(HttpContext context, byte[] body, string type)
     {

@@ -46,7 +46,9 @@ internal sealed class CodeRedemption(PersonAt people, PersonSessions sessions, S
         var offline = ScopeWords.Split(code.Scope).Contains(Names.Scopes.OfflineAccess);
         var family = !client.GrantTypes.Contains(Names.OAuth.RefreshToken) ? null : new NewFamily(
             Id.New(Id.RefreshFamily, request.Now), OpaqueToken.New(OpaqueToken.Refresh), offline ? null : code.Session, code.Scope,
-            offline ? request.Now + RefreshFamilies.Offline : code.SessionExpires);
+            offline ? request.Now + RefreshFamilies.Offline : code.SessionExpires,
+            // RFC 8705 §4: nothing else holds a public client's; others authenticate for every use, perhaps with the next certificate (§7.1).
+            client.Public ? request.Client.BoundCertificate : null);
         return new Issuance
         {
             Who = new Principals(code.UserId, Names.Claims.ProfileUser, code.UserId, null, null, client.Id, []), Target = server, Authority = authority,

@@ -33,9 +33,12 @@ internal sealed class Grantor(IEnumerable<IGrant> grants, AccessTokens tokens, I
         {
             GrantResult.Refuse refusal => await RefuseAsync(request, refusal),
             GrantResult.Wait wait => wait.Error,
-            GrantResult.Issue { Plan: var plan, Rotation: var rotation } => await IssueAsync(request, plan, rotation),
-            GrantResult.IssueDelegated { Plan: var plan } => await IssueDelegatedAsync(request, plan),
-            GrantResult.IssueIdentity { Plan: var plan, Claims: var claims } => await IssueIdentityAsync(request, plan, claims),
+            // RFC 8705 §3: whatever the grant, the certificate is the client's.
+            GrantResult.Issue { Plan: var plan, Rotation: var rotation } =>
+                await IssueAsync(request, plan with { CertificateThumbprint = request.Client.BoundCertificate }, rotation),
+            GrantResult.IssueDelegated { Plan: var plan } => await IssueDelegatedAsync(request, plan with { CertificateThumbprint = request.Client.BoundCertificate }),
+            GrantResult.IssueIdentity { Plan: var plan, Claims: var claims } =>
+                await IssueIdentityAsync(request, plan with { CertificateThumbprint = request.Client.BoundCertificate }, claims),
             GrantResult.Reused { What: var reuse } => await RevokeAsync(request, reuse, request.Consume),
             GrantResult.IssueToGuard { Guard: var guard } => await IssueToGuardAsync(request, guard),
             var other => throw new InvalidOperationException($"Unknown result {other}."),

@@ -44,6 +44,10 @@ internal static class TokenEndpoint
             if (client.Client is { RequiresDpop: true } && proof is null)
                 return await Refuse(OAuthError.InvalidProof(new Fault("missing", "The client is registered for tokens that are bound to a key.")), client);
 
+            // RFC 8705 §3.4: an unbound token instead would be less than what was registered.
+            if (client.Client is { BindsToCertificate: true } && client.Certificate is null)
+                return await Refuse(OAuthError.InvalidRequest("The client is registered for tokens that are bound to its certificate.", "no_certificate"), client);
+
             // 4. The grant decides; the one commit records.
             var request = new TokenRequest(form, client, proof, snapshot, time.GetUtcNow());
             try

@@ -43,7 +43,7 @@ internal sealed class TokenExchangeGrant(
             return OAuthError.InvalidRequest("The actor token must be an instance token.", Names.Reasons.WrongType);
         if (request.Proof is not { } proof)
             return OAuthError.InvalidProof(new Fault("missing", "A token exchange needs a DPoP proof by the presenter's key."));
-        if (presenter.Thumbprint != proof.Thumbprint || presenter.ClientId != request.Client.Id)
+        if (presenter.Thumbprint != proof.Thumbprint || presenter.ClientId != request.Client.Id || IsOfOtherCertificate(request, presenter))
             return OAuthError.InvalidRequest("The request does not come from the token's presenter.", Names.Reasons.NotPresenter);
         if (presenter.Agent is not { } agentId || request.Registry.Agents.GetValueOrDefault(agentId) is not { } agent || request.Client.Client?.AgentId != agentId)
             return OAuthError.InvalidRequest("The presenter is not this client's agent.", Names.Reasons.ActorUnauthorized);
@@ -57,7 +57,7 @@ internal sealed class TokenExchangeGrant(
             return bad.Fault;
         var asked = details?.Value;
         if (subject.IsDelegation)
-            return actor is null || subject.ClientId != request.Client.Id || (subject.Thumbprint is { } bound && bound != proof.Thumbprint)
+            return actor is null || subject.ClientId != request.Client.Id || (subject.Thumbprint is { } bound && bound != proof.Thumbprint) || IsOfOtherCertificate(request, subject)
                 ? OAuthError.InvalidRequest("What a person handed over is presented by whom it was given to, with the agent's instance token as actor.", Names.Reasons.NotPresenter)
                 : await work.ExchangeAsync(request, subject, agent, instance, asked, cancel);
         return (subject.IsInstanceToken, actor) switch
@@ -148,6 +148,10 @@ internal sealed class TokenExchangeGrant(
     /// <summary>Of the person the work is for, if there is one; whether they are still enabled is asked again by the issuing unit.</summary>
     private async Task<Presence?> PresenceAsync(GrantRecord grant, OwnToken subject, CancellationToken cancel) =>
         grant.UserId is { } user ? await people.FindAsync(user, subject.AuthTime, subject.Acr, cancel) : null;
+
+    // RFC 8705 §3.
+    private static bool IsOfOtherCertificate(TokenRequest request, OwnToken token) =>
+        token.CertificateThumbprint is { } bound && bound != request.Client.Certificate?.Thumbprint;
 
     private static Issuance WithLine(TokenRequest request, Issuance plan) => plan with { Family = DelegatedWork.LineFor(request, plan) };
 

@@ -23,7 +23,7 @@ internal static class ManagementEndpoint
         // 1. Whose it is. A client that is gone is not told apart from a wrong token (§2.1).
         var (registration, known) = await desk.OpenAsync(id, RegistrationAccess.Token(context.Request) ?? "", context.RequestAborted);
         if (registration is null)
-            return await audit.RefuseAsync(RegistrationAccess.Refused, known ? id : null);
+            return await audit.RefuseAsync(context, known ? id : null);
 
         switch (context.Request.Method)
         {
@@ -42,7 +42,7 @@ internal static class ManagementEndpoint
             default:
                 context.Response.Headers.Allow = "GET, PUT, DELETE";
                 return await audit.RefuseAsync(
-                    new(Names.Errors.InvalidRequest, "The method must be GET, PUT or DELETE.", StatusCodes.Status405MethodNotAllowed, "method_not_allowed"), id);
+                    new OAuthError(Names.Errors.InvalidRequest, "The method must be GET, PUT or DELETE.", StatusCodes.Status405MethodNotAllowed, "method_not_allowed"), id);
         }
     }
 

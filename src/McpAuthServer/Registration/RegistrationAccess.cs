@@ -11,13 +11,20 @@ internal static class RegistrationAccess
     private const string Scheme = "Bearer ";
 
     /// <summary>RFC 6750 §3.1.</summary>
-    public static OAuthError Refused { get; } = new(Names.Errors.InvalidToken, "The token is missing or is not for this.", StatusCodes.Status401Unauthorized)
+    private static OAuthError Refused { get; } = new(Names.Errors.InvalidToken, "The token is missing or is not for this.", StatusCodes.Status401Unauthorized)
     {
         Challenge = "Bearer error=\"invalid_token\"",
     };
 
     public static string? Token(HttpRequest request) =>
         request.Headers.Authorization is [{ } header] && header.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase) ? header[Scheme.Length..].Trim() : null;
+
+    /// <summary>The same, for whoever came with a wrong token or none.</summary>
+    public static Task<IResult> RefuseAsync(this AuditTrail audit, HttpContext context, string? client)
+    {
+        RequestLimits.Failed(context);
+        return audit.RefuseAsync(Refused, client);
+    }
 
     /// <param name="client">Whose registration it was about, when there is one.</param>
     public static async Task<IResult> RefuseAsync(this AuditTrail audit, OAuthError error, string? client)

@@ -26,7 +26,7 @@ internal static class RegistrationEndpoint
         if (!HttpMethods.IsPost(context.Request.Method))
             return await audit.RefuseAsync(OAuthError.NotPost, null);
         if (options.DynamicRegistration.InitialAccessTokenHash is { Length: > 0 } hash && !IsRight(RegistrationAccess.Token(context.Request), hash))
-            return await audit.RefuseAsync(RegistrationAccess.Refused, null);
+            return await audit.RefuseAsync(context, null);
 
         // 2. What it says of itself (§2, §3.1).
         var (json, error) = await BodyAsync(context.Request);

@@ -22,8 +22,7 @@ internal sealed class AccessTokens(SigningKeyRing keys, Issuer issuer)
         json.WriteString(Names.Claims.Sub, plan.AgentId);
         json.WriteString(Names.Claims.SubProfile, Names.Claims.ProfileAgent);
         json.WriteEndObject();
-        if (plan.Thumbprint is not null)
-            WriteConfirmation(json, plan.Thumbprint);
+        WriteConfirmation(json, plan.Thumbprint, plan.CertificateThumbprint);
         json.WritePropertyName(Names.Claims.AuthorizationDetails);
         plan.Authority.Write(json);
         json.WriteString(Names.Claims.Grant, plan.GrantId);
@@ -34,8 +33,7 @@ internal sealed class AccessTokens(SigningKeyRing keys, Issuer issuer)
     {
         WriteCommon(json, issuer, issuer.UserInfo, plan.UserId, Names.Claims.ProfileUser, plan.ClientId, plan.IssuedAt, plan.Expires, plan.Jti);
         json.WriteString(Names.Claims.Scope, plan.Scope);
-        if (plan.Thumbprint is not null)
-            WriteConfirmation(json, plan.Thumbprint);
+        WriteConfirmation(json, plan.Thumbprint, plan.CertificateThumbprint);
         json.WriteString(Names.Claims.Grant, plan.GrantId);
     });
 
@@ -44,7 +42,7 @@ internal sealed class AccessTokens(SigningKeyRing keys, Issuer issuer)
         keys.Current.Active.Sign(Names.Types.AccessToken, json =>
         {
             WriteCommon(json, issuer, issuer.TokenEndpoint, agent, Names.Claims.ProfileAgent, client, now, expires, jti);
-            WriteConfirmation(json, instance.Thumbprint);
+            WriteConfirmation(json, instance.Thumbprint, null);
             WriteInstance(json, instance);
         });
 
@@ -53,7 +51,7 @@ internal sealed class AccessTokens(SigningKeyRing keys, Issuer issuer)
         keys.Current.Active.Sign(Names.Types.AccessToken, json =>
         {
             WriteCommon(json, issuer, issuer.GuardAudience, guard, "guard", guard, now, expires, jti);
-            WriteConfirmation(json, thumbprint);
+            WriteConfirmation(json, thumbprint, null);
         });
 
     private static void WriteTask(Utf8JsonWriter json, Issuer issuer, Issuance plan)
@@ -63,8 +61,7 @@ internal sealed class AccessTokens(SigningKeyRing keys, Issuer issuer)
         if (plan.Presence is { } presence)
             WritePresence(json, presence);
         WriteChain(json, issuer, plan.Who.Chain, 0);
-        if (plan.Thumbprint is not null)
-            WriteConfirmation(json, plan.Thumbprint);
+        WriteConfirmation(json, plan.Thumbprint, plan.CertificateThumbprint);
         if (plan.ByScope)
             json.WriteBoolean(Names.Claims.StepUp, true);
         else
@@ -128,10 +125,16 @@ internal sealed class AccessTokens(SigningKeyRing keys, Issuer issuer)
         json.WriteEndObject();
     }
 
-    private static void WriteConfirmation(Utf8JsonWriter json, string thumbprint)
+    // RFC 9449 §6.1, RFC 8705 §3.1: a token may be bound to both, and then needs both.
+    private static void WriteConfirmation(Utf8JsonWriter json, string? key, string? certificate)
     {
+        if (key is null && certificate is null)
+            return;
         json.WriteStartObject(Names.Claims.Cnf);
-        json.WriteString(Names.Claims.Jkt, thumbprint);
+        if (key is not null)
+            json.WriteString(Names.Claims.Jkt, key);
+        if (certificate is not null)
+            json.WriteString(Names.Mtls.Thumbprint, certificate);
         json.WriteEndObject();
     }
 

@@ -21,6 +21,8 @@ internal sealed class OwnToken
     public string? Grant => Jwt.Text(Names.Claims.Grant);
     public string? Task => Member(Names.Claims.Task, "id");
     public string? Thumbprint => Member(Names.Claims.Cnf, Names.Claims.Jkt);
+    /// <summary>Of the certificate it is bound to (RFC 8705 §3.1).</summary>
+    public string? CertificateThumbprint => Member(Names.Claims.Cnf, Names.Mtls.Thumbprint);
     public string? Instance => Member(Names.Claims.AgentContext, "instance");
     public DateTimeOffset Expires => Jwt.Time(Names.Claims.Exp)!.Value;
     public bool IsInstanceToken => Jti.StartsWith(Id.InstanceToken, StringComparison.Ordinal);

@@ -10,8 +10,9 @@ using McpAuthServer.Tokens;
 
 namespace McpAuthServer.UserInfo;
 
-/// <summary>Programs that come with the token that tells who a person is: as Bearer, or bound to a key and proved. Every refusal is recorded.</summary>
-internal sealed class IdentityCallers(SigningKeyRing keys, ProofReader proofs, TokenStates states, RegistryCache registry, AuditTrail audit, Issuer issuer, TimeProvider time)
+/// <summary>Programs that come with the token that tells who a person is: as Bearer, or bound to a key or a certificate and proved. Every refusal is recorded.</summary>
+internal sealed class IdentityCallers(
+    SigningKeyRing keys, ProofReader proofs, RequestCertificate certificates, TokenStates states, RegistryCache registry, AuditTrail audit, Issuer issuer, TimeProvider time)
 {
     private const string Algorithms = "algs=\"ES256 RS256\"";
 
@@ -39,6 +40,15 @@ internal sealed class IdentityCallers(SigningKeyRing keys, ProofReader proofs, T
         // 3. The key it is bound to, if it is (RFC 9449 §7.1, §7.2: one form is not taken for the other; §9).
         if ((token.Thumbprint is not null) != (scheme == Names.Dpop.Scheme))
             return (null, await RefuseAsync(Refusal("A token that is bound to a key comes with the DPoP scheme, any other with Bearer.", "wrong_scheme"), token));
+
+        // 4. The certificate it is bound to, if it is (RFC 8705 §3). Before the proof, which is used up.
+        if (token.CertificateThumbprint is { } thumbprint)
+        {
+            if (!certificates.Of(context).TryGet(out var certificate, out fault))
+                return (null, await RefuseAsync(Refusal(fault.Message, fault.Code), token));
+            if (certificate?.Thumbprint != thumbprint)
+                return (null, await RefuseAsync(Refusal("The token is bound to another certificate.", certificate is null ? "no_certificate" : "wrong_certificate"), token));
+        }
         if (token.Thumbprint is { } key)
         {
             if (!proofs.Read(context, Names.Paths.UserInfo, text).TryGet(out var proof, out fault))
@@ -49,7 +59,7 @@ internal sealed class IdentityCallers(SigningKeyRing keys, ProofReader proofs, T
                 return (null, OAuthError.UsedProof);
         }
 
-        // 4. All that it stands on, read now.
+        // 5. All that it stands on, read now.
         return await states.LivesAsync(token, await registry.Current(context.RequestAborted), context.RequestAborted)
             ? (token, null)
             : (null, await RefuseAsync(Refusal("What the token stands on has ended.", Names.Reasons.Revoked), token));

@@ -44,7 +44,7 @@ internal sealed class TokenReader(string issuer, string resource, IssuerKeys key
         if (Text(jwt.Payload, Claims.Jti) is not { } jti || Text(jwt.Payload, Claims.Sub) is not { } subject || Text(jwt.Payload, Claims.ClientId) is not { } client)
             return Invalid("jti, sub and client_id are required");
         if (!Chain(jwt.Payload).TryGet(out string[]? chain, out Fault? fault)) return fault;
-        if (!Confirmation(jwt.Payload).TryGet(out string? jkt, out fault)) return fault;
+        if (!Confirmation(jwt.Payload).TryGet(out (string? Jkt, string? Certificate) bound, out fault)) return fault;
 
         LocationAuthority? authority = null;
         bool explicitly = jwt.Payload.TryGetProperty(Claims.AuthorizationDetails, out JsonElement details);
@@ -67,7 +67,7 @@ internal sealed class TokenReader(string issuer, string resource, IssuerKeys key
             Jti = jti, Subject = subject, SubjectProfile = profile, ClientId = client, IssuedAt = issued.ToUnixTimeSeconds(), ExpiresAt = expires,
             Scopes = scopes.ToFrozenSet(StringComparer.Ordinal),
             StepUp = !explicitly && jwt.Payload.TryGetProperty(Claims.StepUp, out JsonElement stepUp) && stepUp.ValueKind == JsonValueKind.True,
-            Jkt = jkt, Explicit = explicitly, Authority = authority, Task = task, Grant = grant, Chain = chain, Instance = instance,
+            Jkt = bound.Jkt, Certificate = bound.Certificate, Explicit = explicitly, Authority = authority, Task = task, Grant = grant, Chain = chain, Instance = instance,
             Assurance = Inner(jwt.Payload, Claims.AgentContext, "assurance"), Groups = groups,
             Names = [.. new[] { jti, grant, task, instance, client, subject, Id.SigningKey + kid }.OfType<string>().Concat(lineage).Concat(chain).Distinct(StringComparer.Ordinal)],
             Principal = Principal(subject, client, jti, chain, task, scopes),
@@ -89,12 +89,17 @@ internal sealed class TokenReader(string issuer, string resource, IssuerKeys key
         }
     }
 
-    /// <summary>A confirmation this guard cannot check is not ignored (RFC 7800 §3.1): only <c>jkt</c> is known here (RFC 9449 §6.1).</summary>
-    private static Result<string?> Confirmation(JsonElement payload)
+    /// <summary>
+    /// A confirmation this guard cannot check is not ignored (RFC 7800 §3.1): known here are <c>jkt</c> (RFC 9449 §6.1) and <c>x5t#S256</c> (RFC 8705
+    /// §3.1), one or both.
+    /// </summary>
+    private static Result<(string? Jkt, string? Certificate)> Confirmation(JsonElement payload)
     {
-        if (!payload.TryGetProperty(Claims.Cnf, out JsonElement cnf)) return (string?)null;
-        if (Text(cnf, Claims.Jkt) is not { Length: > 0 } jkt || cnf.EnumerateObject().Count() != 1) return Invalid("cnf holds something other than jkt");
-        return jkt;
+        (string? Jkt, string? Certificate) bound = default;
+        if (!payload.TryGetProperty(Claims.Cnf, out JsonElement cnf)) return bound;
+        bound = (Text(cnf, Claims.Jkt), Text(cnf, McpAuth.Protocol.Names.Mtls.Thumbprint));
+        int known = (bound.Jkt is null ? 0 : 1) + (bound.Certificate is null ? 0 : 1);
+        return known > 0 && cnf.EnumerateObject().Count() == known ? bound : Invalid("cnf holds something other than jkt and x5t#S256");
     }
 
     private static ClaimsPrincipal Principal(string subject, string client, string jti, string[] chain, string? task, string[] scopes)

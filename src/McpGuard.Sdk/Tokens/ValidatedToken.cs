@@ -21,6 +21,9 @@ internal sealed class ValidatedToken
     /// <summary>The thumbprint of the key that must prove possession; null = bearer.</summary>
     public required string? Jkt { get; init; }
 
+    /// <summary>The thumbprint of the certificate that every request must come with (RFC 8705 §3.1); null = none.</summary>
+    public required string? Certificate { get; init; }
+
     /// <summary>True when <c>authorization_details</c> decides alone.</summary>
     public required bool Explicit { get; init; }
 

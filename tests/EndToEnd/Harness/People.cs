@@ -25,13 +25,21 @@ public sealed class People : IAsyncLifetime
 
     public GuardedServer Files => Deployment.Servers[0];
 
+    /// <summary>Where programs that nobody registered say what they are.</summary>
+    public DocumentSite Documents { get; private set; } = null!;
+
     public async Task InitializeAsync()
     {
         // Without a browser every test of the collection is skipped; where nothing may be, the first visit says what is missing.
         if (Chromium.Requirement.Skip is not null) return;
         await browser.InitializeAsync();
+        Documents = await DocumentSite.StartAsync();
         Deployment = await Deployment.StartAsync(
-            postgres: null, nodes: 1, ["files"], Register, new Dictionary<string, string?> { ["McpAuth__AccessTokenLifetime"] = AccessTokenLifetime.ToString("c"), ["McpAuth__RequireDpopNonce"] = "true" });
+            postgres: null, nodes: 1, ["files"], Register, new Dictionary<string, string?>
+            {
+                ["McpAuth__AccessTokenLifetime"] = AccessTokenLifetime.ToString("c"), ["McpAuth__RequireDpopNonce"] = "true", ["McpAuth__DynamicRegistration__Enabled"] = "true",
+                ["McpAuth__ClientDocuments__Loopback__0"] = Documents.Authority, ["SSL_CERT_FILE"] = Documents.CertificateFile,
+            });
         await using Visitor ann = await browser.NewVisitorAsync();
         await ann.GoAsync(await Deployment.SetupLinkAsync(Ann));
         await ann.Page.GetByLabel("Password").FillAsync(Password);
@@ -44,6 +52,7 @@ public sealed class People : IAsyncLifetime
     {
         await browser.DisposeAsync();
         if (Deployment is not null) await Deployment.DisposeAsync();
+        if (Documents is not null) await Documents.DisposeAsync();
     }
 
     /// <summary>A browser nobody has signed in with.</summary>

@@ -20,7 +20,8 @@ public sealed class Nodes : IAsyncDisposable
     /// <summary>A further node; on SQLite the one before must have been stopped.</summary>
     /// <param name="now">What its clock shows.</param>
     /// <param name="configure">Settings of its own.</param>
-    public async Task<TestServer> StartAsync(DateTimeOffset? now = null, Action<Dictionary<string, string>>? configure = null)
+    /// <param name="replace">Services of its own.</param>
+    public async Task<TestServer> StartAsync(DateTimeOffset? now = null, Action<Dictionary<string, string>>? configure = null, Action<IServiceCollection>? replace = null)
     {
         var node = new TestServer();
         node.Settings["McpAuth:DataDirectory"] = directory.Path;
@@ -30,6 +31,7 @@ public sealed class Nodes : IAsyncDisposable
         if (now is { } time)
             node.Time.Set(time);
         configure?.Invoke(node.Settings);
+        node.Replace = replace;
         await node.InitializeAsync();
         running.Add(node);
         return node;

@@ -18,6 +18,9 @@ public sealed class PersonFlow(Scenario scenario, TestServer? node = null)
 {
     private readonly TestServer server = node ?? scenario.Server;
 
+    /// <summary>How the clients reach the token endpoint; null = as anybody does.</summary>
+    public HttpClient? Http { get; set; }
+
     /// <summary>The sign-in that codes come from; a new one after <see cref="SignInAgainAsync"/>.</summary>
     internal SignInSession? Session { get; private set; }
 
@@ -81,7 +84,7 @@ public sealed class PersonFlow(Scenario scenario, TestServer? node = null)
         agent ??= scenario.Agent;
         var form = agent.AssertionForm();
         (form["grant_type"], form["code"], form["code_verifier"]) = ("authorization_code", code, scenario.Verifier);
-        return agent.PostFormAsync(Names.Paths.Token, form, proof: null, server.Client());
+        return agent.PostFormAsync(Names.Paths.Token, form, proof: null, Http ?? server.Client());
     }
 
     private async Task<HttpResponseMessage> TokenAsync(Dictionary<string, string?> form, Dictionary<string, string?>? change, string? proof)
@@ -95,7 +98,7 @@ public sealed class PersonFlow(Scenario scenario, TestServer? node = null)
         request.Headers.Accept.Add(new MediaTypeWithQualityHeaderValue("application/json"));
         if (proof is not null)
             request.Headers.Add("DPoP", proof);
-        return await server.Client().SendAsync(request);
+        return await (Http ?? server.Client()).SendAsync(request);
     }
 
     private sealed class OpenSession(SignInSession session) : Unit<bool>

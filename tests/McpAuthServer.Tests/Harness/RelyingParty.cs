@@ -16,6 +16,9 @@ public sealed class RelyingParty
 
     private RelyingParty(Scenario s, string name) => (this.s, Id) = (s, $"{name}-{s.Suffix}");
 
+    /// <summary>How it reaches the token endpoint; null = as anybody does.</summary>
+    public HttpClient? Http { get; set; }
+
     public string Id { get; }
     public string Secret => $"secret-of-{Id}-0123456789abcdefghijklmnop";
     public string RedirectUri => $"https://{Id}.test/cb";
@@ -61,7 +64,7 @@ public sealed class RelyingParty
         request.Headers.Authorization = Basic;
         if (proof is not null)
             request.Headers.Add("DPoP", proof);
-        return await Server.Client().SendAsync(request);
+        return await (Http ?? Server.Client()).SendAsync(request);
     }
 
     public AuthenticationHeaderValue Basic => new("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes($"{Id}:{Secret}")));

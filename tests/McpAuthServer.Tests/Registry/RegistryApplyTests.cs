@@ -15,7 +15,7 @@ public abstract class RegistryApplyTests : RegistrySuite
     [SuiteFact]
     public async Task Apply_FullFile_IsWhatTheSnapshotHolds()
     {
-        Assert.Equal(16, await Registry.Applied(ApplyFile.Full()));
+        Assert.Equal(22, await Registry.Applied(ApplyFile.Full()));
 
         var snapshot = await Registry.Snapshot();
         Assert.Equal(2, snapshot.Version);
@@ -36,6 +36,12 @@ public abstract class RegistryApplyTests : RegistrySuite
         Assert.Equal((Base64Url.Sha256(ApplyFile.ClientSecret), "tool:read_order"), (batch.SecretHash, batch.Authority.ToScope("https://files.example/mcp")));
         Assert.Equal("3q2-7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", snapshot.Clients["hashed"].SecretHash);
         Assert.Equal(("none", null, true), (snapshot.Clients["public"].AuthMethod, snapshot.Clients["public"].SecretHash, snapshot.Clients["public"].Authority.IsEmpty));
+        Assert.Equal("tls_client_auth_subject_dn=CN=agent,O=Example", snapshot.Clients["by-dn"].Subject!.ToString());
+        Assert.Equal("tls_client_auth_san_uri=spiffe://example.org/agent", snapshot.Clients["by-uri"].Subject!.ToString());
+        Assert.Equal(["3q2-7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"], snapshot.Clients["self-signed"].Certificates);
+        Assert.Equal((true, false, null, 0), (snapshot.Clients["by-dn"].BindsToCertificate, snapshot.Clients["by-dns"].BindsToCertificate, batch.Subject, batch.Certificates.Count));
+        // A person's consent was to whoever held what the client authenticates by.
+        Assert.Equal(snapshot.Clients.Count, snapshot.Clients.Values.Select(c => c.KeysDigest).Distinct().Count());
 
         var files = snapshot.ByResource("https://files.example/mcp")!;
         Assert.Equal(("srv_files", "Files", true), (files.Id, files.Name, files.Active));

@@ -34,9 +34,10 @@ internal sealed class ClientDocuments
             // The row, where there is one, is what all nodes go by.
             var now = time.GetUtcNow();
             said = said with { FreshUntil = (now + document.FreshFor).ToUnixTimeMilliseconds() };
-            if (await rows.FindAsync(said.Id, CancellationToken.None) is { Client: var stored })
-                await log.Commit(new KeepDocument(said, stored, now, server.Node));
-            return (said, document.FreshFor);
+            if (await rows.FindAsync(said.Id, CancellationToken.None) is not { Client: var stored })
+                return (said, document.FreshFor);
+            await log.Commit(new KeepDocument(said, stored, now, server.Node));
+            return (said with { InUse = true }, document.FreshFor);
         }
     }
 

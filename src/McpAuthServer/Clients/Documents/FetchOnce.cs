@@ -53,6 +53,9 @@ internal sealed class FetchOnce<T>(Func<Uri, bool, Task<Result<(T Value, TimeSpa
             var outcome = await load(url, isKnown);
             var now = time.GetUtcNow();
             var result = outcome.TryGet(out var loaded, out var fault) ? new Fetched<T>(loaded.Value, now, now + loaded.FreshFor) : (Result<Fetched<T>>)fault;
+            // That this server has too much to do says nothing of the address.
+            if (fault?.Code == FetchFaults.Busy)
+                return result;
             lock (gate)
             {
                 if (seen.Count >= Most)

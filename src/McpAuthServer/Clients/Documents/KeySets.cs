@@ -25,15 +25,16 @@ internal sealed class KeySets
     }
 
     /// <summary>The keys at the address, asked for again when <paramref name="keyId"/> is none of them: it may be new.</summary>
-    public async Task<Result<IReadOnlyList<VerificationKey>>> FindAsync(string address, string? keyId, CancellationToken cancel)
+    /// <param name="isKnown">Whether somebody has allowed their owner something.</param>
+    public async Task<Result<IReadOnlyList<VerificationKey>>> FindAsync(string address, string? keyId, bool isKnown, CancellationToken cancel)
     {
         // The operator may have shut the place meanwhile.
         if (!policy.Read(address).TryGet(out var url, out var fault))
             return fault;
-        if (!(await sets.GetAsync(url, isKnown: true).WaitAsync(cancel)).TryGet(out var set, out fault))
+        if (!(await sets.GetAsync(url, isKnown).WaitAsync(cancel)).TryGet(out var set, out fault))
             return fault;
         if (keyId is not null && set.Value.All(key => key.KeyId is { } id && id != keyId)
-            && !(await sets.GetAsync(url, isKnown: true, notBefore: time.GetUtcNow()).WaitAsync(cancel)).TryGet(out set, out fault))
+            && !(await sets.GetAsync(url, isKnown, notBefore: time.GetUtcNow()).WaitAsync(cancel)).TryGet(out set, out fault))
             return fault;
         return Result<IReadOnlyList<VerificationKey>>.Of(set.Value);
     }
