@@ -60,7 +60,6 @@ public sealed class LogoutTests(TestServer server) : IClassFixture<TestServer>
     [InlineData("another sign-in of hers")]
     [InlineData("another person's")]
     [InlineData("of a key that is gone")]
-    [Trait("Attack", "151")]
     [Trait("Spec", "OIDC-RPLogout-2")]
     public async Task WithoutAHintOfThisSignIn_ThePersonIsAsked(string kind)
     {
@@ -210,7 +209,6 @@ public sealed class LogoutTests(TestServer server) : IClassFixture<TestServer>
 
     [Fact]
     [Trait("Attack", "46")]
-    [Trait("Attack", "151")]
     public async Task Confirmation_ThatThisBrowserDidNotGet_EndsNothing()
     {
         var (s, _, browser, _) = await ReadyAsync();
