@@ -110,21 +110,20 @@ public sealed class AgentSession : IAsyncDisposable
     public async Task<AgentTask> AcceptHandOff(
         string subjectToken, string resource, JsonElement authorizationDetails, CancellationToken cancellationToken = default)
     {
-        AccessToken own = await tokens.Get(cancellationToken);
-        return await TakeUp(subjectToken, own, resource, authorizationDetails.GetRawText(), cancellationToken);
+        return await Present(own => TakeUp(subjectToken, own, resource, authorizationDetails.GetRawText(), cancellationToken), cancellationToken);
     }
 
     /// <summary>Ends the instance: its tokens, and every token below it, are dead when this returns. The session cannot be used after it.</summary>
     public async Task EndAsync(CancellationToken cancellationToken = default)
     {
         if (ended) return;
-        AccessToken own = await tokens.Get(cancellationToken);
-        await server.Send(new ServerRequest(HttpMethod.Delete, server.At($"{Names.Paths.Instances}/{Uri.EscapeDataString(Instance)}"))
+        Uri address = server.At($"{Names.Paths.Instances}/{Uri.EscapeDataString(Instance)}");
+        await Present(async own =>
         {
-            Key = Key, AccessToken = own.Value, NoAnswer = true,
+            await server.Send(new ServerRequest(HttpMethod.Delete, address) { Key = Key, AccessToken = own.Value, NoAnswer = true }, cancellationToken);
+            tokens.Drop(own);
+            return ended = true;
         }, cancellationToken);
-        ended = true;
-        tokens.Drop(own);
     }
 
     /// <summary>Ends the instance; if the server cannot be told, the instance ends when it expires.</summary>
@@ -160,16 +159,29 @@ public sealed class AgentSession : IAsyncDisposable
     internal Task<TaskStory> Story(string id, CancellationToken cancellationToken) =>
         server.Send(tokens, own => Get(TaskAddress(id, "story"), own), ProtocolJson.Default.TaskStory, cancellationToken);
 
-    /// <summary>The instance token, renewed when it has to be.</summary>
-    internal ValueTask<AccessToken> Token(CancellationToken cancellationToken) => tokens.Get(cancellationToken);
+    /// <summary>Presents the instance token, and once more a new one if the server has revoked the key that signed it.</summary>
+    internal async Task<T> Present<T>(Func<AccessToken, Task<T>> request, CancellationToken cancellationToken)
+    {
+        AccessToken own = await tokens.Get(cancellationToken);
+        try
+        {
+            return await request(own);
+        }
+        catch (OAuthErrorException refused) when (refused.Reason == Names.Reasons.KeyRevoked)
+        {
+            tokens.Drop(own);
+        }
+        return await request(await tokens.Get(cancellationToken));
+    }
 
     /// <summary>What a person's answer opens: the code for their delegation, and that, with the instance as actor, for the first token of its task.</summary>
     internal async Task<AgentTask> Redeem(string code, Uri redirectUri, string verifier, CancellationToken cancellationToken)
     {
-        AccessToken own = await tokens.Get(cancellationToken);
+        // A session that cannot go on shall not cost the code.
+        await tokens.Get(cancellationToken);
         (AccessToken delegation, TokenResponse answer) = await TokenEndpoint.Redeem(code, redirectUri, verifier, cancellationToken);
         string resource = TaskMember.FirstLocation(answer.AuthorizationDetails) ?? throw ServerConnection.Senseless("what the person handed over names no tool server");
-        return await TakeUp(delegation.Value, own, resource, authorizationDetails: null, cancellationToken);
+        return await Present(own => TakeUp(delegation.Value, own, resource, authorizationDetails: null, cancellationToken), cancellationToken);
     }
 
     private async Task<AgentTask> TakeUp(string subjectToken, AccessToken own, string resource, string? authorizationDetails, CancellationToken cancellationToken)

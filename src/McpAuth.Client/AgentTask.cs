@@ -83,8 +83,8 @@ public sealed class AgentTask : IAsyncDisposable
     {
         string details = TaskMember.Details(view.AuthorizationDetails, resource, Id);
         if (line is not null) return await line.Renew(resource, details, cancellationToken);
-        AccessToken subject = await session.Token(cancellationToken);
-        (AccessToken token, _) = await session.TokenEndpoint.Exchange(subject.Value, actor: null, resource, details, cancellationToken);
+        (AccessToken token, _) = await session.Present(
+            own => session.TokenEndpoint.Exchange(own.Value, actor: null, resource, details, cancellationToken), cancellationToken);
         return token;
     }
 }

@@ -77,11 +77,11 @@ public sealed class GuardChannel : IDisposable
             ProtocolJson.Default.IntrospectionResponse, cancellationToken);
     }
 
-    /// <summary>The server's published signing keys.</summary>
+    /// <summary>The server's published signing keys, as they are now: a guard keeps them itself, and asks anew because of one that a cache cannot know.</summary>
     public async Task<IReadOnlyList<VerificationKey>> Keys(CancellationToken cancellationToken = default)
     {
         Uri location = (await server.Metadata(cancellationToken)).JwksUri;
-        JsonElement set = await server.Send(new ServerRequest(HttpMethod.Get, location), cancellationToken);
+        JsonElement set = await server.Send(new ServerRequest(HttpMethod.Get, location) { Uncached = true }, cancellationToken);
         return VerificationKey.FromJwks(set).TryGet(out IReadOnlyList<VerificationKey>? keys, out Fault? fault)
             ? keys : throw new HttpRequestException(HttpRequestError.InvalidResponse, $"The authorization server's keys cannot be used: {fault}");
     }

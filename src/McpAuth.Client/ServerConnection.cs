@@ -153,6 +153,7 @@ internal sealed class ServerConnection : IDisposable
         DateTimeOffset now = Time.GetUtcNow();
         var message = new HttpRequestMessage(request.Method, request.Uri);
         message.Headers.Accept.Add(new MediaTypeWithQualityHeaderValue("application/json"));
+        if (request.Uncached) message.Headers.CacheControl = new() { NoCache = true }; // RFC 9111 §5.2.1.4
         if (request.Form is not null || request.Client is not null)
         {
             List<KeyValuePair<string, string>> form = [.. request.Form ?? []];

@@ -25,5 +25,8 @@ internal sealed class ServerRequest(HttpMethod method, Uri uri)
     /// <summary>Success may come without a body (204).</summary>
     public bool NoAnswer { get; init; }
 
+    /// <summary>No cache between here and the server may answer.</summary>
+    public bool Uncached { get; init; }
+
     public static byte[] Body<T>(T body, JsonTypeInfo<T> type) => JsonSerializer.SerializeToUtf8Bytes(body, type);
 }

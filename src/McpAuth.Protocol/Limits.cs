@@ -8,5 +8,8 @@ public static class Limits
         TaskDefault = TimeSpan.FromHours(1), TaskMaximum = TimeSpan.FromHours(24),
         GuardStale = TimeSpan.FromSeconds(2), RevocationBound = TimeSpan.FromSeconds(1), LongPoll = TimeSpan.FromSeconds(1);
 
-    public const int DelegationDepth = 4, TokenBody = 64 * 1024, GuardBody = 4 * 1024 * 1024, JsonDepth = 64, JwtLength = 16 * 1024;
+    /// <summary>How long anybody may keep what <c>/jwks</c> said before asking again; and how long a guard that cannot ask goes on with it.</summary>
+    public static readonly TimeSpan KeySetAge = TimeSpan.FromMinutes(5), KeySetLimit = TimeSpan.FromHours(1);
+
+    public const int DelegationDepth = 4, TokenBody = 64 * 1024, GuardBody = 4 * 1024 * 1024, JsonDepth = 64, JwtLength = 16 * 1024, Certificate = 8 * 1024;
 }

@@ -18,11 +18,24 @@ public static class Names
         public const string Challenge = "code_challenge", Method = "code_challenge_method", Verifier = "code_verifier", S256 = "S256";
     }
 
-    /// <summary>RFC 9207, and what of OpenID Connect Core §3.1.2.1 an authorization request may carry; JAR (RFC 9101) is not offered.</summary>
+    /// <summary>RFC 9207, RFC 9126, RFC 9470, and what of OpenID Connect Core §3.1.2.1 an authorization request may carry; request objects (RFC 9101) are not offered.</summary>
     public static class Authorization
     {
-        public const string Iss = "iss", Prompt = "prompt", MaxAge = "max_age", Request = "request", RequestUri = "request_uri";
+        public const string Iss = "iss", Prompt = "prompt", MaxAge = "max_age", Request = "request", RequestUri = "request_uri",
+            AcrValues = "acr_values", Query = "query", FormPost = "form_post";
         public const string PromptNone = "none", PromptLogin = "login", PromptConsent = "consent", PromptSelectAccount = "select_account";
+    }
+
+    /// <summary>OpenID Connect Core §3.1.2.1, §5.1, RP-Initiated Logout §2; claims of its own stand with the others.</summary>
+    public static class OpenId
+    {
+        public const string IdTokenHint = "id_token_hint", PostLogoutRedirectUri = "post_logout_redirect_uri";
+    }
+
+    /// <summary>RFC 7662, RFC 9701.</summary>
+    public static class Introspection
+    {
+        public const string Token = "token", Active = "active", SignedMediaType = "application/token-introspection+jwt", Answer = "token_introspection";
     }
 
     /// <summary>Error codes: RFC 6749 §5.2, RFC 8693 §2.2.2, RFC 8707 §2, RFC 9396 §5, RFC 9449 §5, RFC 6750 §3.1, RFC 8628 §3.5.</summary>
@@ -35,7 +48,7 @@ public static class Names
             AccessDenied = "access_denied", UnsupportedResponseType = "unsupported_response_type", LoginRequired = "login_required",
             ConsentRequired = "consent_required", RequestNotSupported = "request_not_supported", RequestUriNotSupported = "request_uri_not_supported",
             TemporarilyUnavailable = "temporarily_unavailable", ServerError = "server_error", UnsupportedTokenType = "unsupported_token_type",
-            SlowDown = "slow_down";
+            UnmetAuthenticationRequirements = "unmet_authentication_requirements", SlowDown = "slow_down";
         /// <summary>The member beside <c>error</c> that tells an agent why an exchange was refused.</summary>
         public const string ReasonMember = "mcpauth_reason";
     }
@@ -46,7 +59,7 @@ public static class Names
         public const string Expired = "expired", Revoked = "revoked", ActorUnauthorized = "actor_unauthorized", NotPresenter = "not_presenter",
             Depth = "depth", TaskEnded = "task_ended", TaskSuspended = "task_suspended", AgentSuspended = "agent_suspended",
             InstanceEnded = "instance_ended", UserDisabled = "user_disabled", WrongType = "wrong_type", Foreign = "foreign_issuer",
-            Malformed = "malformed", BadSignature = "bad_signature", Replay = "replay";
+            Malformed = "malformed", BadSignature = "bad_signature", Replay = "replay", KeyRevoked = "key_revoked";
     }
 
     /// <summary>RFC 7523 and its 2026 revision: JWT client authentication.</summary>
@@ -66,6 +79,29 @@ public static class Names
             Audience = "audience", AccessTokenType = "urn:ietf:params:oauth:token-type:access_token";
     }
 
+    /// <summary>
+    /// What clients say of themselves: RFC 7591, RFC 7592, RFC 9126 §6, RFC 9449 §5.2, OpenID Connect registration and RP-initiated logout, and
+    /// draft-ietf-oauth-client-id-metadata-document.
+    /// </summary>
+    public static class Registration
+    {
+        public const string RedirectUris = "redirect_uris", AuthMethod = "token_endpoint_auth_method", AuthMethods = "token_endpoint_auth_methods_supported",
+            AuthAlgorithm = "token_endpoint_auth_signing_alg", GrantTypes = "grant_types", ResponseTypes = "response_types", ClientName = "client_name", Jwks = "jwks",
+            JwksUri = "jwks_uri", SoftwareStatement = "software_statement", RequirePushed = "require_pushed_authorization_requests",
+            DpopBound = "dpop_bound_access_tokens", PostLogoutRedirectUris = "post_logout_redirect_uris", IdTokenAlgorithm = "id_token_signed_response_alg",
+            IssuedAt = "client_id_issued_at", SecretExpiresAt = "client_secret_expires_at", AccessToken = "registration_access_token",
+            ClientUri = "registration_client_uri";
+        public const string InvalidRedirectUri = "invalid_redirect_uri", InvalidMetadata = "invalid_client_metadata",
+            InvalidStatement = "invalid_software_statement", UnapprovedStatement = "unapproved_software_statement";
+    }
+
+    /// <summary>RFC 8628: a device without a browser.</summary>
+    public static class Device
+    {
+        public const string GrantType = "urn:ietf:params:oauth:grant-type:device_code", Code = "device_code", UserCode = "user_code";
+        public const string AuthorizationPending = "authorization_pending", ExpiredToken = "expired_token";
+    }
+
     /// <summary>RFC 8707 and RFC 9396.</summary>
     public static class Resources
     {
@@ -75,32 +111,42 @@ public static class Names
     /// <summary>RFC 9449.</summary>
     public static class Dpop
     {
-        public const string Header = "DPoP", Nonce = "DPoP-Nonce", Scheme = "DPoP", UseNonce = "use_dpop_nonce";
+        public const string Header = "DPoP", Nonce = "DPoP-Nonce", Scheme = "DPoP", UseNonce = "use_dpop_nonce", Thumbprint = "dpop_jkt";
+    }
+
+    /// <summary>RFC 8705; the header is of RFC 9440.</summary>
+    public static class Mtls
+    {
+        public const string TlsClientAuth = "tls_client_auth", SelfSignedTlsClientAuth = "self_signed_tls_client_auth",
+            SubjectDn = "tls_client_auth_subject_dn", SanDns = "tls_client_auth_san_dns", SanUri = "tls_client_auth_san_uri",
+            SanIp = "tls_client_auth_san_ip", SanEmail = "tls_client_auth_san_email",
+            BoundAccessTokens = "tls_client_certificate_bound_access_tokens", EndpointAliases = "mtls_endpoint_aliases",
+            Thumbprint = "x5t#S256", ClientCertHeader = "Client-Cert";
     }
 
     /// <summary>The <c>typ</c> of every JWT, one per use (RFC 8725 §3.11).</summary>
     public static class Types
     {
         public const string AccessToken = "at+jwt", Dpop = "dpop+jwt", ClientAuthentication = "client-authentication+jwt", Jwt = "JWT",
-            SecurityEvent = "secevent+jwt";
+            SecurityEvent = "secevent+jwt", TokenIntrospection = "token-introspection+jwt";
     }
 
-    /// <summary>Claims: RFC 7519, 7800, 8693, 9068, 9396, 9449 and this project's own.</summary>
+    /// <summary>Claims: RFC 7519, 7800, 8693, 9068, 9396, 9449, OpenID Connect Core and this project's own.</summary>
     public static class Claims
     {
         public const string Iss = "iss", Aud = "aud", Sub = "sub", SubProfile = "sub_profile", ClientId = "client_id", Iat = "iat",
             Exp = "exp", Nbf = "nbf", Jti = "jti", Scope = "scope", Groups = "groups", Act = "act", MayAct = "may_act", Cnf = "cnf",
             Jkt = "jkt", AuthTime = "auth_time", Acr = "acr", AuthorizationDetails = "authorization_details", Task = "task",
             Grant = "grant", Lineage = "lineage", AgentContext = "agent_ctx", StepUp = "step_up", Htm = "htm", Htu = "htu", Ath = "ath",
-            Nonce = "nonce", Txn = "txn", SubId = "sub_id", Events = "events";
+            Nonce = "nonce", Sid = "sid", AtHash = "at_hash", Name = "name", Email = "email", Txn = "txn", SubId = "sub_id", Events = "events";
         public const string ProfileUser = "user", ProfileAgent = "ai_agent", ProfileClient = "client";
     }
 
-    /// <summary>Scopes (design: authority by scope). <c>tool:NAME</c> is that tool with any arguments.</summary>
+    /// <summary>Scopes (design: authority by scope; OpenID Connect Core §5.4). <c>tool:NAME</c> is that tool with any arguments.</summary>
     public static class Scopes
     {
         public const string ToolsRead = "tools:read", ResourcesRead = "resources:read", PromptsRead = "prompts:read", ToolPrefix = "tool:",
-            OfflineAccess = "offline_access";
+            OfflineAccess = "offline_access", OpenId = "openid", Profile = "profile", Email = "email";
     }
 
     /// <summary>Paths of the server, appended to the issuer.</summary>
@@ -108,7 +154,8 @@ public static class Names
     {
         public const string OAuthMetadata = "/.well-known/oauth-authorization-server", OpenIdMetadata = "/.well-known/openid-configuration",
             ProtectedResource = "/.well-known/oauth-protected-resource",
-            Authorize = "/authorize", AuthorizeResume = "/authorize/resume", Consent = "/consent", Account = "/account", SignIn = "/account/sign-in",
+            Authorize = "/authorize", AuthorizeResume = "/authorize/resume", PushedRequests = "/par", DeviceAuthorization = "/device_authorization",
+            Device = "/device", DeviceDone = "/device/done", Register = "/register", UserInfo = "/userinfo", Logout = "/logout", LogoutConfirm = "/logout/confirm", Consent = "/consent", Account = "/account", SignIn = "/account/sign-in",
             SignOut = "/account/sign-out", Setup = "/account/setup", Password = "/account/password",
             Token = "/token", Introspect = "/introspect", Revoke = "/revoke", Jwks = "/jwks", Tasks = "/tasks", Instances = "/agents/instances",
             GuardAudience = "/guard", GuardEnroll = "/guard/enroll", GuardStreams = "/guard/streams", GuardManifest = "/guard/manifest",

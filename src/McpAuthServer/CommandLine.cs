@@ -4,12 +4,14 @@ using McpAuthServer.Registry.Apply;
 
 namespace McpAuthServer;
 
-/// <summary>The command line: what to apply before serving; everything else is configuration (<c>--McpAuth:Issuer=…</c>).</summary>
+/// <summary>The command line: what to apply before serving, or to do instead; everything else is configuration (<c>--McpAuth:Issuer=…</c>).</summary>
+/// <param name="RotateKeys">Rotate the signing keys instead of serving.</param>
+/// <param name="RevokeKey">The signing key that is to be revoked instead of serving.</param>
 /// <param name="SetupLink">The user whose setup link is to be printed instead of serving.</param>
 /// <param name="Configuration">Arguments for the host's configuration.</param>
-internal sealed record CommandLine(IReadOnlyList<string> Apply, bool ApplyOnly, string? SetupLink, string[] Configuration)
+internal sealed record CommandLine(IReadOnlyList<string> Apply, bool ApplyOnly, bool RotateKeys, string? RevokeKey, string? SetupLink, string[] Configuration)
 {
-    private static readonly HashSet<string> HostKeys = new(StringComparer.OrdinalIgnoreCase) { "environment", "contentRoot", "applicationName", "urls", "Logging", ServerOptions.Section };
+    private static readonly HashSet<string> HostKeys = new(StringComparer.OrdinalIgnoreCase) { "environment", "contentRoot", "applicationName", "urls", "Kestrel", "Logging", ServerOptions.Section };
 
     /// <returns>The command line, or the exit code when it was answered here (help, schema, an error).</returns>
     public static (CommandLine? Line, int ExitCode) Parse(string[] args)
@@ -17,11 +19,13 @@ internal sealed record CommandLine(IReadOnlyList<string> Apply, bool ApplyOnly, 
         var apply = new Option<string[]>("--apply") { Description = "Apply a registry file before serving; may be repeated.", Arity = ArgumentArity.OneOrMore, AllowMultipleArgumentsPerToken = false };
         var only = new Option<bool>("--apply-only") { Description = "Exit after applying." };
         var schema = new Option<bool>("--print-apply-schema") { Description = "Print the JSON schema of registry files and exit." };
+        var rotate = new Option<bool>("--rotate-keys") { Description = "Publish the next signing key now; it signs once everybody can have it. Exit. Also while the server runs." };
+        var revoke = new Option<string>("--revoke-key") { Description = "Emergency: revoke this signing key at once, with all that it signed; if it signs, a new key takes its place. Exit. Also while the server runs.", HelpName = "KID" };
         var link = new Option<string>("--setup-link") { Description = "Print a one-time link with which this user (usr_…) sets a new password, and exit.", HelpName = "USER" };
         var hash = new Option<bool>("--hash-password") { Description = "Read a password from standard input, print its hash for a registry file, and exit." };
         var command = new RootCommand("McpAuth authorization server. Configuration: section McpAuth, by appsettings.json, environment (McpAuth__Issuer) or --McpAuth:Issuer=…")
         {
-            apply, only, schema, link, hash,
+            apply, only, schema, rotate, revoke, link, hash,
         };
         command.TreatUnmatchedTokensAsErrors = false;
         CommandLine? line = null;
@@ -44,7 +48,7 @@ internal sealed record CommandLine(IReadOnlyList<string> Apply, bool ApplyOnly, 
                 Console.Error.WriteLine("--apply-only needs at least one --apply FILE.");
                 return 2;
             }
-            line = new CommandLine(result.GetValue(apply) ?? [], result.GetValue(only), result.GetValue(link), [.. result.UnmatchedTokens]);
+            line = new CommandLine(result.GetValue(apply) ?? [], result.GetValue(only), result.GetValue(rotate), result.GetValue(revoke), result.GetValue(link), [.. result.UnmatchedTokens]);
             return 0;
         });
         var exit = command.Parse(args).Invoke();

@@ -5,12 +5,16 @@ namespace McpAuthServer;
 /// <summary>The server's identity and the addresses built from it; they come from configuration, never from a request.</summary>
 internal sealed class Issuer
 {
-    public Issuer(string value)
+    private readonly string? mtls;
+
+    /// <param name="mtls">What stands in place of the issuer where clients come with certificates, if that is elsewhere.</param>
+    public Issuer(string value, string? mtls = null)
     {
-        Value = value;
+        (Value, this.mtls) = (value, mtls);
         BasePath = new Uri(value).AbsolutePath.TrimEnd('/');
         TokenEndpoint = value + Names.Paths.Token;
         GuardAudience = value + Names.Paths.GuardAudience;
+        UserInfo = value + Names.Paths.UserInfo;
     }
 
     /// <summary>Byte-equal to the configuration.</summary>
@@ -25,5 +29,14 @@ internal sealed class Issuer
     /// <summary>The audience of a guard's own token.</summary>
     public string GuardAudience { get; }
 
+    /// <summary>The audience of a token that only tells who a person is.</summary>
+    public string UserInfo { get; }
+
+    /// <summary>Audiences of the server's own: no tool server may have one of them (invariant 1).</summary>
+    public IReadOnlyList<string> OwnAudiences => [TokenEndpoint, GuardAudience, UserInfo];
+
     public Uri Uri(string path) => new(Value + path);
+
+    /// <summary>The same endpoint's address for clients with certificates (RFC 8705 §5); null where there is no other.</summary>
+    public Uri? Alias(string path) => mtls is null ? null : new(mtls + path);
 }

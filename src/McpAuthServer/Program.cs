@@ -4,16 +4,21 @@ using McpAuthServer.Accounts;
 using McpAuthServer.Agents;
 using McpAuthServer.Authorize;
 using McpAuthServer.Consents;
+using McpAuthServer.Device;
 using McpAuthServer.Discovery;
 using McpAuthServer.Grants;
 using McpAuthServer.GuardFeed;
 using McpAuthServer.Health;
 using McpAuthServer.Http;
 using McpAuthServer.Introspection;
+using McpAuthServer.Logout;
 using McpAuthServer.Pages;
+using McpAuthServer.PushedAuthorization;
+using McpAuthServer.Registration;
 using McpAuthServer.Revocation;
 using McpAuthServer.SignIn;
 using McpAuthServer.Tasks;
+using McpAuthServer.UserInfo;
 
 var (line, exit) = CommandLine.Parse(args);
 if (line is null)
@@ -22,14 +27,16 @@ try
 {
     var builder = WebApplication.CreateBuilder(new WebApplicationOptions { Args = line.Configuration, ContentRootPath = Startup.ContentRoot(line) });
     var options = Startup.Options(builder);
-    var issuer = new Issuer(options.Issuer);
+    var issuer = new Issuer(options.Issuer, options.Mtls.Endpoint);
     builder.Logging.WithoutQueries();
     builder.WebHost.ConfigureKestrel(options.Connections.Configure).UseSockets(ConnectionLimits.Configure);
+    if (options.Mtls.Enabled)
+        builder.WebHost.ConfigureKestrel(kestrel => kestrel.ConfigureHttpsDefaults(RequestCertificate.AllowAny));
     builder.Services.AddMcpAuthServer(options, issuer);
 
     var app = builder.Build();
-    var keys = await Startup.PrepareAsync(app.Services, line, app.Lifetime.ApplicationStopping);
-    if (line.ApplyOnly)
+    await Startup.PrepareAsync(app.Services, line, app.Lifetime.ApplicationStopping);
+    if (line.ApplyOnly || line.RotateKeys || line.RevokeKey is not null)
     {
         await app.DisposeAsync();
         return 0;
@@ -38,6 +45,7 @@ try
     if (line.SetupLink is { } user)
         return await Startup.PrintSetupLinkAsync(app, user);
     await Startup.OfferSetupAsync(app.Services);
+    await Startup.WarnOfLoopbackAsync(app.Services);
 
     app.UseExceptionHandler(new ExceptionHandlerOptions { ExceptionHandler = Failures.HandleAsync, SuppressDiagnosticsCallback = Startup.IsExpected });
     app.UseNoStore();
@@ -46,12 +54,20 @@ try
     app.UseRateLimits();
     app.UsePageCookies();
 
-    app.MapMetadataEndpoint(issuer, keys);
+    app.MapMetadataEndpoint(issuer, options);
     app.MapHealthEndpoint();
     var routes = app.MapGroup(issuer.BasePath);
     routes.MapTokenEndpoint().RequireCors(Cors.Public).Limited(Limit.Token);
+    routes.MapPushedAuthorization().RequireCors(Cors.Public).Limited(Limit.PushedAuthorization);
+    if (options.DynamicRegistration.Enabled)
+    {
+        routes.MapRegistration().RequireCors(Cors.Public).Limited(Limit.Registration);
+        routes.MapRegistrationManagement().RequireCors(Cors.Public).Limited(Limit.Registration);
+    }
+    routes.MapDeviceAuthorization().Limited(Limit.DeviceAuthorization);
     routes.MapRevocationEndpoint().RequireCors(Cors.Public).Limited(Limit.Revocation);
     routes.MapIntrospectionEndpoint().Limited(Limit.Introspection);
+    routes.MapUserInfoEndpoint().RequireCors(Cors.Public).Limited(Limit.UserInfo);
     var apis = routes.MapGroup("").Limited(Limit.Api);
     apis.MapInstancesEndpoint();
     apis.MapTasksEndpoint();
@@ -67,13 +83,17 @@ try
     pages.MapSignOut();
     pages.MapSetup();
     pages.MapPassword();
+    pages.MapLogout();
     pages.MapConsent();
+    pages.MapDevice();
     pages.MapAccount();
     // Some clients build the address from the host alone, whatever the metadata says.
     if (issuer.BasePath.Length > 0)
     {
         app.MapPages().MapAuthorizeEndpoint();
         app.MapTokenEndpoint().RequireCors(Cors.Public).Limited(Limit.Token);
+        if (options.DynamicRegistration.Enabled)
+            app.MapRegistration().RequireCors(Cors.Public).Limited(Limit.Registration);
     }
 
     await app.RunAsync();

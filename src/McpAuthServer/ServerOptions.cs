@@ -1,5 +1,8 @@
 using System.Net;
+using McpAuth.Protocol.Network;
 using McpAuthServer.Abuse;
+using McpAuthServer.Clients.Documents;
+using McpAuthServer.Clients.Registrations;
 using McpAuthServer.Http;
 
 namespace McpAuthServer;
@@ -30,8 +33,20 @@ public sealed class ServerOptions
     /// <summary>The key-encryption key itself, base64; for an environment variable. Excludes <see cref="KeyEncryptionKeyFile"/>.</summary>
     public string? KeyEncryptionKey { get; set; }
 
-    /// <summary><c>ES256</c> (default) or <c>RS256</c>: the algorithm of a signing key created on first start.</summary>
+    /// <summary><c>ES256</c> (default) or <c>RS256</c>: the algorithm of signing keys made from now on; those there are stay what they are.</summary>
     public string SigningAlgorithm { get; set; } = "ES256";
+
+    /// <summary>
+    /// How long a signing key signs before the next one does; more than <see cref="KeyPublishedAhead"/> and at most three years (NIST SP 800-57 part 1
+    /// §5.3.6). It cannot be turned off: a rotation that never happens is one that fails when it must.
+    /// </summary>
+    public TimeSpan KeyRotation { get; set; } = TimeSpan.FromDays(90);
+
+    /// <summary>
+    /// How long the next signing key is published before it signs; at least 10 minutes, so that it is everywhere by then: a cache may keep the key set for
+    /// five, and whoever asked that cache for another five.
+    /// </summary>
+    public TimeSpan KeyPublishedAhead { get; set; } = TimeSpan.FromHours(24);
 
     /// <summary>Names this node in audit events.</summary>
     public string Node { get; set; } = Environment.MachineName;
@@ -54,11 +69,23 @@ public sealed class ServerOptions
     /// <summary>How often one address, client or account may ask for what.</summary>
     public RateLimitOptions RateLimits { get; } = new();
 
+    /// <summary>Clients that are known by the address of a document about them.</summary>
+    public ClientDocumentOptions ClientDocuments { get; } = new();
+
+    /// <summary>Clients that register themselves.</summary>
+    public DynamicRegistrationOptions DynamicRegistration { get; } = new();
+
     /// <summary>
     /// Addresses and CIDR prefixes of the reverse proxies before this server. Only a request whose TCP peer is one of them is believed when it
-    /// says, in <c>X-Forwarded-For</c>, which client it is from; of no request is anything else believed. Empty = no proxy.
+    /// says, in <c>X-Forwarded-For</c>, which client it is from, and in <see cref="MtlsOptions.Header"/> with which certificate; of no request is
+    /// anything else believed. Empty = no proxy.
     /// </summary>
     public IReadOnlyList<string> Proxies { get; set; } = [];
+
+    /// <summary>Client certificates: off.</summary>
+    public MtlsOptions Mtls { get; set; } = new();
+
+    private static readonly TimeSpan LongestKeyRotation = TimeSpan.FromDays(3 * 365);
 
     internal IEnumerable<string> Faults()
     {
@@ -77,17 +104,23 @@ public sealed class ServerOptions
             yield return "McpAuth:KeyEncryptionKey and McpAuth:KeyEncryptionKeyFile exclude each other";
         if (SigningAlgorithm is not ("ES256" or "RS256"))
             yield return "McpAuth:SigningAlgorithm must be ES256 or RS256";
+        if (KeyPublishedAhead < 2 * McpAuth.Protocol.Limits.KeySetAge)
+            yield return "McpAuth:KeyPublishedAhead must be at least 10 minutes";
+        if (KeyRotation <= KeyPublishedAhead || KeyRotation > LongestKeyRotation)
+            yield return "McpAuth:KeyRotation must be more than McpAuth:KeyPublishedAhead and at most three years";
         if (AccessTokenLifetime <= TimeSpan.Zero || AccessTokenLifetime > McpAuth.Protocol.Limits.AccessToken)
             yield return "McpAuth:AccessTokenLifetime must be more than zero and at most 5 minutes";
         if (CommitQueue is < 1 or > 1_000_000)
             yield return "McpAuth:CommitQueue must be between 1 and 1000000";
         if (Node.Length is 0 or > 64)
             yield return "McpAuth:Node must be 1 to 64 characters";
-        foreach (var fault in Connections.Faults().Concat(RateLimits.Faults()))
+        foreach (var fault in Connections.Faults().Concat(RateLimits.Faults()).Concat(ClientDocuments.Faults()).Concat(DynamicRegistration.Faults()))
             yield return fault;
         foreach (var proxy in Proxies)
-            if (!ClientAddress.TryParse(proxy, out _, out var why))
+            if (!TrustedProxies.TryParse(proxy, out _, out var why))
                 yield return $"McpAuth:Proxies: '{proxy}' {why}";
+        foreach (var fault in Mtls.Faults(this))
+            yield return fault;
     }
 
     private static bool IsPlain(char c) => char.IsAsciiLetterOrDigit(c) || c is '/' or '-' or '.' or '_' or '~';

@@ -5,12 +5,16 @@ using McpAuthServer.Audit;
 using McpAuthServer.Authorizations;
 using McpAuthServer.Authorize;
 using McpAuthServer.Clients;
+using McpAuthServer.Clients.Documents;
+using McpAuthServer.Clients.Registrations;
 using McpAuthServer.Consents;
 using McpAuthServer.Delegation;
 using McpAuthServer.Grants;
 using McpAuthServer.GuardFeed;
 using McpAuthServer.Http;
+using McpAuthServer.Introspection;
 using McpAuthServer.Keys;
+using McpAuthServer.Logout;
 using McpAuthServer.Pages;
 using McpAuthServer.People;
 using McpAuthServer.Registry;
@@ -18,6 +22,7 @@ using McpAuthServer.Registry.Apply;
 using McpAuthServer.Storage;
 using McpAuthServer.Tasks;
 using McpAuthServer.Tokens;
+using McpAuthServer.UserInfo;
 
 namespace McpAuthServer;
 
@@ -37,9 +42,13 @@ internal static class ServerServices
             store.QueueLength = options.CommitQueue;
         });
         services.AddSingleton(KeyEncryptionKeySource.Load(options));
-        services.AddSingleton<LoadedKeys>();
-        services.AddSingleton(p => p.GetRequiredService<LoadedKeys>().Value);
-        services.AddSingleton(p => new ProofNonces(p.GetRequiredService<LoadedKeys>().NonceKey, p.GetRequiredService<TimeProvider>()));
+        services.AddSingleton<SigningKeyReader>();
+        services.AddSingleton<SigningKeyRing>();
+        services.AddHostedService(p => p.GetRequiredService<SigningKeyRing>());
+        services.AddSingleton<SigningKeys>();
+        services.AddHostedService<KeyRotation>();
+        services.AddSingleton<NonceKey>();
+        services.AddSingleton(p => new ProofNonces(p.GetRequiredService<NonceKey>().Value, p.GetRequiredService<TimeProvider>()));
         services.AddCors(Cors.Configure);
 
         // Registry
@@ -54,7 +63,19 @@ internal static class ServerServices
         services.AddSingleton<AbuseRecord>();
         services.AddSingleton<IssuedTokens>();
         services.AddSingleton<AccessTokens>();
+        services.AddSingleton<IdTokens>();
+        services.AddSingleton<FetchPolicy>();
+        services.AddSingleton<FetchNetwork>();
+        services.AddSingleton<DocumentFetcher>();
+        services.AddSingleton<KeySets>();
+        services.AddSingleton<ClientDocuments>();
+        services.AddSingleton<ClientRows>();
+        services.AddSingleton<ClientDirectory>();
+        services.AddSingleton<RegistrationDesk>();
+        services.AddHostedService<RegistrationExpiry>();
         services.AddSingleton<GuardDirectory>();
+        services.AddSingleton(TrustedAuthorities.Load(options.Mtls.TrustedAuthorities));
+        services.AddSingleton<CertificateAuthentication>();
         services.AddSingleton<ClientAuthenticator>();
         services.AddSingleton<TaskStore>();
         services.AddSingleton<GrantStore>();
@@ -63,6 +84,8 @@ internal static class ServerServices
         services.AddSingleton<TokenStates>();
         services.AddSingleton<RefreshFamilies>();
         services.AddSingleton<PersonSessions>();
+        services.AddSingleton<PushedRequests>();
+        services.AddSingleton<DeviceRequests>();
         services.AddSingleton<AuthorizationRequests>();
         services.AddSingleton<ConsentStore>();
         services.AddSingleton<CodeStore>();
@@ -74,17 +97,21 @@ internal static class ServerServices
 
         // Edge
         services.AddSingleton<ClientAddress>();
+        services.AddSingleton<RequestCertificate>();
         services.AddSingleton<RequestLimits>();
         services.AddPages();
         services.AddSingleton<ProofReader>();
         services.AddSingleton<TokenPresenter>();
+        services.AddSingleton<ClientCallers>();
         services.AddSingleton<AgentCallers>();
         services.AddSingleton<GuardCallers>();
 
         // Slices
         services.AddSingleton<PersonAt>();
         services.AddSingleton<DelegatedWork>();
+        services.AddSingleton<CodeRedemption>();
         services.AddSingleton<IGrant, AuthorizationCodeGrant>();
+        services.AddSingleton<IGrant, DeviceCodeGrant>();
         services.AddSingleton<IGrant, RefreshTokenGrant>();
         services.AddSingleton<IGrant, ClientCredentialsGrant>();
         services.AddSingleton<IGrant, TokenExchangeGrant>();
@@ -94,6 +121,12 @@ internal static class ServerServices
         services.AddSingleton<ConsentReader>();
         services.AddSingleton<ConsentTickets>();
         services.AddSingleton<ConsentDesk>();
+        services.AddSingleton<IdentityCallers>();
+        services.AddSingleton<LogoutRequests>();
+        services.AddSingleton<LogoutTickets>();
+        services.AddSingleton<LogoutDesk>();
+        services.AddSingleton<Askers>();
+        services.AddSingleton<IntrospectionAnswers>();
         services.AddSingleton<TaskDesk>();
         services.AddSingleton<TaskStories>();
         services.AddSingleton<ArgsKeys>();

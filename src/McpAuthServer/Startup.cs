@@ -1,3 +1,5 @@
+using System.Text.Json.Nodes;
+using McpAuth.Protocol.Audit;
 using McpAuthServer.Audit;
 using McpAuthServer.Keys;
 using McpAuthServer.People;
@@ -9,7 +11,7 @@ using Microsoft.Extensions.Options;
 namespace McpAuthServer;
 
 /// <summary>Reads the configuration and prepares what must be there before the first request.</summary>
-internal static class Startup
+internal static partial class Startup
 {
     /// <summary>The folder of the program, wherever it is started from, unless the host says otherwise.</summary>
     public static string? ContentRoot(CommandLine line) =>
@@ -37,20 +39,39 @@ internal static class Startup
 
     /// <summary>Schema, keys, registry files: in this order, before anything is served.</summary>
     /// <exception cref="StartupException">A file was refused, or a key is not as it should be.</exception>
-    public static async Task<ServerKeys> PrepareAsync(IServiceProvider services, CommandLine line, CancellationToken cancel)
+    public static async Task PrepareAsync(IServiceProvider services, CommandLine line, CancellationToken cancel)
     {
         await services.GetRequiredService<Migrator>().Apply(cancel);
-        var options = services.GetRequiredService<ServerOptions>();
-        var keys = services.GetRequiredService<LoadedKeys>();
-        keys.Value = await ServerKeys.LoadOrCreateAsync(
-            services.GetRequiredService<ICommitLog>(), services.GetRequiredService<IReadStore>(), services.GetRequiredService<KeyEncryption>(),
-            options.SigningAlgorithm, options.Node, services.GetRequiredService<TimeProvider>(), cancel);
-        keys.NonceKey = await NonceKey.LoadOrCreateAsync(
-            services.GetRequiredService<ICommitLog>(), services.GetRequiredService<IReadStore>(), services.GetRequiredService<KeyEncryption>(),
-            services.GetRequiredService<AuditTrail>(), cancel);
+        var keys = services.GetRequiredService<SigningKeys>();
+        // Before they are loaded: a damaged key, for which every start is refused, can still be revoked.
+        var replaced = line.RevokeKey is { } kid && await RevokeKeyAsync(keys, kid);
+        await keys.LoadOrCreateAsync(cancel);
+        await services.GetRequiredService<NonceKey>().LoadOrCreateAsync(cancel);
+        if (line.RevokeKey is not null || line.RotateKeys)
+            await PrintKeysAsync(line.RotateKeys && !replaced ? await keys.RotateAsync(cancel) : services.GetRequiredService<SigningKeyRing>().Current);
         foreach (var file in line.Apply)
             await ApplyAsync(services.GetRequiredService<RegistryApply>(), file, cancel);
-        return keys.Value;
+    }
+
+    /// <returns>Whether it was the one that signs, and another signs now.</returns>
+    /// <exception cref="StartupException">There is no such key.</exception>
+    private static async Task<bool> RevokeKeyAsync(SigningKeys keys, string kid)
+    {
+        var done = await keys.RevokeAsync(kid);
+        await Console.Out.WriteLineAsync(done switch
+        {
+            KeyRevocation.Unknown => throw new StartupException($"there is no signing key '{kid}'; nothing was changed."),
+            KeyRevocation.Already => $"Signing key {kid} was revoked before.",
+            _ => $"Signing key {kid} is revoked.",
+        });
+        return done == KeyRevocation.Replaced;
+    }
+
+    private static async Task PrintKeysAsync(ServerKeys keys)
+    {
+        await Console.Out.WriteLineAsync($"Signing key {keys.Active.KeyId} signs since {keys.ActiveFrom:u}.");
+        if (keys.Next is { } next)
+            await Console.Out.WriteLineAsync($"Signing key {next.Key.KeyId} is published and signs from {next.From:u}.");
     }
 
     private static async Task ApplyAsync(RegistryApply apply, string file, CancellationToken cancel)
@@ -78,6 +99,18 @@ internal static class Startup
             await Console.Out.WriteLineAsync($"There is no administrator yet. Within a day, become it at {SetupAddress(services, link)}");
     }
 
+    /// <summary>An opening for tests must not be left in a server that people rely on: each start says so, and on record.</summary>
+    public static async Task WarnOfLoopbackAsync(IServiceProvider services)
+    {
+        var opened = services.GetRequiredService<ServerOptions>().ClientDocuments.Loopback;
+        if (opened.Count == 0)
+            return;
+        Log.LoopbackOpened(services.GetRequiredService<ILoggerFactory>().CreateLogger(typeof(Startup)), string.Join(", ", opened));
+        var audit = services.GetRequiredService<AuditTrail>();
+        await services.GetRequiredService<ICommitLog>().Commit(new RecordUnit(
+            audit.Success(AuditTypes.LoopbackOpened) with { Data = new() { ["places"] = new JsonArray([.. opened.Select(place => (JsonNode?)place)]) } }, []));
+    }
+
     /// <returns>The exit code.</returns>
     public static async Task<int> PrintSetupLinkAsync(WebApplication app, string user)
     {
@@ -98,7 +131,7 @@ internal static class Startup
 
     /// <summary>Failures whose message is the whole explanation.</summary>
     public static bool Explains(Exception e) =>
-        e is StartupException or OptionsValidationException or MigrationRefusedException or System.Data.Common.DbException
+        e is StartupException or SigningKeyException or OptionsValidationException or MigrationRefusedException or System.Data.Common.DbException
         || (e is IOException && e.InnerException is Microsoft.AspNetCore.Connections.AddressInUseException);
 
     /// <summary>Answered with 4xx or 503; not worth an error in the log.</summary>
@@ -110,4 +143,10 @@ internal static class Startup
         context.Response.Headers.CacheControl = "no-store";
         return next(context);
     });
+
+    private static partial class Log
+    {
+        [LoggerMessage(1, LogLevel.Warning, "Client documents are taken from {Places} on this machine. That is for tests: remove McpAuth:ClientDocuments:Loopback before anybody relies on this server.")]
+        public static partial void LoopbackOpened(ILogger logger, string places);
+    }
 }

@@ -52,8 +52,12 @@ internal sealed partial class GuardWorker(
     {
         while (true)
         {
+            Task lost = keys.Lost;
             await keys.Refresh(cancellationToken);
-            await Task.Delay(keys.Usable ? IssuerKeys.RefreshAfter : IssuerKeys.Pause, time, cancellationToken);
+            using var woken = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+            await Task.WhenAny(lost, Task.Delay(keys.Due, time, woken.Token));
+            await woken.CancelAsync();
+            cancellationToken.ThrowIfCancellationRequested();
         }
     }
 

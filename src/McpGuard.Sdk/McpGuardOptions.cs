@@ -48,6 +48,18 @@ public sealed class McpGuardOptions
     public bool RequireDpopNonce { get; set; }
 
     /// <summary>
+    /// Addresses and CIDR prefixes of the reverse proxies before the tool server: only they may tell a caller's certificate, in
+    /// <see cref="CertificateHeader"/>.
+    /// </summary>
+    public IList<string> Proxies { get; } = [];
+
+    /// <summary>
+    /// Where a proxy tells the certificate of a connection that it ended, for tokens that are bound to one (RFC 8705 §3): <c>Client-Cert</c> is read
+    /// as RFC 9440 has it, a header of another name as URL-encoded PEM. Needs <see cref="Proxies"/>. Null: only the connection's own counts.
+    /// </summary>
+    public string? CertificateHeader { get; set; }
+
+    /// <summary>
     /// Tool definitions as <c>tools/list</c> shows them (<c>name</c>, <c>inputSchema</c>, …), for endpoints that are not hosted on the MCP
     /// SDK. The tools of a hosted <c>McpServer</c> are found by themselves.
     /// </summary>

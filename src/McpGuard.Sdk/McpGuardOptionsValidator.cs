@@ -1,4 +1,6 @@
 using System.Net;
+using McpAuth.Protocol.Certificates;
+using McpAuth.Protocol.Network;
 using Microsoft.Extensions.Options;
 
 namespace McpGuard.Sdk;
@@ -26,6 +28,13 @@ internal sealed class McpGuardOptionsValidator : IValidateOptions<McpGuardOption
             if (!Uri.TryCreate(origin, UriKind.Absolute, out Uri? uri) || uri.GetLeftPart(UriPartial.Authority) != origin)
                 wrong.Add($"{nameof(options.AllowedOrigins)}: '{origin}' is not an origin such as https://app.example.");
         }
+        foreach (string proxy in options.Proxies)
+        {
+            if (!TrustedProxies.TryParse(proxy, out _, out string why)) wrong.Add($"{nameof(options.Proxies)}: '{proxy}' {why}.");
+        }
+        if (options.CertificateHeader is { } header && !CertificateSource.IsHeaderName(header)) wrong.Add($"{nameof(options.CertificateHeader)}: '{header}' is not the name of a header.");
+        if (options.CertificateHeader is null != (options.Proxies.Count == 0))
+            wrong.Add($"{nameof(options.CertificateHeader)} and {nameof(options.Proxies)} go together: what is read, and from whom it is believed.");
         return wrong.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(wrong);
     }
 

@@ -49,6 +49,7 @@ public static class McpGuardServiceCollectionExtensions
 
         services.AddSingleton<ResourceAddress>();
         services.AddSingleton<OriginRules>();
+        services.AddSingleton<RequestCertificate>();
         services.AddSingleton<Authentication>();
         services.AddSingleton<MetadataEndpoint>();
         services.AddSingleton<GuardGate>();

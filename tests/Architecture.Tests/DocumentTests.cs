@@ -20,10 +20,11 @@ public sealed partial class DocumentTests
     public void Threats_TableAndAttackTraits_Agree() => Expect.None(Threats.Violations(Repository.Read("docs/threats.md"), Traits("Attack")));
 
     [Fact]
-    public void SuiteTraits_AreThoseTheSoakRuns()
+    public void SuiteTraits_AreThoseThatASuiteRuns()
     {
-        var soaks = Soaks().Match(Repository.Read("test")).Groups[1].Value.Split(' ');
-        Assert.DoesNotContain(Traits("Suite"), t => !soaks.Contains(t.Number));
+        var script = Repository.Read("test");
+        string[] run = [.. Soaks().Match(script).Groups[1].Value.Split(' '), .. Filters().Matches(script).Select(m => m.Groups[1].Value)];
+        Assert.DoesNotContain(Traits("Suite"), t => !run.Contains(t.Number));
     }
 
     [Fact]
@@ -66,4 +67,7 @@ public sealed partial class DocumentTests
 
     [GeneratedRegex("soaks=\"([^\"]*)\"")]
     private static partial Regex Soaks();
+
+    [GeneratedRegex(@"filter=Suite=(\w+)")]
+    private static partial Regex Filters();
 }

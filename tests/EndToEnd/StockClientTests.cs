@@ -22,14 +22,26 @@ public sealed class StockClientTests(People people)
 {
     private readonly GuardedServer files = people.Files;
 
-    [ChromiumFact]
+    /// <summary>How the server comes to know a program.</summary>
+    public enum Known
+    {
+        Beforehand,
+        ByDocument,
+        ByRegistration,
+    }
+
+    [ChromiumTheory]
     [Trait("Spec", "MCP-authorization")]
-    public async Task CSharpSdk_ConnectsCallsStepsUpAndRenews()
+    [Trait("Suite", "interop")]
+    [InlineData(Known.Beforehand)]
+    [InlineData(Known.ByDocument)]
+    [InlineData(Known.ByRegistration)]
+    public async Task CSharpSdk_ConnectsCallsStepsUpAndRenews(Known how)
     {
         await using Visitor ann = await people.NewVisitorAsync();
         using var callback = new LoopbackCallback();
         var (asked, tokens) = (new List<NameValueCollection>(), new Tokens());
-        await using McpClient mcp = await ConnectAsync(callback, asked, tokens, address => People.AllowAsync(ann, address));
+        await using McpClient mcp = await ConnectAsync(callback, asked, tokens, address => People.AllowAsync(ann, address), how);
         NameValueCollection first = Assert.Single(asked);
         Assert.Equal(files.Resource, first["resource"]);
         Assert.Equal("S256", first["code_challenge_method"]);
@@ -41,12 +53,12 @@ public sealed class StockClientTests(People people)
         Assert.Single(asked);
 
         // A call that changes something: 403, the person again, and then it runs, once, and is on record.
-        string doomed = Scratch("csharp");
+        string doomed = Scratch("csharp-" + how);
         await TextAsync(mcp, "delete_file", doomed);
         Assert.False(File.Exists(files.File(doomed)));
         Assert.Equal(2, asked.Count);
         Assert.Superset(new HashSet<string> { "tool:delete_file", Names.Scopes.ToolsRead }, asked[1]["scope"]!.Split(' ').ToHashSet());
-        await IsOnRecordAsync(People.CSharpClient);
+        await IsOnRecordAsync(IsAs(how, People.CSharpClient, first["client_id"]!));
 
         // The access token ends; calls go on, and nobody is asked.
         TokenContainer before = tokens.Held!;
@@ -103,15 +115,20 @@ public sealed class StockClientTests(People people)
         }
     }
 
-    [InteropFact]
+    [InteropTheory]
     [Trait("Spec", "MCP-authorization")]
-    public async Task TypeScriptSdk_ConnectsCallsStepsUpAndRenews()
+    [Trait("Suite", "interop")]
+    [InlineData(Known.Beforehand)]
+    [InlineData(Known.ByDocument)]
+    [InlineData(Known.ByRegistration)]
+    public async Task TypeScriptSdk_ConnectsCallsStepsUpAndRenews(Known how)
     {
         await using Visitor ann = await people.NewVisitorAsync();
-        string doomed = Scratch("typescript");
+        string doomed = Scratch("typescript-" + how);
         var plan = new JsonObject
         {
-            ["resource"] = files.Resource, ["client_id"] = People.TypeScriptClient,
+            ["resource"] = files.Resource, ["client_id"] = how == Known.Beforehand ? People.TypeScriptClient : null,
+            ["document"] = how == Known.ByDocument ? people.Documents.Of("typescript") : null,
             ["read"] = new JsonObject { ["name"] = "read_file", ["arguments"] = new JsonObject { ["path"] = "reports/q1.md" } },
             ["write"] = new JsonObject { ["name"] = "delete_file", ["arguments"] = new JsonObject { ["path"] = doomed } },
         };
@@ -131,7 +148,7 @@ public sealed class StockClientTests(People people)
         Assert.All(Events().Where(e => Text(e, "event") == "call"), e => Assert.False(e["failed"]!.GetValue<bool>(), client.Text));
         Assert.Equal("first quarter", Text(Events().First(e => Text(e, "event") == "call"), "text"));
         Assert.False(File.Exists(files.File(doomed)));
-        await IsOnRecordAsync(People.TypeScriptClient);
+        await IsOnRecordAsync(IsAs(how, People.TypeScriptClient, HttpUtility.ParseQueryString(new Uri(second).Query)["client_id"]!));
         Assert.Empty(ann.Complaints);
 
         IEnumerable<JsonNode> Events() => client.Output.Where(l => l.StartsWith('{')).Select(l => JsonNode.Parse(l)!);
@@ -146,14 +163,15 @@ public sealed class StockClientTests(People people)
 
     /// <param name="asked">Gets the parameters of every authorization request.</param>
     /// <param name="person">What happens in the browser when it is sent to an address.</param>
-    private Task<McpClient> ConnectAsync(LoopbackCallback callback, List<NameValueCollection> asked, Tokens tokens, Func<string, Task> person) =>
+    private Task<McpClient> ConnectAsync(LoopbackCallback callback, List<NameValueCollection> asked, Tokens tokens, Func<string, Task> person, Known how = Known.Beforehand) =>
         McpClient.CreateAsync(new HttpClientTransport(new HttpClientTransportOptions
         {
             Endpoint = new Uri(files.Resource),
             TransportMode = HttpTransportMode.StreamableHttp,
             OAuth = new ClientOAuthOptions
             {
-                ClientId = People.CSharpClient, RedirectUri = callback.RedirectUri, TokenCache = tokens,
+                ClientId = how == Known.Beforehand ? People.CSharpClient : null, ClientMetadataDocumentUri = how == Known.ByDocument ? new Uri(people.Documents.Of("csharp")) : null,
+                DynamicClientRegistration = new DynamicClientRegistrationOptions { ClientName = "Newcomer in C#" }, RedirectUri = callback.RedirectUri, TokenCache = tokens,
                 AuthorizationCallbackHandler = async (context, cancel) =>
                 {
                     asked.Add(HttpUtility.ParseQueryString(context.AuthorizationUri.Query));
@@ -179,6 +197,18 @@ public sealed class StockClientTests(People people)
         Assert.Single(events, e => Text(e, "type") == AuditTypes.CallFinished);
         // No token, and no argument, is in the record.
         Assert.DoesNotContain("reports/", decided.ToJsonString(), StringComparison.Ordinal);
+    }
+
+    /// <summary>The client id that the program went by, which is of the kind it should be.</summary>
+    private string IsAs(Known how, string registered, string id)
+    {
+        Assert.True(how switch
+        {
+            Known.Beforehand => id == registered,
+            Known.ByDocument => id.StartsWith($"https://{people.Documents.Authority}/", StringComparison.Ordinal),
+            _ => id.StartsWith(Id.DynamicClient, StringComparison.Ordinal),
+        }, id);
+        return id;
     }
 
     private string Scratch(string name)

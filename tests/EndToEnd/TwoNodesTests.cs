@@ -4,6 +4,7 @@ using McpAuth.EndToEnd.Harness;
 using McpAuth.Protocol;
 using McpAuth.Protocol.Jose;
 using McpAuth.Testing;
+using Xunit.Abstractions;
 
 namespace McpAuth.EndToEnd;
 
@@ -38,7 +39,7 @@ public sealed class TwoNodes : IAsyncLifetime
     private ConnectionOptions Reaching(int node) => new() { Handler = Deployment.HandlerTo(node) };
 }
 
-public sealed class TwoNodesTests(TwoNodes nodes) : IClassFixture<TwoNodes>
+public sealed class TwoNodesTests(TwoNodes nodes, ITestOutputHelper output) : IClassFixture<TwoNodes>
 {
     private const string Read = """{"read_file":{}}""";
     private static readonly bool[] Everywhere = [true, true], Nowhere = [false, false];
@@ -95,6 +96,43 @@ public sealed class TwoNodesTests(TwoNodes nodes) : IClassFixture<TwoNodes>
             Assert.Equal(Nowhere, await nodes.ActiveAsync(token));
             for (var i = 0; i < 10; i++) Assert.Equal(401, (await caller.ReadAsync()).Status);
         }
+    }
+
+    [PostgresFact]
+    [Trait("Spec", "Invariant-6")]
+    public async Task SigningKeyRevoked_WhatItSignedIsRefusedEverywhereInTime_AndEverybodyRecovers()
+    {
+        GuardedServer files = deployment.Servers[0];
+        await using AgentSession session = await deployment.AttestAsync(deployment.First, node: 0), other = await deployment.AttestAsync(deployment.Second, node: 1);
+        await using AgentTask task = await session.BeginTask("work", deployment.Authority(Read));
+        using RawCaller caller = await files.CallerAsync(session, task);
+        string token = caller.Token.Value, old = await deployment.SigningKeyAsync();
+        Assert.Equal(Everywhere, await nodes.ActiveAsync(token));
+        Assert.True((await caller.ReadAsync()).Ran);
+
+        await deployment.RevokeKeyAsync(old);
+
+        TimeSpan bound = 5 * Limits.RevocationBound;
+        TimeSpan[] refused = await Task.WhenAll(
+            Eventually.TrueAsync(caller.IsRefusedAsync, "the guard refuses", bound),
+            Eventually.TrueAsync(async () => (await nodes.ActiveAsync(token)).SequenceEqual(Nowhere), "both nodes call it inactive", bound),
+            Eventually.TrueAsync(async () => (await ContinueAsync(session, task, token, node: 0)).Status == 400, "the first node exchanges it no more", bound),
+            Eventually.TrueAsync(async () => (await ContinueAsync(session, task, token, node: 1)).Status == 400, "the second node exchanges it no more", bound),
+            Eventually.TrueAsync(async () => await deployment.SigningKeyAsync(0) != old && await deployment.SigningKeyAsync(0) == await deployment.SigningKeyAsync(1), "both publish the new key", bound));
+        output.WriteLine($"refused after {string.Join(", ", refused.Select(r => $"{r.TotalMilliseconds:0}"))} ms");
+
+        // The agents' instances and their tasks go on under the new key, through sessions whose own tokens died, at either node; and so does the guard.
+        AccessToken renewed = await (await session.OpenTask(task.Id)).GetToken(files.Resource);
+        Assert.Equal(Everywhere, await nodes.ActiveAsync(renewed.Value));
+        using var again = new RawCaller(files.Resource, session.Key, renewed);
+        await Eventually.TrueAsync(async () => (await again.ReadAsync()).Ran, "the guard takes tokens under the new key", bound);
+        await using AgentTask mine = await other.BeginTask("work", deployment.Authority(Read));
+        using RawCaller mineToo = await files.CallerAsync(other, mine);
+        Assert.True((await mineToo.ReadAsync()).Ran);
+        await Eventually.TrueAsync(async () => (await files.ReadinessAsync()).Ready, "the guard is ready", Deployment.Patience);
+        Assert.Equal(401, (await caller.ReadAsync()).Status);
+        // What the guard recorded under its new token reaches the server.
+        await Deployment.StoryAsync(mine, events => events.Any(e => e.Type == McpAuth.Protocol.Audit.AuditTypes.CallFinished));
     }
 
     [PostgresFact]

@@ -56,6 +56,26 @@ public sealed class AgentSessionTests : IClassFixture<FakeServer>, IDisposable
     }
 
     [Fact]
+    public async Task End_ServerRevokedTheKeyOfTheInstanceToken_EndsItWithANewOne()
+    {
+        AgentSession session = await Attest(server, clientKey);
+        server.Answers["/agents/instances/ins_1"] = r => r.Authorization == "DPoP instance-1" ? Answer.Error(401, "invalid_token", reason: "key_revoked") : new Answer(204, null);
+        await session.EndAsync();
+        Assert.Equal(["DPoP instance-1", "DPoP instance-2"], server.To("/agents/instances/ins_1").Select(r => r.Authorization));
+    }
+
+    [Fact]
+    public async Task AcceptHandOff_ServerRevokedTheKeyOfTheInstanceToken_IsTheActorWithANewOne()
+    {
+        await using AgentSession session = await Attest(server, clientKey);
+        Func<Received, Answer> issue = server.Answers["/token"];
+        server.Answers["/token"] = r => r.Field("actor_token") == "instance-1" ? Answer.Error(400, "invalid_request", reason: "key_revoked") : issue(r);
+        await using AgentTask task = await session.AcceptHandOff("subject", Resource, Json(Details));
+        Assert.Equal("tsk_1", task.Id);
+        Assert.Equal(["instance-1", "instance-2"], server.To("/token").Select(r => r.Field("actor_token")));
+    }
+
+    [Fact]
     public async Task BeginTask_AfterTheEnd_DoesNotAttestAgain()
     {
         AgentSession session = await Attest(server, clientKey);

@@ -77,6 +77,26 @@ public sealed class AgentTaskTests : IClassFixture<FakeServer>, IAsyncLifetime
     }
 
     [Fact]
+    public async Task GetToken_ServerRevokedTheKeyOfTheInstanceToken_AttestsAgainAndGetsIt()
+    {
+        Func<Received, Answer> issue = server.Answers["/token"];
+        server.Answers["/token"] = r => r.Field("subject_token") == "instance-1" ? Answer.Error(400, "invalid_request", reason: "key_revoked") : issue(r);
+        Assert.Equal("token-1", (await task.GetToken(Resource)).Value);
+        Assert.Equal(["instance-1", "instance-2"], server.To("/token").Select(r => r.Field("subject_token")));
+        // The same instance: by the same key.
+        Assert.Single(server.To("/agents/instances").Select(r => r.Proof!.Thumbprint).Distinct());
+    }
+
+    [Fact]
+    public async Task GetToken_RefusedForTheKeyTwice_IsFinal()
+    {
+        server.Answers["/token"] = _ => Answer.Error(400, "invalid_request", reason: "key_revoked");
+        OAuthErrorException e = await Assert.ThrowsAsync<OAuthErrorException>(() => task.GetToken(Resource).AsTask());
+        Assert.Equal("key_revoked", e.Reason);
+        Assert.Equal(2, server.To("/token").Count());
+    }
+
+    [Fact]
     public async Task GetToken_TaskEnded_SaysSo()
     {
         server.Answers["/token"] = _ => Answer.Error(400, "invalid_request", "The task has ended.", "task_ended");

@@ -71,6 +71,7 @@ public sealed class FakeServer : IAsyncLifetime
         HttpRequest request = context.Request;
         var received = new Received(request.Method, request.Path, body, request.ContentType,
             request.Headers.Authorization, [.. request.Headers["DPoP"]]);
+        received.CacheControl = request.Headers.CacheControl;
         Requests.Enqueue(received);
 
         Answer answer = Refusal(received) ?? (Answers.TryGetValue(received.Path, out Func<Received, Answer>? given) ? given(received) : Answer.Error(404, "not_found"));
@@ -122,6 +123,8 @@ public sealed record Received(string Method, string Path, string Body, string? C
 {
     private readonly Dictionary<string, Microsoft.Extensions.Primitives.StringValues> form =
         ContentType == "application/x-www-form-urlencoded" ? QueryHelpers.ParseQuery(Body) : [];
+
+    public string? CacheControl { get; set; }
 
     /// <summary>Set when the proof passed.</summary>
     public DpopProof? Proof { get; set; }

@@ -208,6 +208,8 @@ public sealed class GuardChannelTests : IClassFixture<FakeServer>, IDisposable
     {
         server.Answers["/jwks"] = _ => Answer.Json($$"""{"keys":[{{key.Public.Jwk.GetRawText()}}]}""");
         Assert.Equal(key.Public.Thumbprint, (await guard.Keys()).Single().Thumbprint);
+        // A cache's copy would be from before a key was revoked.
+        Assert.Equal("no-cache", server.To("/jwks").Single().CacheControl);
         server.Answers["/jwks"] = _ => Answer.Json("""{"keys":5}""");
         await Assert.ThrowsAsync<HttpRequestException>(() => guard.Keys());
     }

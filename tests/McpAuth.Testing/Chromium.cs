@@ -18,3 +18,13 @@ public sealed class ChromiumFactAttribute : SkipUnlessFactAttribute
     {
     }
 }
+
+/// <summary>The same for theories.</summary>
+[AttributeUsage(AttributeTargets.Method)]
+public sealed class ChromiumTheoryAttribute : SkipUnlessTheoryAttribute
+{
+    public ChromiumTheoryAttribute()
+        : base(Chromium.Requirement)
+    {
+    }
+}

@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace McpAuthServer.Tests;
 
 public sealed class ServerOptionsTests
@@ -56,6 +58,22 @@ public sealed class ServerOptionsTests
     [InlineData(-1)]
     [InlineData(301)]
     public void AccessTokenLifetime_NoneOrOverFiveMinutes_IsRefused(int seconds) => Assert.Single(Faults(o => o.AccessTokenLifetime = TimeSpan.FromSeconds(seconds)));
+
+    [Theory]
+    [InlineData("KeyRotation", "00:00:00", "1.00:00:00")]
+    [InlineData("KeyRotation", "-1.00:00:00", "1.00:00:00")]
+    [InlineData("KeyRotation", "1.00:00:00", "1.00:00:00")]
+    [InlineData("KeyRotation", "1096.00:00:00", "1.00:00:00")]
+    [InlineData("KeyPublishedAhead", "90.00:00:00", "00:09:59")]
+    [InlineData("KeyPublishedAhead", "90.00:00:00", "00:00:00")]
+    public void KeyTimes_OutOfBounds_AreRefused(string names, string rotation, string ahead) => Assert.Contains(names, Assert.Single(Faults(o =>
+        (o.KeyRotation, o.KeyPublishedAhead) = (TimeSpan.Parse(rotation, CultureInfo.InvariantCulture), TimeSpan.Parse(ahead, CultureInfo.InvariantCulture)))), StringComparison.Ordinal);
+
+    [Theory]
+    [InlineData("00:10:01", "00:10:00")]
+    [InlineData("1095.00:00:00", "1094.00:00:00")]
+    public void KeyTimes_AtTheirBounds_AreTaken(string rotation, string ahead) => Assert.Empty(Faults(o =>
+        (o.KeyRotation, o.KeyPublishedAhead) = (TimeSpan.Parse(rotation, CultureInfo.InvariantCulture), TimeSpan.Parse(ahead, CultureInfo.InvariantCulture))));
 
     [Fact]
     public void EveryFault_IsNamedAtOnce() =>

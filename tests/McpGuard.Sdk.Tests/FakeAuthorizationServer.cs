@@ -34,11 +34,14 @@ internal sealed class FakeAuthorizationServer : IAsyncDisposable
 
     public string Issuer { get; private set; } = "";
     public SigningKey Key { get; set; } = SigningKey.Create();
+
+    /// <summary>What the key set holds when it is not <see cref="Key"/>: as of a node that has not heard, or of a cache.</summary>
+    public SigningKey? StaleKey { get; set; }
     public List<SpoolEntry> Audit { get; } = [];
     public List<Denied> Snapshot { get; } = [];
     public ConcurrentDictionary<string, bool> Inactive { get; } = new();
     public ConcurrentDictionary<string, int> Budgets { get; } = new();
-    public int Enrolments, Introspections, KeyFetches, ManifestReports;
+    public int Enrolments, StreamsOpened, Introspections, KeyFetches, ManifestReports;
 
     /// <summary>Every connection is cut.</summary>
     public bool Down { get; set; }
@@ -73,6 +76,16 @@ internal sealed class FakeAuthorizationServer : IAsyncDisposable
 
     public void Revoke(string id, string? kind = null, long? before = null) => Event(RevocationEvents.Revoked, id, kind, before);
 
+    /// <summary>The signing key is replaced by a new one, which signs the word on it, as the server does it in an emergency.</summary>
+    public string RevokeKey()
+    {
+        string old = Key.KeyId;
+        Key = SigningKey.Create();
+        lock (gate) Snapshot.Add(new Denied(RevocationEvents.SigningKey, Id.SigningKey + old, DateTimeOffset.UtcNow.AddHours(1).ToUnixTimeMilliseconds()));
+        Revoke(Id.SigningKey + old, RevocationEvents.SigningKey);
+        return old;
+    }
+
     public void Lift(string id) => Event(RevocationEvents.Lifted, id, null, null);
 
     /// <summary>Puts something into the feed that a test made itself.</summary>
@@ -96,6 +109,7 @@ internal sealed class FakeAuthorizationServer : IAsyncDisposable
             w.WriteEndObject();
             w.WriteStartObject("events");
             w.WriteStartObject(type);
+            if (kind is not null) w.WriteString("kind", kind);
             w.WriteString("reason", "test");
             w.WriteNumber("until", DateTimeOffset.UtcNow.AddMinutes(10).ToUnixTimeMilliseconds());
             if (before is not null) w.WriteNumber("before", before.Value);
@@ -131,10 +145,16 @@ internal sealed class FakeAuthorizationServer : IAsyncDisposable
             if (t.Scope is not null) w.WriteString("scope", t.Scope);
             if (t.StepUp) w.WriteBoolean("step_up", true);
             if (t.Actors.Length > 0) Act(w, t.Actors);
-            if (t.Jkt is not null)
+            if (t.Cnf is not null)
+            {
+                w.WritePropertyName("cnf");
+                w.WriteRawValue(t.Cnf);
+            }
+            else if (t.Jkt is not null || t.Certificate is not null)
             {
                 w.WriteStartObject("cnf");
-                w.WriteString("jkt", t.Jkt);
+                if (t.Jkt is not null) w.WriteString("jkt", t.Jkt);
+                if (t.Certificate is not null) w.WriteString("x5t#S256", t.Certificate);
                 w.WriteEndObject();
             }
             if (t.Details is not null)
@@ -206,7 +226,7 @@ internal sealed class FakeAuthorizationServer : IAsyncDisposable
         app.MapGet(Names.Paths.Jwks, () =>
         {
             Interlocked.Increment(ref KeyFetches);
-            return KeysGarbage ? Json("{\"keys\":\"none\"}") : Json($"{{\"keys\":[{WithKid(Key)}]}}");
+            return KeysGarbage ? Json("{\"keys\":\"none\"}") : Json($"{{\"keys\":[{WithKid(StaleKey ?? Key)}]}}");
         });
         app.MapPost(Names.Paths.Token, () => Json("""{"access_token":"guard","token_type":"DPoP","expires_in":300}"""));
         app.MapPost(Names.Paths.GuardEnroll, async (HttpContext c) =>
@@ -217,6 +237,7 @@ internal sealed class FakeAuthorizationServer : IAsyncDisposable
         });
         app.MapPost(Names.Paths.GuardStreams, () =>
         {
+            Interlocked.Increment(ref StreamsOpened);
             lock (gate) return Results.Json(new StreamResponse("str_1", feed.Count, [.. Snapshot], ArgsKey), ProtocolJson.Default.StreamResponse);
         });
         app.MapPost(Names.Paths.GuardRevocations, (Delegate)Poll);
@@ -327,6 +348,12 @@ internal sealed record TokenShape
     public string? Scope { get; init; } = "tools:read";
     public bool StepUp { get; init; }
     public string? Jkt { get; init; }
+
+    /// <summary>The thumbprint of the certificate it is bound to.</summary>
+    public string? Certificate { get; init; }
+
+    /// <summary>In place of both, as JSON.</summary>
+    public string? Cnf { get; init; }
     public string? Details { get; init; }
     public string? Task { get; init; } = "tsk_1";
     public string Grant { get; init; } = "grt_5";

@@ -4,6 +4,7 @@ using McpAuth.Protocol.Audit;
 using McpAuth.Testing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
+using ModelContextProtocol.Protocol;
 using ModelContextProtocol.Server;
 
 namespace McpGuard.Sdk.Tests;
@@ -195,6 +196,36 @@ public sealed class LifecycleTests : IAsyncLifetime
         }
         Assert.Equal(["echo same"], host.Runs.All);
         await server.Event(e => e.Type == AuditTypes.CallFinished && e.Reason == "not_run");
+    }
+
+    [Fact]
+    [Trait("Spec", "MCP-2026-07-28-mrtr")]
+    public async Task InputRequired_IsNoFailure_AndWhatComesBackIsDecidedAnew()
+    {
+        server.Approve("ask", "write");
+        await using ToolHost host = await ToolHost.StartAsync(server, services: s => s.AddMcpServer().WithTools([McpServerTool.Create(
+            (RequestContext<CallToolRequestParams> call) => call.Params!.RequestState is "asked" ? "answered"
+                : throw new InputRequiredException(new Dictionary<string, InputRequest> { ["who"] = InputRequest.ForElicitation(new() { Message = "Who?", RequestedSchema = new() }) }, "asked"),
+            new() { Name = "ask" })]));
+        string jti = Id.New(Id.AccessToken, DateTimeOffset.UtcNow), token = server.Token(new() { Scope = "tool:ask", Jti = jti });
+        Answer first = await Ask(host, token, "");
+        Assert.Equal("input_required", first.Result.GetProperty("resultType").GetString());
+        AuditEvent asked = await server.Event(e => e.Type == AuditTypes.CallFinished && e.Jti == jti);
+        Assert.Equal(("success", "input_required"), (asked.Outcome, asked.Reason));
+
+        // The state that was given out is no permission.
+        const string Retry = "\"requestState\":\"asked\",\"inputResponses\":{\"who\":{\"action\":\"accept\",\"content\":{}}},";
+        Assert.Equal("not_in_task", (await Ask(host, server.Token(), Retry)).Denial);
+        Assert.Equal("answered", (await Ask(host, token, Retry)).Text);
+        await server.Event(e => e.Type == AuditTypes.CallFinished && e.Jti == jti && e.Cause != asked.Cause && e is { Outcome: "success", Reason: null });
+
+        static async Task<Answer> Ask(ToolHost host, string token, string retry)
+        {
+            using HttpRequestMessage request = host.Request(ToolHost.Call("ask", "{}").Replace("\"arguments\":", retry + "\"arguments\":", StringComparison.Ordinal), token);
+            request.Headers.Add(Names.Mcp.MethodHeader, "tools/call");
+            request.Headers.Add(Names.Mcp.NameHeader, "ask");
+            return await host.Send(request);
+        }
     }
 
     [Fact]

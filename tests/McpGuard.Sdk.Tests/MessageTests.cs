@@ -221,6 +221,45 @@ public sealed class MessageTests(GuardFixture fixture) : IClassFixture<GuardFixt
     }
 
     [Theory]
+    [Trait("Spec", "MCP-2026-07-28-headers")]
+    [InlineData("=?base64?ZXU=?=", "eu", 200)]
+    [InlineData("=?base64?ZXU?=", "eu", 400)]
+    [InlineData("=?base64?!!!?=", "eu", 400)]
+    // Without both ends it is no encoding: the value is what stands there.
+    [InlineData("=?base64?ZXU=", "eu", 400)]
+    [InlineData("=?base64?ZXU=", "=?base64?ZXU=", 200)]
+    [InlineData("=?base64?=", "=?base64?=", 200)]
+    [InlineData("=?base64?ZXU=?=", "=?base64?ZXU=?=", 400)]
+    public async Task ParameterHeader_Encoded_IsDecodedWhereItHasBothEnds(string header, string argument, int status)
+    {
+        using HttpRequestMessage request = Host.Request(ToolHost.Call("region", $$"""{"region":"{{argument}}"}"""), Server.Token());
+        request.Headers.Add(Names.Mcp.MethodHeader, "tools/call");
+        request.Headers.Add(Names.Mcp.NameHeader, "region");
+        request.Headers.TryAddWithoutValidation("Mcp-Param-Region", header);
+        Assert.Equal(status, (await Host.Send(request)).Status);
+    }
+
+    /// <summary>What a retry brings is the handler's to distrust, in whatever form it comes.</summary>
+    [Theory]
+    [Trait("Spec", "MCP-2026-07-28-mrtr")]
+    [InlineData("\"inputResponses\":[1]")]
+    [InlineData("\"inputResponses\":null")]
+    [InlineData("\"inputResponses\":{\"a\":5}")]
+    [InlineData("\"inputResponses\":7")]
+    [InlineData("\"requestState\":{\"a\":[]}")]
+    [InlineData("\"requestState\":[]")]
+    public async Task Retry_OfAnyForm_IsAnswered(string member)
+    {
+        string body = ToolHost.Call("echo", """{"text":"retry"}""").Replace("\"arguments\":", member + ",\"arguments\":", StringComparison.Ordinal);
+        using HttpRequestMessage request = Host.Request(body, Server.Token());
+        request.Headers.Add(Names.Mcp.MethodHeader, "tools/call");
+        request.Headers.Add(Names.Mcp.NameHeader, "echo");
+        Answer answer = await Host.Send(request);
+        Assert.Equal(200, answer.Status);
+        Assert.True(answer.Error is not null || answer.Text == "retry", answer.Body);
+    }
+
+    [Theory]
     [Trait("Spec", "MCP-2026-07-28-versions")]
     [InlineData("1900-01-01")]
     [InlineData("2026-07-28, 2025-11-25")]
@@ -250,7 +289,7 @@ public sealed class MessageTests(GuardFixture fixture) : IClassFixture<GuardFixt
     [InlineData("initialize")]
     [InlineData("ping")]
     [InlineData("resources/subscribe")]
-    [InlineData("subscriptions/listen")]
+    [InlineData("subscriptions/else")]
     [InlineData("tasks/get")]
     [InlineData("sampling/createMessage")]
     public async Task Method_UnknownOrRemoved_IsNotFound(string method)

@@ -139,11 +139,28 @@ public sealed class MiddlewareTests : IAsyncLifetime
         Assert.Empty(reached);
     }
 
+    [Fact]
+    [Trait("Invariant", "3")]
+    public async Task Subscription_AtAnotherEndpoint_EndsWithItsToken_AndItsEndIsOnRecord()
+    {
+        string jti = Id.New(Id.AccessToken, DateTimeOffset.UtcNow);
+        DateTimeOffset end = DateTimeOffset.FromUnixTimeSeconds(DateTimeOffset.UtcNow.ToUnixTimeSeconds() + 3);
+        Answer answer = await host.Do("subscriptions/listen", "\"notifications\":{\"toolsListChanged\":true}", server.Token(new() { Jti = jti, Expires = end })).WaitAsync(TimeSpan.FromSeconds(20));
+        Assert.Equal(200, answer.Status);
+        Assert.InRange(DateTimeOffset.UtcNow, end - TimeSpan.FromMilliseconds(500), DateTimeOffset.MaxValue);
+        await server.Event(e => e is { Type: AuditTypes.CallFinished, Outcome: "success" } && e.Jti == jti);
+    }
+
     private async Task Endpoint(HttpContext context)
     {
         using var reader = new StreamReader(context.Request.Body);
         string body = await reader.ReadToEndAsync();
         lock (reached) reached.Add(body);
+        if (body.Contains("subscriptions/listen", StringComparison.Ordinal))
+        {
+            await context.Response.StartAsync();
+            await Task.Delay(Timeout.InfiniteTimeSpan, context.RequestAborted);
+        }
         string Header(string name) => context.Request.Headers.TryGetValue(name, out Microsoft.Extensions.Primitives.StringValues value) ? value.ToString() : "none";
         string result = body.Contains("tools/list", StringComparison.Ordinal)
             ? $$"""{"tools":[{{listed}}]}"""

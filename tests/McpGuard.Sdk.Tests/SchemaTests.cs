@@ -60,6 +60,14 @@ public sealed class SchemaTests
     [InlineData("""{"$ref":"#/$defs/id","$defs":{"id":{"type":"string"}}}""", "1", false)]
     [InlineData("""{"$defs":{"tree":{"type":"object","properties":{"next":{"$ref":"#/$defs/tree"}},"additionalProperties":false}},"$ref":"#/$defs/tree"}""", """{"next":{"next":{}}}""", true)]
     [InlineData("""{"$defs":{"tree":{"type":"object","properties":{"next":{"$ref":"#/$defs/tree"}},"additionalProperties":false}},"$ref":"#/$defs/tree"}""", """{"next":{"other":{}}}""", false)]
+    [InlineData("""{"if":{"type":"string"},"then":{"minLength":2},"else":{"minimum":5}}""", "\"ab\"", true)]
+    [InlineData("""{"if":{"type":"string"},"then":{"minLength":2},"else":{"minimum":5}}""", "\"a\"", false)]
+    [InlineData("""{"if":{"type":"string"},"then":{"minLength":2},"else":{"minimum":5}}""", "5", true)]
+    [InlineData("""{"if":{"type":"string"},"then":{"minLength":2},"else":{"minimum":5}}""", "4", false)]
+    [InlineData("""{"if":{"type":"string"},"else":{"minimum":5}}""", "\"a\"", true)]
+    [InlineData("""{"if":{"type":"string"},"then":{"minLength":2}}""", "4", true)]
+    [InlineData("""{"if":{"type":"string"}}""", "4", true)]
+    [InlineData("""{"then":{"minLength":2},"else":{"minimum":5}}""", "4", true)]
     [InlineData("true", "1", true)]
     [InlineData("false", "1", false)]
     [Trait("Spec", "JSONSCHEMA-2020-12")]
@@ -71,7 +79,8 @@ public sealed class SchemaTests
     }
 
     [Theory]
-    [InlineData("""{"if":{},"then":{}}""")]
+    [InlineData("""{"if":1}""")]
+    [InlineData("""{"dependentSchemas":{}}""")]
     [InlineData("""{"patternProperties":{}}""")]
     [InlineData("""{"prefixItems":[]}""")]
     [InlineData("""{"unevaluatedProperties":false}""")]
@@ -100,6 +109,9 @@ public sealed class SchemaTests
     [InlineData("""{"type":"object","additionalProperties":true}""", true)]
     [InlineData("""{"type":"object","additionalProperties":{"type":"integer"}}""", true)]
     [InlineData("""{"type":"object","allOf":[{"properties":{"extra":{}}}]}""", true)]
+    [InlineData("""{"type":"object","if":{"required":["a"]},"else":{"properties":{"extra":{}}}}""", true)]
+    [InlineData("""{"type":"object","if":{"properties":{"extra":{}}}}""", false)]
+    [InlineData("""{"type":"object","if":{"additionalProperties":true}}""", false)]
     public void Argument_NobodyRegistered_IsDeniedUnlessTheAuthorWelcomesIt(string schema, bool welcome) =>
         Assert.Equal(welcome, Tool(schema).Validate(Json("""{"extra":1}""")) is null);
 

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.ComponentModel;
 using System.Net.Http.Headers;
+using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using System.Text.Json;
 using McpAuth.Protocol;
@@ -95,27 +96,29 @@ internal sealed class ToolHost : IAsyncDisposable
 
     /// <summary>Every line the host logged, at every level.</summary>
     public ConcurrentQueue<string> Logged { get; } = new();
-    public HttpClient Http { get; } = new() { Timeout = TimeSpan.FromSeconds(30) };
+    public HttpClient Http { get; private set; } = new() { Timeout = TimeSpan.FromSeconds(30) };
     public string Resource { get; private set; } = "";
     public IServiceProvider Services => app.Services;
 
     public static async Task<ToolHost> StartAsync(
         FakeAuthorizationServer server, Action<McpGuardOptions>? configure = null, Action<IServiceCollection>? services = null, TempDirectory? state = null, bool wait = true,
-        Action<WebApplication>? pipeline = null)
+        Action<WebApplication>? pipeline = null, X509Certificate2? tls = null)
     {
         var host = new ToolHost(server, state ?? new TempDirectory(), state is null);
-        server.Resource = host.Resource = $"http://127.0.0.1:{FreePort.Next()}/mcp";
-        await host.Run(configure, services, pipeline);
+        server.Resource = host.Resource = $"{(tls is null ? "http" : "https")}://127.0.0.1:{FreePort.Next()}/mcp";
+        if (tls is not null) host.Http = TestCertificates.Client(tls, null);
+        await host.Run(configure, services, pipeline, tls);
         if (wait) await host.Ready();
         return host;
     }
 
-    private async Task Run(Action<McpGuardOptions>? configure, Action<IServiceCollection>? services, Action<WebApplication>? pipeline)
+    private async Task Run(Action<McpGuardOptions>? configure, Action<IServiceCollection>? services, Action<WebApplication>? pipeline, X509Certificate2? tls)
     {
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         builder.Logging.SetMinimumLevel(LogLevel.Trace).AddProvider(new LogBook(Logged));
         builder.WebHost.UseUrls(new Uri(Resource).GetLeftPart(UriPartial.Authority));
+        if (tls is not null) builder.WebHost.UseKestrelHttpsConfiguration().ConfigureKestrel(kestrel => kestrel.ConfigureHttpsDefaults(https => https.AllowCallerCertificates().ServerCertificate = tls));
         builder.Services.AddSingleton(Runs);
         if (pipeline is null) builder.Services.AddMcpServer().WithTools<Tools>().WithResources<Resources>().WithPrompts<Prompts>();
         builder.Services.AddMcpGuard(o =>
@@ -182,9 +185,9 @@ internal sealed class ToolHost : IAsyncDisposable
         return await Send(request);
     }
 
-    public async Task<Answer> Send(HttpRequestMessage request)
+    public async Task<Answer> Send(HttpRequestMessage request, HttpClient? http = null)
     {
-        using HttpResponseMessage response = await Http.SendAsync(request);
+        using HttpResponseMessage response = await (http ?? Http).SendAsync(request);
         return await Answer.Read(response);
     }
 

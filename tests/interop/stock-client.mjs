@@ -1,34 +1,25 @@
-// The official TypeScript SDK as an application uses it: a public client that was registered beforehand, one person, one tool server.
+// The official TypeScript SDK as an application uses it: a public client, registered beforehand or not, one person, one tool server.
 //
 //   node stock-client.mjs '{"resource":"…","client_id":"…","read":{"name":"…","arguments":{}},"write":{"name":"…","arguments":{}}}'
 //
 // Writes one JSON object a line: what happened, and {"event":"authorize","url":"…"} when a browser has to go there. Ends with code 0.
-import { createServer } from 'node:http';
 import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport, StreamableHTTPError } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { UnauthorizedError } from '@modelcontextprotocol/sdk/client/auth.js';
+import { loopback, plan, say } from './loopback.mjs';
 
-const { resource, client_id, read, write } = JSON.parse(process.argv[2]);
-const say = (event, more = {}) => console.log(JSON.stringify({ event, ...more }));
-const limit = setTimeout(() => { say('timeout'); process.exit(3); }, 150_000);
-
-// The loopback listener of RFC 8252 §7.3, at whatever port is free.
-const answers = [];
-const listener = createServer((request, response) => {
-  const url = new URL(request.url, 'http://127.0.0.1');
-  if (url.pathname !== '/callback') return response.writeHead(404).end();
-  response.writeHead(200, { 'content-type': 'text/html; charset=utf-8' }).end('<!doctype html><link rel=icon href=data:,><title>Done</title><p>You can close this window.');
-  answers.push(Object.fromEntries(url.searchParams));
-  listener.emit('answer');
-}).listen(0, '127.0.0.1');
-await once(listener, 'listening');
+const { resource, client_id, document, read, write, done } = plan();
+const callback = await loopback();
 
 const provider = {
-  redirectUrl: `http://127.0.0.1:${listener.address().port}/callback`,
-  clientMetadata: { client_name: 'Stock client', redirect_uris: [], token_endpoint_auth_method: 'none' },
-  information: { client_id },
+  redirectUrl: callback.redirectUri,
+  // Without a client id it goes by its document, or registers itself with what stands here.
+  clientMetadataUrl: document ?? undefined,
+  clientMetadata: {
+    client_name: 'Stock client', redirect_uris: [callback.redirectUri], token_endpoint_auth_method: 'none', grant_types: ['authorization_code', 'refresh_token'], response_types: ['code'],
+  },
+  information: client_id ? { client_id } : undefined,
   clientInformation() { return this.information; },
   saveClientInformation(information) { this.information = information; },
   state() { return (this.expected = randomUUID()); },
@@ -40,8 +31,7 @@ const provider = {
 };
 
 async function authorized(transport) {
-  while (answers.length === 0) await once(listener, 'answer');
-  const answer = answers.shift();
+  const answer = Object.fromEntries((await callback.next()).searchParams);
   say('answer', { error: answer.error, iss: answer.iss, state: answer.state === provider.expected });
   if (!answer.code) throw new Error(`No code: ${answer.error}`);
   await transport.finishAuth(answer.code);
@@ -99,7 +89,5 @@ while (provider.held.access_token === before) {
 await call(client, read);
 
 await client.close();
-listener.close();
-listener.closeAllConnections?.();
-clearTimeout(limit);
-say('done');
+callback.close();
+done();

@@ -52,8 +52,11 @@ public static class AuditTypes
         AdminApplied = "admin.applied", AdminChanged = "admin.changed", AgentSuspended = "admin.agent_suspended", AgentResumed = "admin.agent_resumed",
         AgentRetired = "admin.agent_retired", ClientSuspended = "admin.client_suspended", ClientResumed = "admin.client_resumed",
         ClientRetired = "admin.client_retired", UserDisabled = "admin.user_disabled", UserEnabled = "admin.user_enabled", KeyCreated = "key.created",
+        KeyActivated = "key.activated", KeyRetired = "key.retired", KeyRemoved = "key.removed", KeyRevoked = "key.revoked",
         SignedIn = "signin.succeeded", SignInFailed = "signin.failed", SignedOut = "signin.ended", AccountCreated = "account.created", AccountChanged = "account.changed",
         SetupLinkMade = "account.setup_link_made", SetupRefused = "account.setup_refused", ConsentGranted = "consent.granted", ConsentRefused = "consent.refused",
-        ConsentWithdrawn = "consent.withdrawn", AuthorizationRefused = "authorization.refused", CodeIssued = "code.issued",
-        AbuseLimited = "abuse.limited";
+        ConsentWithdrawn = "consent.withdrawn", AuthorizationRefused = "authorization.refused", CodeIssued = "code.issued", RequestPushed = "authorization.pushed",
+        ClientRegistered = "client.registered", ClientChanged = "client.changed", ClientDeleted = "client.deleted", RegistrationRefused = "client.registration_refused",
+        LoopbackOpened = "server.loopback_documents", DeviceBegun = "device.begun", DeviceRefused = "device.refused",
+        AbuseLimited = "abuse.limited", UserInfoRefused = "userinfo.refused", IntrospectionRefused = "introspection.refused";
 }

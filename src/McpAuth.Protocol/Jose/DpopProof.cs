@@ -22,9 +22,10 @@ public sealed class DpopProof
     /// <param name="uri">The endpoint's own address from configuration, compared with <c>htu</c> after syntax- and scheme-based normalization (§4.3), without query and fragment.</param>
     /// <param name="accessToken">When a token is presented with the proof: <c>ath</c> must be its SHA-256 (§4.3 step 11); null = no token.</param>
     /// <param name="now">The clock; <c>iat</c> may be 60 s off either way.</param>
+    /// <param name="alias">Another address of the same endpoint (RFC 8705 §5), from configuration too.</param>
     /// <returns>The proof, or a fault whose code is the check that failed: <c>header_count</c>, <c>malformed</c>, <c>wrong_type</c>,
     /// <c>wrong_algorithm</c>, <c>invalid_key</c>, <c>bad_signature</c>, <c>missing_claim</c>, <c>htm</c>, <c>htu</c>, <c>iat</c>, <c>ath</c>.</returns>
-    public static Result<DpopProof> Read(IReadOnlyList<string?> headerValues, string method, Uri uri, string? accessToken, DateTimeOffset now)
+    public static Result<DpopProof> Read(IReadOnlyList<string?> headerValues, string method, Uri uri, string? accessToken, DateTimeOffset now, Uri? alias = null)
     {
         ArgumentNullException.ThrowIfNull(headerValues);
         ArgumentNullException.ThrowIfNull(uri);
@@ -61,7 +62,7 @@ public sealed class DpopProof
         // Steps 8, 9: this request.
         if (!string.Equals(htm, method, StringComparison.Ordinal))
             return new Fault("htm", "The DPoP proof is for another method.");
-        if (!HttpTarget.Same(htu, uri))
+        if (!HttpTarget.Same(htu, uri) && !(alias is not null && HttpTarget.Same(htu, alias)))
             return new Fault("htu", "The DPoP proof is for another address.");
         // Step 11 (§11.1): made just now. Step 10, the nonce, is the caller's, who issued it.
         if ((issuedAt - now).Duration() > Limits.DpopAge)

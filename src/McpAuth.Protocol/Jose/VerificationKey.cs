@@ -1,5 +1,7 @@
 using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
 using System.Text.Json;
+using McpAuth.Protocol.Certificates;
 
 namespace McpAuth.Protocol.Jose;
 
@@ -77,6 +79,25 @@ public sealed class VerificationKey
     {
         ArgumentNullException.ThrowIfNull(jwt);
         return Verify(jwt.Jws);
+    }
+
+    /// <summary>
+    /// True when the certificate carries this very key, in its one usual encoding: a certificate that names the same point on a curve of its own
+    /// making does not.
+    /// </summary>
+    public bool IsKeyOf(ClientCertificate certificate)
+    {
+        ArgumentNullException.ThrowIfNull(certificate);
+        var algorithm = pool.Rent();
+        try
+        {
+            using var x509 = X509CertificateLoader.LoadCertificate(certificate.Der.Span);
+            return x509.PublicKey.ExportSubjectPublicKeyInfo().AsSpan().SequenceEqual(algorithm.ExportSubjectPublicKeyInfo());
+        }
+        finally
+        {
+            pool.Return(algorithm);
+        }
     }
 
     internal bool Verify(CompactJws jws)

@@ -31,7 +31,8 @@ public sealed record StreamResponse(
     [property: JsonPropertyName("snapshot")] IReadOnlyList<Denied> Snapshot,
     [property: JsonPropertyName("args_key")] ArgsKey ArgsKey);
 
-/// <summary>One denied subject. <paramref name="Kind"/>: <c>jti</c>, <c>grant</c>, <c>task</c>, <c>agent</c>, <c>instance</c>, <c>user</c>, <c>client</c>.</summary>
+/// <summary>One denied subject. <paramref name="Kind"/>: <c>jti</c>, <c>grant</c>, <c>task</c>, <c>agent</c>, <c>instance</c>, <c>user</c>, <c>client</c>, <c>key</c>: a signing key
+/// of the server, as <c>key_</c> and its <c>kid</c>.</summary>
 /// <param name="Until">Epoch milliseconds after which no token can name it any more.</param>
 /// <param name="Before">For <c>user</c>: tokens issued at or before this epoch second are dead; null = all.</param>
 public sealed record Denied(
@@ -60,14 +61,17 @@ public sealed record RevocationsResponse(
 
 /// <summary>
 /// Event types inside a SET and the payload members. <c>sub_id</c>: <c>{"format":"jwt_id","iss","jti"}</c>, <c>{"format":"opaque","id"}</c>
-/// (grant, task, agent, instance, client: told apart by prefix), <c>{"format":"iss_sub","iss","sub"}</c> for users.
-/// The event's payload carries <c>reason</c>, <c>until</c> (epoch ms) and, for users, <c>before</c> (epoch s).
+/// (grant, task, agent, instance, client, signing key: told apart by prefix), <c>{"format":"iss_sub","iss","sub"}</c> for users.
+/// The event's payload carries <c>kind</c>, <c>reason</c>, <c>until</c> (epoch ms) and, for users, <c>before</c> (epoch s).
 /// </summary>
 public static class RevocationEvents
 {
     public const string Revoked = "https://schemas.openid.net/secevent/caep/event-type/session-revoked";
     /// <summary>A suspension was lifted: the subject leaves the deny table.</summary>
     public const string Lifted = "urn:mcpauth:event:suspension-lifted";
+
+    /// <summary>The <c>kind</c> of a revoked signing key: all that it signed is dead, and the key set is to be fetched again.</summary>
+    public const string SigningKey = "key";
 }
 
 /// <summary><c>POST /guard/manifest</c>: the tools this guard serves.</summary>

@@ -52,7 +52,28 @@ public sealed record TokenResponse(
     [property: JsonPropertyName("scope")] string? Scope = null,
     [property: JsonPropertyName("issued_token_type")] string? IssuedTokenType = null,
     [property: JsonPropertyName("authorization_details")] JsonElement? AuthorizationDetails = null,
-    [property: JsonPropertyName("refresh_token")] string? RefreshToken = null);
+    [property: JsonPropertyName("refresh_token")] string? RefreshToken = null,
+    [property: JsonPropertyName("id_token")] string? IdToken = null);
+
+/// <summary>The answer of <c>/device_authorization</c> (RFC 8628 §3.2).</summary>
+public sealed record DeviceResponse(
+    [property: JsonPropertyName("device_code")] string DeviceCode,
+    [property: JsonPropertyName("user_code")] string UserCode,
+    [property: JsonPropertyName("verification_uri")] string VerificationUri,
+    [property: JsonPropertyName("verification_uri_complete")] string VerificationUriComplete,
+    [property: JsonPropertyName("expires_in")] int ExpiresIn,
+    [property: JsonPropertyName("interval")] int Interval);
+
+/// <summary>The answer of <c>/userinfo</c> (OpenID Connect Core §5.3.2): what was not granted is absent.</summary>
+public sealed record UserInfoResponse(
+    [property: JsonPropertyName(Names.Claims.Sub)] string Subject,
+    [property: JsonPropertyName(Names.Claims.Name)] string? Name = null,
+    [property: JsonPropertyName(Names.Claims.Email)] string? Email = null);
+
+/// <summary>The answer of <c>/par</c> (RFC 9126 §2.2).</summary>
+public sealed record PushedResponse(
+    [property: JsonPropertyName("request_uri")] string RequestUri,
+    [property: JsonPropertyName("expires_in")] int ExpiresIn);
 
 /// <summary>An OAuth error body (RFC 6749 §5.2).</summary>
 public sealed record ErrorResponse(

@@ -1,4 +1,5 @@
 using McpAuthServer.Authorizations;
+using McpAuthServer.Clients;
 using McpAuthServer.Delegation;
 using McpAuthServer.Pages.Wording;
 using McpAuthServer.Registry;
@@ -6,7 +7,7 @@ using McpAuthServer.Registry;
 namespace McpAuthServer.Accounts;
 
 /// <summary>Gathers what acts for a person at this moment.</summary>
-internal sealed class AccountReader(TaskStore tasks, ConsentStore consents, RegistryCache registry)
+internal sealed class AccountReader(TaskStore tasks, ConsentStore consents, RegistryCache registry, ClientDirectory clients)
 {
     public async Task<AccountView> ReadAsync(string user, DateTimeOffset now, CancellationToken cancel)
     {
@@ -14,10 +15,11 @@ internal sealed class AccountReader(TaskStore tasks, ConsentStore consents, Regi
         var running = await tasks.RunningFor(user, now, cancel);
         var standing = await consents.Of(user, cancel);
         var used = await consents.LivedBy(user, now, cancel);
-        return new(
-            [.. running.Select(task => WorkOf(task, snapshot))],
-            // What was handed to an agent is for one task: afterwards it matters only as long as it is remembered.
-            [.. standing.Where(c => c.ToolServer is not null || c.RememberedUntil > now.ToUnixTimeMilliseconds() || used.Contains(c.Id)).Select(c => ProgramOf(c, snapshot, now))]);
+        var programs = new List<AccountView.Program>();
+        // What was handed to an agent is for one task: afterwards it matters only as long as it is remembered.
+        foreach (var consent in standing.Where(c => c.AgentId is null || c.RememberedUntil > now.ToUnixTimeMilliseconds() || used.Contains(c.Id)))
+            programs.Add(ProgramOf(consent, (await clients.KnownAsync(consent.ClientId, snapshot, cancel))?.Name, snapshot, now));
+        return new([.. running.Select(task => WorkOf(task, snapshot))], programs);
     }
 
     private static AccountView.Work WorkOf(TaskRecord task, RegistrySnapshot registry) => new(
@@ -25,9 +27,9 @@ internal sealed class AccountReader(TaskStore tasks, ConsentStore consents, Regi
         Worded.Of((most, _) => Worded.List([.. task.Authority.Locations.Select(at => ServerName(registry.ByResource(at.Location), at.Location))], most)),
         DateTimeOffset.FromUnixTimeMilliseconds(task.CreatedAt), task.Expires, task.State == TaskState.Suspended);
 
-    private static AccountView.Program ProgramOf(Consent consent, RegistrySnapshot registry, DateTimeOffset now)
+    private static AccountView.Program ProgramOf(Consent consent, string? name, RegistrySnapshot registry, DateTimeOffset now)
     {
-        var client = ShownText.Name(registry.Clients.GetValueOrDefault(consent.ClientId)?.Name ?? consent.ClientId);
+        var client = ShownText.Name(name ?? consent.ClientId);
         var server = consent.ToolServer is { } id ? registry.ToolServers.GetValueOrDefault(id) : null;
         return new(
             consent.Id, consent.AgentId is { } agent ? AgentName(agent, registry) : client, consent.AgentId is null ? null : client,

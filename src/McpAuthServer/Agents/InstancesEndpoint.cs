@@ -26,7 +26,7 @@ internal static class InstancesEndpoint
     }
 
     private static async Task<IResult> AttestAsync(
-        HttpContext context, RegistryCache registry, ClientAuthenticator clients, RequestLimits limits, AccessTokens tokens, ProofReader proofs, ICommitLog log,
+        HttpContext context, RegistryCache registry, ClientCallers clients, RequestLimits limits, AccessTokens tokens, ProofReader proofs, ICommitLog log,
         AuditTrail audit, ServerOptions options, TimeProvider time)
     {
         var cancel = context.RequestAborted;
@@ -38,7 +38,7 @@ internal static class InstancesEndpoint
             var snapshot = await registry.Current(cancel);
 
             // 1. The evidence: which agent this is (before any token).
-            var (client, refusal) = await clients.AuthenticateAsync(form, context.Request.Headers.Authorization, snapshot, cancel);
+            var (client, refusal) = await clients.IdentifyAsync(context, form, snapshot);
             if (client is null)
             {
                 RequestLimits.Failed(context);

@@ -1,3 +1,4 @@
+using McpAuth.Protocol;
 using McpAuth.Protocol.ToolCalls;
 using McpAuthServer.People;
 using McpAuthServer.Registry;
@@ -11,28 +12,45 @@ internal abstract record Asked
     /// <param name="Words">Known and distinct, in ordinal order; at least one of them is of the tool server.</param>
     internal sealed record ByScope(ToolServerRecord Server, IReadOnlyList<string> Words) : Asked;
 
+    /// <summary>Who the person is, and nothing else.</summary>
+    /// <param name="Words">Known and distinct, in ordinal order; <c>openid</c> is one of them.</param>
+    internal sealed record Identity(IReadOnlyList<string> Words) : Asked;
+
     /// <summary>That an agent acts for the person: one task, over any number of tool servers.</summary>
     /// <param name="Until">When the task ends at the latest.</param>
     internal sealed record Delegation(AgentRecord Agent, Authority Authority, string Purpose, DateTimeOffset Until) : Asked;
 }
 
 /// <summary>An authorization request after it was checked: everything in it may be acted upon, nothing was decided yet.</summary>
-/// <param name="Challenge">The S256 code challenge (RFC 7636 §4.2).</param>
 /// <param name="Prompt">OpenID Connect Core §3.1.2.1.</param>
-internal sealed record AuthorizationRequest(
-    ClientRecord Client, ValidatedRedirect Redirect, string Challenge, Asked Asked, IReadOnlySet<string> Prompt, TimeSpan? MaxAge)
+internal sealed record AuthorizationRequest(ClientRecord Client, Recipient Recipient, Asked Asked, IReadOnlySet<string> Prompt, TimeSpan? MaxAge)
 {
-    public bool Silent => Prompt.Contains(McpAuth.Protocol.Names.Authorization.PromptNone);
+    /// <summary>The S256 code challenge (RFC 7636 §4.2); null only where no code travels through a browser.</summary>
+    public string? Challenge { get; init; }
 
-    /// <summary>Whether this sign-in is too old, or a new one was demanded and did not come yet.</summary>
+    /// <summary>Goes into the ID token verbatim (OpenID Connect Core §3.1.2.1).</summary>
+    public string? Nonce { get; init; }
+
+    /// <summary>The key that the code is bound to (RFC 9449 §10).</summary>
+    public string? Thumbprint { get; init; }
+
+    /// <summary>Whom the client takes to be before the browser, by an ID token it got; nobody else is answered for (OpenID Connect Core §3.1.2.1, §3.1.2.2).</summary>
+    public string? Subject { get; init; }
+
+    public bool Silent => Prompt.Contains(Names.Authorization.PromptNone);
+
+    /// <summary>Whether this sign-in is another person's, is too old, or a new one was demanded and did not come yet.</summary>
     /// <param name="begun">When the request first came in.</param>
     public bool NeedsSignIn(SignInSession session, DateTimeOffset begun, DateTimeOffset now)
     {
+        if (IsForAnother(session))
+            return true;
         if (session.AuthTime >= begun)
             return false;
-        return Prompt.Contains(McpAuth.Protocol.Names.Authorization.PromptLogin) || Prompt.Contains(McpAuth.Protocol.Names.Authorization.PromptSelectAccount)
-            || session.AuthTime + MaxAge < now;
+        return Prompt.Contains(Names.Authorization.PromptLogin) || Prompt.Contains(Names.Authorization.PromptSelectAccount) || session.AuthTime + MaxAge < now;
     }
+
+    public bool IsForAnother(SignInSession session) => Subject is not null && Subject != session.UserId;
 }
 
 /// <summary>How reading a request ended.</summary>

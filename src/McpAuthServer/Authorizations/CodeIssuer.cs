@@ -9,15 +9,16 @@ namespace McpAuthServer.Authorizations;
 internal sealed class CodeIssuer(ICommitLog log, ServerOptions options, TimeProvider time)
 {
     /// <summary>
-    /// Where the browser goes when <see cref="IssueOutcome.Issued"/>. <see cref="IssueOutcome.Stale"/>: the registry or the remembered consent changed;
+    /// What the browser takes along when <see cref="IssueOutcome.Issued"/>; null where a device asks for it by itself. <see cref="IssueOutcome.Stale"/>: the registry or the remembered consent changed;
     /// read the request again. <see cref="IssueOutcome.Replayed"/>: the person's answer came twice. <see cref="IssueOutcome.Ended"/>: the sign-in ended.
     /// </summary>
     /// <param name="decision">What makes the person's answer count once; null when a remembered consent answers.</param>
-    public async Task<(IssueResult Result, string? Location)> IssueAsync(
+    public async Task<(IssueResult Result, AuthorizationAnswer? Answer)> IssueAsync(
         AuthorizationRequest request, SignInSession session, Approval approval, Once? decision, long registryVersion)
     {
         var code = OpaqueToken.New(OpaqueToken.Code);
-        var result = await log.Commit(new IssueCode(request, session, approval, code, decision, registryVersion, time.GetUtcNow(), options.Node));
-        return (result, result.Outcome == IssueOutcome.Issued ? request.Redirect.Success(code.Value) : null);
+        var hash = request.Recipient is DeviceRecipient device ? device.Hash : code.Hash;
+        var result = await log.Commit(new IssueCode(request, session, approval, hash, decision, registryVersion, time.GetUtcNow(), options.Node));
+        return (result, result.Outcome == IssueOutcome.Issued && request.Recipient is ValidatedRedirect redirect ? redirect.Success(code.Value) : null);
     }
 }

@@ -7,10 +7,11 @@ using McpAuthServer.Storage;
 namespace McpAuthServer.Authorizations;
 
 /// <summary>A code as issued, with the consent and the sign-in it stands on.</summary>
+/// <param name="Thumbprint">Of the key that alone may redeem it (RFC 9449 §10); null = anybody who has the verifier.</param>
 /// <param name="Grant">What it was redeemed for; null while it is unused.</param>
 internal sealed record CodeRecord(
     string Hash, string Consent, string Session, string ClientId, string RedirectUri, string Challenge, string? Scope, Authority Authority, DateTimeOffset? TaskExpires,
-    DateTimeOffset Expires, string? Grant, string UserId, string? AgentId, string? ToolServer, string? Purpose, DateTimeOffset AuthTime, string Acr, DateTimeOffset SessionExpires);
+    DateTimeOffset Expires, string? Grant, string UserId, string? AgentId, string? ToolServer, string? Purpose, DateTimeOffset AuthTime, string Acr, DateTimeOffset SessionExpires, string? Nonce, string? Thumbprint);
 
 /// <summary>Reads codes.</summary>
 internal sealed class CodeStore(IReadStore store)
@@ -18,7 +19,7 @@ internal sealed class CodeStore(IReadStore store)
     private static readonly Sql ByHash = new(
         """
         select c.hash, c.consent_id, c.session_id, c.client_id, c.redirect_uri, c.challenge, c.scope, c.authority, c.task_expires_at, c.expires_at, c.grant_id,
-          k.user_id, k.agent_id, k.tool_server, k.purpose, s.auth_time, s.acr, s.expires_at
+          k.user_id, k.agent_id, k.tool_server, k.purpose, s.auth_time, s.acr, s.expires_at, c.nonce, c.jkt
         from codes c join consents k on k.id = c.consent_id join sessions s on s.id = c.session_id where c.hash = @hash
         """);
 
@@ -29,7 +30,7 @@ internal sealed class CodeStore(IReadStore store)
         return new(
             r.GetString(0), r.GetString(1), r.GetString(2), r.GetString(3), r.GetString(4), r.GetString(5), Text(6),
             TaskRecord.ReadAuthority(r.GetString(7)), r.IsDBNull(8) ? null : Time(8), Time(9), Text(10),
-            r.GetString(11), Text(12), Text(13), Text(14), Time(15), r.GetString(16), Time(17));
+            r.GetString(11), Text(12), Text(13), Text(14), Time(15), r.GetString(16), Time(17), Text(18), Text(19));
 
         string? Text(int i) => r.IsDBNull(i) ? null : r.GetString(i);
         DateTimeOffset Time(int i) => DateTimeOffset.FromUnixTimeMilliseconds(r.GetInt64(i));

@@ -6,7 +6,7 @@ using McpAuthServer.Storage;
 namespace McpAuthServer.Authorizations;
 
 /// <summary>What a person allowed a program, or an agent through its program. It stands until it is withdrawn; for how long it answers again by itself is another matter.</summary>
-/// <param name="ToolServer">By scope: the tool server's id.</param>
+/// <param name="ToolServer">By scope: the tool server's id; null where the words are about the person alone.</param>
 /// <param name="Scope">By scope: the words; null for an agent, where <paramref name="Authority"/> decides.</param>
 /// <param name="RememberedUntil">Epoch milliseconds; 0 = the next request asks the person again (invariant 12).</param>
 internal sealed record Consent(
@@ -63,15 +63,17 @@ internal static class ConsentMatch
 
     private static readonly Sql
         ByScope = new($"select {Consent.Columns} from consents where {Same} and tool_server = @server and agent_id is null order by granted_at desc, id"),
+        OfIdentity = new($"select {Consent.Columns} from consents where {Same} and tool_server is null and agent_id is null order by granted_at desc, id"),
         ToAgent = new($"select {Consent.Columns} from consents where {Same} and agent_id = @agent and purpose = @purpose order by granted_at desc, id");
 
     public static Statement Select(string user, AuthorizationRequest request)
     {
-        var (client, redirect) = (request.Client, request.Redirect);
+        var (client, recipient) = (request.Client, request.Recipient);
         return request.Asked switch
         {
-            Asked.ByScope scope => ByScope.With(user, client.Id, redirect.Registered, client.KeysDigest, scope.Server.Id),
-            Asked.Delegation delegation => ToAgent.With(user, client.Id, redirect.Registered, client.KeysDigest, delegation.Agent.Id, delegation.Purpose),
+            Asked.ByScope scope => ByScope.With(user, client.Id, recipient.Registered, client.KeysDigest, scope.Server.Id),
+            Asked.Identity => OfIdentity.With(user, client.Id, recipient.Registered, client.KeysDigest),
+            Asked.Delegation delegation => ToAgent.With(user, client.Id, recipient.Registered, client.KeysDigest, delegation.Agent.Id, delegation.Purpose),
             var other => throw new InvalidOperationException($"Unknown request {other}."),
         };
     }
@@ -83,6 +85,7 @@ internal static class ConsentMatch
         && request.Asked switch
         {
             Asked.ByScope scope => consent.Words is var held && scope.Words.All(word => ScopeWords.Covers(held, word, scope.Server)),
+            Asked.Identity identity => consent.Words is var held && identity.Words.All(held.Contains),
             Asked.Delegation delegation => delegation.Authority.Exceeds(consent.Authority) is null,
             _ => false,
         };

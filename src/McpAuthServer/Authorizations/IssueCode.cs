@@ -6,14 +6,14 @@ using McpAuthServer.Delegation;
 using McpAuthServer.People;
 using McpAuthServer.Registry;
 using McpAuthServer.Storage;
-using McpAuthServer.Tokens;
 
 namespace McpAuthServer.Authorizations;
 
 /// <summary>A code, and the consent it stands on: given now, or remembered.</summary>
+/// <param name="hash">Of the code: made for a redirect, or the device's own.</param>
 /// <param name="decision">What makes a person's answer count once; null when a remembered consent answers.</param>
 internal sealed class IssueCode(
-    AuthorizationRequest request, SignInSession session, Approval approval, OpaqueToken code, Once? decision, long registryVersion, DateTimeOffset now, string node) : Unit<IssueResult>
+    AuthorizationRequest request, SignInSession session, Approval approval, string hash, Once? decision, long registryVersion, DateTimeOffset now, string node) : Unit<IssueResult>
 {
     /// <summary>OAuth 2.1 §4.1.2: a code is short-lived.</summary>
     public static readonly TimeSpan Life = TimeSpan.FromSeconds(60);
@@ -34,17 +34,18 @@ internal sealed class IssueCode(
         EndFamilies = new("update refresh_families set state = 'revoked' where consent_id = @consent and state = 'active'"),
         InsertCode = new(
             """
-            insert into codes (hash, consent_id, session_id, client_id, redirect_uri, challenge, scope, authority, task_expires_at, offline, created_at, expires_at)
-            values (@hash, @consent, @session, @client, @redirect, @challenge, @scope, @authority, @until, @offline, @now, @expires)
+            insert into codes (hash, consent_id, session_id, client_id, redirect_uri, challenge, nonce, jkt, scope, authority, task_expires_at, offline, created_at, expires_at)
+            values (@hash, @consent, @session, @client, @recipient, @challenge, @nonce, @jkt, @scope, @authority, @until, @offline, @now, @expires)
             """);
 
     private readonly long ms = now.ToUnixTimeMilliseconds();
+    private readonly DeviceRecipient? device = request.Recipient as DeviceRecipient;
 
     public override StateLock Lock => StateLock.Exclusive;
 
     public override IssueResult Apply(WriteTx tx)
     {
-        if (!RegistryVersion.IsCurrent(tx, registryVersion))
+        if (!RegistryVersion.IsCurrent(tx, registryVersion) || !ClientUse.IsCurrent(tx, request.Client))
             return new(IssueOutcome.Stale);
         if (decision is { } once && !once.Consume(tx))
         {
@@ -56,21 +57,24 @@ internal sealed class IssueCode(
             tx.Append(Event(AuditTypes.ConsentRefused, "session_ended") with { Outcome = "refused" });
             return new(IssueOutcome.Ended, "session_ended");
         }
+        if (device?.Answer(tx, ms) == false)
+        {
+            tx.Append(Event(AuditTypes.ConsentRefused, "device_gone") with { Outcome = "refused" });
+            return new(IssueOutcome.Replayed, "device_gone");
+        }
 
         var before = tx.First(ConsentMatch.Select(session.UserId, request), Consent.Read);
         var events = new List<AuditEvent>();
-        string consent;
-        if (decision is not null)
-            consent = Record(tx, before, events);
-        else if (before is not null && before.Answers(request, now))
-            consent = before.Id;
-        else
+        if (decision is null && before?.Answers(request, now) != true)
             return new(IssueOutcome.Stale);
+        if (ClientUse.Note(tx, request.Client, now, node) is { } registered)
+            tx.Append(registered);
+        var consent = decision is null ? before!.Id : Record(tx, before, events);
 
         tx.Run(InsertCode.With(
-            code.Hash, consent, session.Id, request.Client.Id, request.Redirect.Uri, request.Challenge, Scope, approval.Authority.ToJson(),
+            hash, consent, session.Id, request.Client.Id, request.Recipient.Exact, request.Challenge ?? "", request.Nonce, request.Thumbprint, CodeScope, approval.Authority.ToJson(),
             (request.Asked as Asked.Delegation)?.Until.ToUnixTimeMilliseconds(), approval.Words?.Contains(Names.Scopes.OfflineAccess) == true ? 1L : 0L,
-            ms, ms + (long)Life.TotalMilliseconds));
+            ms, (device?.Expires ?? now + Life).ToUnixTimeMilliseconds()));
         events.Add(Event(AuditTypes.CodeIssued, null) with { Cause = events.FirstOrDefault()?.Id, Data = new() { ["consent"] = consent, ["remembered"] = decision is null } });
         events.ForEach(tx.Append);
         return new(IssueOutcome.Issued);
@@ -78,17 +82,24 @@ internal sealed class IssueCode(
 
     private string? Scope => approval.Words is null ? null : ScopeWords.Join(approval.Words);
 
+    // OpenID Connect Core §5.4: of who the person is a program learns what it asks for this time, also where it may learn more.
+    private string? CodeScope => approval.Words is null ? null : ScopeWords.Join(approval.Words.Where(word => !ScopeWords.IsIdentity(word) || request.Asked switch
+    {
+        Asked.ByScope scope => scope.Words.Contains(word),
+        Asked.Identity identity => identity.Words.Contains(word),
+        _ => false,
+    }));
+
     private string Record(WriteTx tx, Consent? before, List<AuditEvent> events)
     {
-        // Any program on the machine may listen on a loopback address or claim another's scheme, so there a person always looks (RFC 8252 §8.6).
-        var until = request.Redirect.AtAWebSite ? (now + Consent.Remembered).ToUnixTimeMilliseconds() : 0;
+        var until = request.Recipient.Proven ? (now + Consent.Remembered).ToUnixTimeMilliseconds() : 0;
         var granted = Event(AuditTypes.ConsentGranted, null) with { Data = Told() };
         events.Add(granted);
-        if (request.Asked is Asked.ByScope scope && before is not null)
+        if (approval.Words is { } words && before is not null)
         {
             tx.Run(Update.With(Scope, approval.Authority.ToJson(), ms, until, before.Id));
             // What was taken back is gone now, and not when a token expires.
-            if (before.Words.Any(word => !ScopeWords.Covers(approval.Words!, word, scope.Server)))
+            if (before.Words.Any(word => !ScopeWords.Covers(words, word, (request.Asked as Asked.ByScope)?.Server)))
             {
                 tx.Run(EndFamilies.With(before.Id));
                 events.AddRange(GrantTree.RevokeOfConsent(tx, before.Id, "consent_narrowed", granted.Id, now, node));
@@ -101,14 +112,14 @@ internal sealed class IssueCode(
             tx.Run(Supersede.With(session.UserId, request.Client.Id, delegation.Agent.Id, delegation.Purpose));
         var id = Id.New(Id.Consent, now);
         tx.Run(Insert.With(
-            id, session.UserId, request.Client.Id, delegation?.Agent.Id, (request.Asked as Asked.ByScope)?.Server.Id, request.Redirect.Registered, request.Client.KeysDigest,
+            id, session.UserId, request.Client.Id, delegation?.Agent.Id, (request.Asked as Asked.ByScope)?.Server.Id, request.Recipient.Registered, request.Client.KeysDigest,
             Scope, approval.Authority.ToJson(), delegation?.Purpose, ms, until));
         return id;
     }
 
     private JsonObject Told()
     {
-        var told = new JsonObject { ["redirect"] = RedirectUri.Shown(request.Redirect.Uri) };
+        var told = new JsonObject { ["redirect"] = request.Recipient.Shown };
         if (Scope is { } scope)
             told["scope"] = scope;
         else

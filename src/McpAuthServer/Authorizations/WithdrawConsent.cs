@@ -9,9 +9,26 @@ namespace McpAuthServer.Authorizations;
 /// <param name="user">Whose it must be; another's is not told apart from none.</param>
 internal sealed class WithdrawConsent(string id, string user, Initiator by, DateTimeOffset now, string node) : Unit<bool>
 {
+    private static readonly Sql Find = new("select user_id from consents where id = @id and user_id = @user and state = 'active'");
+
+    public override StateLock Lock => StateLock.Exclusive;
+
+    /// <summary>False when there is no such consent of this person.</summary>
+    public override bool Apply(WriteTx tx)
+    {
+        if (tx.First(Find.With(id, user), r => r.GetString(0)) is null)
+            return false;
+        ConsentEnding.Withdraw(tx, id, "consent_withdrawn", by, cause: null, now, node).ForEach(tx.Append);
+        return true;
+    }
+}
+
+/// <summary>The end of a consent; only for units under <see cref="StateLock.Exclusive"/>.</summary>
+internal static class ConsentEnding
+{
     private static readonly Sql
-        Find = new("select client_id, agent_id from consents where id = @id and user_id = @user and state = 'active'"),
-        Withdraw = new("update consents set state = 'withdrawn', remembered_until = 0, ended_at = @now where id = @id"),
+        Find = new("select user_id, client_id, agent_id from consents where id = @id"),
+        End = new("update consents set state = 'withdrawn', remembered_until = 0, ended_at = @now where id = @id"),
         Tasks = new(
             """
             select distinct t.id from tasks t join grants g on g.task_id = t.id
@@ -19,26 +36,24 @@ internal sealed class WithdrawConsent(string id, string user, Initiator by, Date
             """),
         EndFamilies = new("update refresh_families set state = 'revoked' where consent_id = @consent and state = 'active'");
 
-    public override StateLock Lock => StateLock.Exclusive;
-
-    /// <summary>False when there is no such consent of this person.</summary>
-    public override bool Apply(WriteTx tx)
+    /// <param name="id">One that stands.</param>
+    /// <param name="reason">Of all that ends with it.</param>
+    /// <returns>The events, for the caller to append when everything else is written.</returns>
+    public static List<AuditEvent> Withdraw(WriteTx tx, string id, string reason, Initiator by, string? cause, DateTimeOffset now, string node)
     {
-        if (tx.First(Find.With(id, user), r => ((string Client, string? Agent)?)(r.GetString(0), r.IsDBNull(1) ? null : r.GetString(1))) is not { } consent)
-            return false;
+        var (user, client, agent) = tx.First(Find.With(id), r => (r.GetString(0), r.GetString(1), r.IsDBNull(2) ? null : r.GetString(2)));
         var ms = now.ToUnixTimeMilliseconds();
         var withdrawn = new AuditEvent
         {
-            Id = Id.New(Id.Event, now), Time = ms, Type = AuditTypes.ConsentWithdrawn, Outcome = "success", User = user, Agent = consent.Agent, Client = consent.Client, Node = node,
+            Id = Id.New(Id.Event, now), Time = ms, Type = AuditTypes.ConsentWithdrawn, Outcome = "success", User = user, Agent = agent, Client = client, Cause = cause, Node = node,
             Data = new() { ["consent"] = id, ["by"] = by.Name },
         };
-        tx.Run(Withdraw.With(ms, id));
+        tx.Run(End.With(ms, id));
         tx.Run(EndFamilies.With(id));
         List<AuditEvent> events = [withdrawn];
         foreach (var task in tx.All(Tasks.With(id), r => r.GetString(0)))
-            events.AddRange(TaskTree.End(tx, task, TaskState.Revoked, "consent_withdrawn", by, withdrawn.Id, now, node));
-        events.AddRange(GrantTree.RevokeOfConsent(tx, id, "consent_withdrawn", withdrawn.Id, now, node));
-        events.ForEach(tx.Append);
-        return true;
+            events.AddRange(TaskTree.End(tx, task, TaskState.Revoked, reason, by, withdrawn.Id, now, node));
+        events.AddRange(GrantTree.RevokeOfConsent(tx, id, reason, withdrawn.Id, now, node));
+        return events;
     }
 }

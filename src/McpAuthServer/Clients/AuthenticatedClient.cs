@@ -1,3 +1,4 @@
+using McpAuth.Protocol.Certificates;
 using McpAuth.Protocol.Jose;
 using McpAuthServer.Registry;
 using McpAuthServer.Storage;
@@ -9,6 +10,12 @@ internal sealed record AuthenticatedClient(string Id, string Method, Once? Asser
 {
     public ClientRecord? Client { get; init; }
     public GuardRecord? Guard { get; init; }
+
+    /// <summary>What it came with, whether it authenticated by it or not.</summary>
+    public ClientCertificate? Certificate { get; init; }
+
+    /// <summary>Of the certificate that its tokens are to be bound to (RFC 8705 §3.4); null = to none.</summary>
+    public string? BoundCertificate => Client is { BindsToCertificate: true } ? Certificate?.Thumbprint : null;
 }
 
 /// <summary>An enrolled guard process.</summary>

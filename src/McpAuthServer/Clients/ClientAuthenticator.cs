@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using McpAuth.Protocol;
+using McpAuth.Protocol.Certificates;
 using McpAuth.Protocol.Forms;
 using McpAuth.Protocol.Jose;
 using McpAuthServer.Registry;
@@ -9,16 +10,25 @@ using McpAuthServer.Storage;
 namespace McpAuthServer.Clients;
 
 /// <summary>
-/// Client authentication (RFC 6749 §2.3, OAuth 2.1 §2.4, RFC 7523): one method per client, and exactly that one. It decides from the registry
-/// alone; the assertion's <c>jti</c> is returned to be consumed in the same transaction as whatever the request does.
+/// Client authentication (RFC 6749 §2.3, OAuth 2.1 §2.4, RFC 7523, RFC 8705 §2): one method per client, and exactly that one. It decides from what is
+/// registered alone; the assertion's <c>jti</c> is returned to be consumed in the same transaction as whatever the request does.
 /// </summary>
-internal sealed class ClientAuthenticator(Issuer issuer, GuardDirectory guards, TimeProvider time)
+internal sealed class ClientAuthenticator(Issuer issuer, ClientDirectory clients, GuardDirectory guards, CertificateAuthentication certificates, TimeProvider time)
 {
     private static readonly JwtRules AssertionRules = new(
         "client assertion", [Names.Types.ClientAuthentication, Names.Types.Jwt], TypeRequired: false, ["ES256", "RS256"]);
 
+    /// <param name="anew">Whether something begins here that is judged by what the client says of itself now.</param>
+    /// <param name="certificate">What the request came with, if anything: a credential for whoever is registered for it, and nothing of the kind for others.</param>
     public async Task<(AuthenticatedClient? Client, ClientRefusal? Refusal)> AuthenticateAsync(
-        StrictForm form, IReadOnlyList<string?> authorization, RegistrySnapshot registry, CancellationToken cancel)
+        StrictForm form, IReadOnlyList<string?> authorization, ClientCertificate? certificate, RegistrySnapshot registry, CancellationToken cancel, bool anew = false)
+    {
+        var (client, refusal) = await IdentifyAsync(form, authorization, certificate, registry, anew, cancel);
+        return (client is null ? null : client with { Certificate = certificate }, refusal);
+    }
+
+    private async Task<(AuthenticatedClient? Client, ClientRefusal? Refusal)> IdentifyAsync(
+        StrictForm form, IReadOnlyList<string?> authorization, ClientCertificate? certificate, RegistrySnapshot registry, bool anew, CancellationToken cancel)
     {
         var usedBasic = authorization.Count > 0;
         ClientRefusal Refuse(string? id, string message, string reason) => new(id, message, usedBasic, reason);
@@ -36,30 +46,39 @@ internal sealed class ClientAuthenticator(Issuer issuer, GuardDirectory guards, 
                 return (null, Refuse(null, "The Authorization header is not one well-formed Basic credential.", Names.Reasons.Malformed));
             if (form[Names.OAuth.ClientId] is { } also && also != basic.Id)
                 return (null, Refuse(basic.Id, "client_id differs from the authenticated client.", "client_mismatch"));
-            return Secret(registry, basic.Id, basic.Secret, Names.ClientAssertion.SecretBasic, Refuse);
+            return Secret(await clients.KnownAsync(basic.Id, registry, cancel), basic.Id, basic.Secret, Names.ClientAssertion.SecretBasic, Refuse);
         }
         if (hasSecret)
-            return Secret(registry, form[Names.OAuth.ClientId], form[Names.OAuth.ClientSecret]!, Names.ClientAssertion.SecretPost, Refuse);
+        {
+            var named = form[Names.OAuth.ClientId];
+            return Secret(named is null ? null : await clients.KnownAsync(named, registry, cancel), named, form[Names.OAuth.ClientSecret]!, Names.ClientAssertion.SecretPost, Refuse);
+        }
         if (hasAssertion)
             return await AssertionAsync(form, registry, Refuse, cancel);
 
-        // 3. No credential: only a public client may.
-        if (form[Names.OAuth.ClientId] is not { } id || registry.Clients.GetValueOrDefault(id) is not { Active: true } client)
-            return (null, Refuse(form[Names.OAuth.ClientId], "The client is unknown.", "unknown_client"));
-        return client.AuthMethod == Names.ClientAssertion.None
+        // 3. No credential in the request: only a public client may, and one whose certificate is the credential (RFC 8705 §2: it names itself).
+        if (form[Names.OAuth.ClientId] is not { } id)
+            return (null, Refuse(null, "The client is unknown.", ClientDirectory.UnknownClient));
+        var found = await (anew ? clients.ResolveAsync(id, registry, cancel) : clients.AtHandAsync(id, registry, cancel));
+        if (!found.TryGet(out var client, out var unknown) || !client.Active)
+            return (null, Refuse(id, "The client is unknown.", unknown?.Code ?? ClientDirectory.UnknownClient));
+        if (client.AuthMethod is Names.Mtls.TlsClientAuth or Names.Mtls.SelfSignedTlsClientAuth)
+            return certificates.Refuse(client, certificate) is var (message, reason)
+                ? (null, Refuse(id, message, reason))
+                : (new AuthenticatedClient(id, client.AuthMethod, null) { Client = client }, null);
+        return client.Public
             ? (new AuthenticatedClient(id, Names.ClientAssertion.None, null) { Client = client }, null)
             : (null, Refuse(id, "The client must authenticate.", "no_credential"));
     }
 
     private static (AuthenticatedClient?, ClientRefusal?) Secret(
-        RegistrySnapshot registry, string? id, string secret, string method, Func<string?, string, string, ClientRefusal> refuse)
+        ClientRecord? client, string? id, string secret, string method, Func<string?, string, string, ClientRefusal> refuse)
     {
-        var client = id is null ? null : registry.Clients.GetValueOrDefault(id);
         // A digest is compared also for an unknown client, so that both take the same time. Server-made secrets carry 256 bits: one SHA-256 is enough.
         var right = CryptographicOperations.FixedTimeEquals(
             Encoding.ASCII.GetBytes(client?.SecretHash ?? new string('-', 43)), Encoding.ASCII.GetBytes(Base64Url.Sha256(secret)));
         if (client is not { Active: true })
-            return (null, refuse(id, "The client is unknown or its secret is wrong.", "unknown_client"));
+            return (null, refuse(id, "The client is unknown or its secret is wrong.", ClientDirectory.UnknownClient));
         if (client.AuthMethod != method)
             return (null, refuse(id, "The client is registered for another authentication method.", "wrong_method"));
         return right
@@ -80,13 +99,19 @@ internal sealed class ClientAuthenticator(Issuer issuer, GuardDirectory guards, 
         if (id is null || jwt.Text(Names.Claims.Sub) != id || (form[Names.OAuth.ClientId] is { } also && also != id))
             return (null, refuse(id, "iss, sub and client_id must be the same client.", "client_mismatch"));
 
-        var client = registry.Clients.GetValueOrDefault(id);
+        // A document is looked at anew when it is due: the keys in it are what the client is told by.
+        var client = (await clients.ResolveAsync(id, registry, cancel)).TryGet(out var found, out var unknown) ? found : null;
         var guard = client is null && id.StartsWith(Id.Guard, StringComparison.Ordinal) ? await guards.Find(id, cancel) : null;
         if (client is not { Active: true } && guard is not { Active: true })
-            return (null, refuse(id, "The client is unknown.", "unknown_client"));
+            return (null, refuse(id, "The client is unknown.", unknown?.Code ?? ClientDirectory.UnknownClient));
         if (client is not null && client.AuthMethod != Names.ClientAssertion.PrivateKeyJwt)
             return (null, refuse(id, "The client is registered for another authentication method.", "wrong_method"));
-        if (!Verify(jwt, guard is null ? client!.Keys : [guard.Key]))
+        IReadOnlyList<VerificationKey> keys = [];
+        if (guard is not null)
+            keys = [guard.Key];
+        else if (!(await clients.KeysAsync(client!, jwt.KeyId, cancel)).TryGet(out keys!, out fault))
+            return (null, refuse(id, "The client's keys cannot be had.", fault.Code));
+        if (!Verify(jwt, keys))
             return (null, refuse(id, "The client assertion's signature is wrong or its key is not registered.", Names.Reasons.BadSignature));
 
         // rfc7523bis: the issuer alone is the audience; the token endpoint's URL only where the client's record says so.

@@ -7,7 +7,7 @@ using McpAuthServer.Pages;
 namespace McpAuthServer.Consents;
 
 /// <summary>The answers of the consent page, each with its record.</summary>
-internal sealed class ConsentDesk(ConsentReader reader, ConsentTickets tickets, Interactions interactions, AuditTrail trail, Issuer issuer, TimeProvider time)
+internal sealed class ConsentDesk(ConsentReader reader, DeviceRequests devices, ConsentTickets tickets, Interactions interactions, AuditTrail trail, Issuer issuer, TimeProvider time)
 {
     public static readonly PageResult Answered = PageResult.Error(
         StatusCodes.Status400BadRequest, "You answered already", "The first answer counted. Go back to the program that sent you here.");
@@ -19,7 +19,7 @@ internal sealed class ConsentDesk(ConsentReader reader, ConsentTickets tickets, 
     public async Task<IResult> AskAsync(Interaction interaction, SignedIn who, bool changed, CancellationToken cancel)
     {
         var now = time.GetUtcNow();
-        var (pending, read) = await reader.ReadAsync(interaction.Query, who.Session, now, cancel);
+        var (pending, read) = await reader.ReadAsync(interaction, who.Session, now, cancel);
         if (pending is null)
             return await TurnAwayAsync(read, who);
         var request = pending.Request;
@@ -45,16 +45,23 @@ internal sealed class ConsentDesk(ConsentReader reader, ConsentTickets tickets, 
                 return PageResult.Error(StatusCodes.Status400BadRequest, "This request cannot be answered", no.Description);
             case ReadRequest.Refused no:
                 await RecordAsync(no.Error, who, no.Client);
-                return new SeeOther(no.Redirect.Error(no.Error, no.Description));
+                return AnswerResult.Of(no.Redirect.Error(no.Error, no.Description));
             default:
                 throw new InvalidOperationException($"Not a refusal: {read}.");
         }
     }
 
-    public async Task<IResult> DenyAsync(AuthorizationRequest request, ConsentTicket ticket, SignedIn who) =>
-        await SpendAsync(Names.Errors.AccessDenied, request, ticket, who)
-            ? new SeeOther(request.Redirect.Error(Names.Errors.AccessDenied, "The person did not allow it."))
-            : Answered;
+    public async Task<IResult> DenyAsync(AuthorizationRequest request, ConsentTicket ticket, SignedIn who) => request.Recipient switch
+    {
+        ValidatedRedirect redirect => await SpendAsync(Names.Errors.AccessDenied, request, ticket, who)
+            ? Answer(redirect.Error(Names.Errors.AccessDenied, "The person did not allow it."))
+            : Answered,
+        DeviceRecipient device => await devices.DenyAsync(device, Refusal(Names.Errors.AccessDenied, request, who), ticket.Decision) ? Answer(null) : Answered,
+        var other => throw new InvalidOperationException($"Unknown recipient {other}."),
+    };
+
+    /// <summary>Sends the person on with the answer, or, where a device asks for it by itself, to a page that says so.</summary>
+    public IResult Answer(AuthorizationAnswer? answer) => answer is null ? new SeeOther(issuer.BasePath + Names.Paths.DeviceDone) : AnswerResult.Of(answer);
 
     /// <summary>What was shown is not what would be granted: the answer does not count. Or it counted before, and that is what changed.</summary>
     public async Task<IResult> AskAgainAsync(AuthorizationRequest request, ConsentTicket ticket, SignedIn who, CancellationToken cancel) =>
@@ -72,12 +79,13 @@ internal sealed class ConsentDesk(ConsentReader reader, ConsentTickets tickets, 
         trail.RefuseAsync(trail.Refusal(AuditTypes.ConsentRefused, reason) with { User = who?.Person.Id, Client = client }, []);
 
     /// <summary>False when the page was answered before.</summary>
-    private async Task<bool> SpendAsync(string reason, AuthorizationRequest request, ConsentTicket ticket, SignedIn who) => await trail.RefuseAsync(
-        trail.Refusal(AuditTypes.ConsentRefused, reason) with
-        {
-            User = who.Person.Id, Client = request.Client.Id, Agent = request.Client.AgentId, Resource = (request.Asked as Asked.ByScope)?.Server.Resource,
-        },
-        [ticket.Decision]) is null;
+    private async Task<bool> SpendAsync(string reason, AuthorizationRequest request, ConsentTicket ticket, SignedIn who) =>
+        await trail.RefuseAsync(Refusal(reason, request, who), [ticket.Decision]) is null;
+
+    private AuditEvent Refusal(string reason, AuthorizationRequest request, SignedIn who) => trail.Refusal(AuditTypes.ConsentRefused, reason) with
+    {
+        User = who.Person.Id, Client = request.Client.Id, Agent = request.Client.AgentId, Resource = (request.Asked as Asked.ByScope)?.Server.Resource,
+    };
 
     private string SignInPath(Interaction interaction) => $"{Names.Paths.SignIn}?{ConsentEndpoint.ContinueField}={Uri.EscapeDataString(interactions.Seal(interaction))}";
 }

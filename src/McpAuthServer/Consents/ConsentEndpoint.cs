@@ -53,9 +53,9 @@ internal static class ConsentEndpoint
         {
             // 3. The request again, against what is registered now; deadlines as the page showed them, unless they have passed.
             var now = time.GetUtcNow();
-            var (pending, read) = await reader.ReadAsync(ticket.Interaction.Query, who.Session, ticket.Shown, context.RequestAborted);
+            var (pending, read) = await reader.ReadAsync(ticket.Interaction, who.Session, ticket.Shown, context.RequestAborted);
             if (pending?.Request.Asked is Asked.Delegation { Until: var until } && until <= now)
-                (pending, read) = await reader.ReadAsync(ticket.Interaction.Query, who.Session, now, context.RequestAborted);
+                (pending, read) = await reader.ReadAsync(ticket.Interaction, who.Session, now, context.RequestAborted);
             if (pending is null)
                 return await desk.TurnAwayAsync(read, who);
 
@@ -69,11 +69,11 @@ internal static class ConsentEndpoint
                 return await desk.AskAgainAsync(pending.Request, ticket, who, context.RequestAborted);
             if (pending.Request.NeedsSignIn(who.Session, ticket.Interaction.Begun, now))
                 return desk.SignIn(ticket.Interaction);
-            var (result, location) = await codes.IssueAsync(pending.Request, who.Session, approval, ticket.Decision, pending.Version);
+            var (result, answer) = await codes.IssueAsync(pending.Request, who.Session, approval, ticket.Decision, pending.Version);
             switch (result.Outcome)
             {
                 case IssueOutcome.Issued:
-                    return new SeeOther(location!);
+                    return desk.Answer(answer);
                 case IssueOutcome.Replayed:
                     return ConsentDesk.Answered;
                 case IssueOutcome.Ended:

@@ -2,7 +2,6 @@ using System.Text.Json;
 using McpAuth.Protocol;
 using McpAuth.Protocol.Jose;
 using McpAuthServer.Authorizations;
-using McpAuthServer.Clients;
 using McpAuthServer.Pages.Wording;
 using McpAuthServer.Registry;
 
@@ -12,10 +11,12 @@ namespace McpAuthServer.Consents;
 /// All that the consent page says about a request, in words, ready to be shown. Its digest is taken over the whole, so nothing can stand on
 /// the page that the digest does not cover.
 /// </summary>
+/// <param name="About">What the program learns of the person themselves.</param>
+/// <param name="DeviceCode">What stands on the device that asks; null where the answer goes through the browser.</param>
 /// <param name="Exact">What is asked for as the programs will read it: two requests that happen to be worded alike are not the same.</param>
 public sealed record ConsentView(
     string Title, string ClientName, string ClientId, ConsentView.AgentFacts? Agent, Worded? Purpose, DateTimeOffset? Until,
-    IReadOnlyList<ConsentView.Server> Servers, ConsentView.Item? Offline, string Recipient, bool RecipientIsHere, string Exact)
+    IReadOnlyList<ConsentView.Server> Servers, IReadOnlyList<ConsentView.Item> About, ConsentView.Item? Offline, string Recipient, bool RecipientIsHere, string? DeviceCode, string Exact)
 {
     public sealed record AgentFacts(string Id, string Name, Worded Purpose, string Owner);
 
@@ -27,30 +28,36 @@ public sealed record ConsentView(
     /// <param name="Key">The checkbox's value.</param>
     /// <param name="Can">What it can do beyond reading; else null.</param>
     /// <param name="Before">Whether it was allowed before; null when nothing was, so that there is nothing to tell apart.</param>
-    public sealed record Item(string Key, string Title, string? Can, IReadOnlyList<Worded> Lines, bool? Before);
+    /// <param name="Fixed">Whether it cannot be left out by itself.</param>
+    public sealed record Item(string Key, string Title, string? Can, IReadOnlyList<Worded> Lines, bool? Before, bool Fixed = false);
+
+    /// <summary>Whether there is anything to untick.</summary>
+    public bool HasChoices => Servers.Count > 0 || About.Any(item => !item.Fixed);
 
     internal string Digest => Base64Url.Sha256(JsonSerializer.Serialize(this, ConsentJson.Default.ConsentView));
 
     /// <param name="owner">The name of the agent's owner; null when there is no agent.</param>
     internal static ConsentView Of(AuthorizationRequest request, IReadOnlyList<ConsentItem> items, string? owner)
     {
-        var (client, redirect) = (request.Client, request.Redirect);
+        var (client, recipient) = (request.Client, request.Recipient);
         var marked = items.Any(item => item.Already);
         var delegation = request.Asked as Asked.Delegation;
         var title = request.Asked switch
         {
             Asked.Delegation to => $"{ShownText.Name(to.Agent.Name)} asks to work for you",
             Asked.ByScope scope => $"{ShownText.Name(client.Name)} asks for access to {ShownText.Name(scope.Server.Name)}",
+            Asked.Identity => $"{ShownText.Name(client.Name)} asks who you are",
             var other => throw new InvalidOperationException($"Unknown request {other}."),
         };
         return new(
             title, ShownText.Name(client.Name), client.Id,
             delegation is null ? null : new(delegation.Agent.Id, ShownText.Name(delegation.Agent.Name), Worded.Text(delegation.Agent.Purpose, 200), ShownText.Name(owner ?? delegation.Agent.Owner)),
             delegation is null ? null : Worded.Text(delegation.Purpose, 400), delegation?.Until,
-            [.. items.Where(item => item.Word != Names.Scopes.OfflineAccess).GroupBy(item => item.Server!).Select(of => ServerOf(of.Key, of, marked))],
+            [.. items.Where(item => item.Word is null || ScopeWords.IsAtResource(item.Word)).GroupBy(item => item.Server!).Select(of => ServerOf(of.Key, of, marked))],
+            [.. items.Where(item => item.Word is { } word && ScopeWords.IsIdentity(word)).OrderByDescending(item => item.Fixed).Select(item => ItemOf(item, marked))],
             items.Where(item => item.Word == Names.Scopes.OfflineAccess).Select(item => ItemOf(item, marked)).FirstOrDefault(),
-            RedirectUri.Shown(redirect.Uri), !redirect.Uri.StartsWith("https://", StringComparison.Ordinal),
-            string.Join('\n', [redirect.Uri, delegation?.Agent.Owner, delegation?.Agent.Purpose, delegation?.Purpose, delegation?.Authority.ToJson(), .. items.Select(item => item.Key)]));
+            recipient.Shown, !recipient.Proven, (recipient as DeviceRecipient)?.UserCode,
+            string.Join('\n', [recipient.Exact, delegation?.Agent.Owner, delegation?.Agent.Purpose, delegation?.Purpose, delegation?.Authority.ToJson(), .. items.Select(item => item.Key)]));
     }
 
     private static Server ServerOf(ToolServerRecord server, IEnumerable<ConsentItem> items, bool marked) => new(
@@ -66,7 +73,7 @@ public sealed record ConsentView(
         {
             var (title, more) = ScopeWording.Of(word, item.Server);
             IReadOnlyList<Worded> lines = item.Tool is { } named ? ToolWording.Limits(null, named.ApprovalRequired) : more is null ? [] : [more];
-            return new(item.Key, title, can, lines, before);
+            return new(item.Key, title, can, lines, before, item.Fixed);
         }
         if (item.Tool is { } tool)
             return new(item.Key, tool.Name, can, ToolWording.Limits(item.Limits, tool.ApprovalRequired), before);

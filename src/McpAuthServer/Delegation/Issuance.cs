@@ -1,4 +1,5 @@
 using McpAuth.Protocol.ToolCalls;
+using McpAuthServer.People;
 using McpAuthServer.Registry;
 using McpAuthServer.Storage;
 using McpAuthServer.Tokens;
@@ -14,13 +15,17 @@ internal sealed record Principals(
 internal sealed record InstanceContext(string Id, string Thumbprint, string? Workload, string Assurance, DateTimeOffset Expires, bool Active = true);
 
 /// <summary>What a token tells of the person's sign-in and standing.</summary>
-internal sealed record Presence(DateTimeOffset? AuthTime, string? Acr, IReadOnlyList<string> Groups);
+internal sealed record Presence(DateTimeOffset? AuthTime, string? Acr, Person Person)
+{
+    public IReadOnlyList<string> Groups => Person.Groups;
+}
 
 /// <summary>A line of refresh tokens that begins with this issuance.</summary>
 /// <param name="Session">The sign-in it ends with; null = it outlives it, or belongs to an agent.</param>
 /// <param name="Scope">By scope: the words as they were granted, <c>offline_access</c> included.</param>
 /// <param name="Expires">The whole line's end; a token that is not used ends earlier.</param>
-internal sealed record NewFamily(string Id, OpaqueToken Token, string? Session, string? Scope, DateTimeOffset Expires);
+/// <param name="Certificate">The thumbprint of the certificate that it is bound to.</param>
+internal sealed record NewFamily(string Id, OpaqueToken Token, string? Session, string? Scope, DateTimeOffset Expires, string? Certificate = null);
 
 /// <summary>
 /// A credential other than assertion and proof that an issuance uses up: a code, a refresh token, what a person handed over. Runs in the unit
@@ -92,6 +97,9 @@ internal sealed record Issuance
     /// <summary>The key the token is bound to; null = Bearer.</summary>
     public string? Thumbprint { get; init; }
 
+    /// <summary>The certificate it is bound to as well, or alone.</summary>
+    public string? CertificateThumbprint { get; init; }
+
     public required string Jti { get; init; }
     public required DateTimeOffset IssuedAt { get; init; }
     public required DateTimeOffset Expires { get; init; }
@@ -103,6 +111,9 @@ internal sealed record Issuance
     public IReadOnlyList<Once> Consume { get; init; } = [];
     public ICredential? Credential { get; init; }
     public NewFamily? Family { get; init; }
+
+    /// <summary>What an ID token beside it tells, where <c>openid</c> was granted; the words for that are the client's, and no tool server's.</summary>
+    public (IdTokenClaims Claims, string Scope)? Identity { get; init; }
 
     /// <summary>Of the person, where there is one.</summary>
     public Presence? Presence { get; init; }

@@ -1,4 +1,5 @@
 using System.Data.Common;
+using System.Text.Json.Nodes;
 using McpAuth.Protocol;
 using McpAuth.Protocol.Audit;
 using McpAuthServer.Registry;
@@ -102,7 +103,10 @@ internal sealed class IssueUnit(Issuance plan, string node) : Unit<IssueResult>
         // 4. What happened, last.
         if (plan.NewTask is { } created)
             tx.Append(TaskUnits.CreatedEvent(created, plan.Who, plan.IssuedAt, node));
-        tx.Append(Event(AuditTypes.TokenIssued, "success", null) with { Data = new() { ["grant_type"] = plan.GrantType, ["scope"] = plan.Scope, ["exp"] = plan.Expires.ToUnixTimeSeconds() } });
+        var told = new JsonObject { ["grant_type"] = plan.GrantType, ["scope"] = plan.Scope, ["exp"] = plan.Expires.ToUnixTimeSeconds() };
+        if (plan.Identity is { } identity)
+            told["identity"] = identity.Scope;
+        tx.Append(Event(AuditTypes.TokenIssued, "success", null) with { Data = told });
         return new(IssueOutcome.Issued, Successor: credential.Successor);
     }
 

@@ -9,7 +9,7 @@ namespace McpAuthServer.Delegation;
 /// <summary>A refresh token as presented, with its line.</summary>
 internal sealed record RefreshRecord(
     string Hash, long ExpiresAt, long? UsedAt, string Family, string ClientId, string? UserId, string? Consent, string? Session, string? AgentId, string? Instance,
-    string? Thumbprint, string TaskId, string GrantId, string? Scope, DateTimeOffset? AuthTime, string? Acr, string State, long FamilyExpires);
+    string? Thumbprint, string TaskId, string GrantId, string? Scope, DateTimeOffset? AuthTime, string? Acr, string State, long FamilyExpires, string? Certificate);
 
 /// <summary>Lines of refresh tokens: each token is used once and names its successor (OAuth 2.1 §4.3.1).</summary>
 internal sealed class RefreshFamilies(IReadStore store)
@@ -24,14 +24,14 @@ internal sealed class RefreshFamilies(IReadStore store)
         ByHash = new(
             """
             select t.hash, t.expires_at, t.used_at, f.id, f.client_id, f.user_id, f.consent_id, f.session_id, f.agent_id, f.instance_id, f.jkt, f.task_id, f.grant_id, f.scope,
-              f.auth_time, f.acr, f.state, f.expires_at
+              f.auth_time, f.acr, f.state, f.expires_at, f.certificate
             from refresh_tokens t join refresh_families f on f.id = t.family_id where t.hash = @hash
             """),
         InsertFamily = new(
             """
             insert into refresh_families (id, client_id, user_id, consent_id, session_id, agent_id, instance_id, jkt, task_id, grant_id, scope, auth_time, acr, state,
-              created_at, expires_at)
-            values (@id, @client, @user, @consent, @session, @agent, @instance, @jkt, @task, @grant, @scope, @auth_time, @acr, 'active', @now, @expires)
+              created_at, expires_at, certificate)
+            values (@id, @client, @user, @consent, @session, @agent, @instance, @jkt, @task, @grant, @scope, @auth_time, @acr, 'active', @now, @expires, @certificate)
             """),
         InsertToken = new("insert into refresh_tokens (hash, family_id, expires_at) values (@hash, @family, @expires)");
 
@@ -42,7 +42,7 @@ internal sealed class RefreshFamilies(IReadStore store)
         var agents = plan.Who.Instance is not null;
         tx.Run(InsertFamily.With(
             family.Id, plan.Who.Client, plan.Who.User, plan.Consent, family.Session, agents ? plan.Who.Agent : null, plan.Who.Instance, plan.Thumbprint, plan.TaskId, plan.GrantId,
-            family.Scope, plan.Presence?.AuthTime?.ToUnixTimeMilliseconds(), plan.Presence?.Acr, plan.IssuedAt.ToUnixTimeMilliseconds(), family.Expires.ToUnixTimeMilliseconds()));
+            family.Scope, plan.Presence?.AuthTime?.ToUnixTimeMilliseconds(), plan.Presence?.Acr, plan.IssuedAt.ToUnixTimeMilliseconds(), family.Expires.ToUnixTimeMilliseconds(), family.Certificate));
         Add(tx, family.Token, family.Id, plan.IssuedAt, family.Expires);
     }
 
@@ -56,7 +56,7 @@ internal sealed class RefreshFamilies(IReadStore store)
     {
         return new(
             r.GetString(0), r.GetInt64(1), r.IsDBNull(2) ? null : r.GetInt64(2), r.GetString(3), r.GetString(4), Text(5), Text(6), Text(7), Text(8), Text(9), Text(10),
-            r.GetString(11), r.GetString(12), Text(13), r.IsDBNull(14) ? null : DateTimeOffset.FromUnixTimeMilliseconds(r.GetInt64(14)), Text(15), r.GetString(16), r.GetInt64(17));
+            r.GetString(11), r.GetString(12), Text(13), r.IsDBNull(14) ? null : DateTimeOffset.FromUnixTimeMilliseconds(r.GetInt64(14)), Text(15), r.GetString(16), r.GetInt64(17), Text(18));
 
         string? Text(int i) => r.IsDBNull(i) ? null : r.GetString(i);
     }
@@ -64,7 +64,7 @@ internal sealed class RefreshFamilies(IReadStore store)
 
 /// <summary>Uses a refresh token: it gets its successor, and its line follows to the grant and task of this issuance.</summary>
 /// <param name="presented">The token itself; its successor is sealed under it.</param>
-/// <param name="tolerant">Whether the same token may come again at once: a public client's, bound to no key (two windows that share a store).</param>
+/// <param name="tolerant">Whether the same token may come again at once: a public client's, bound to nothing (two windows that share a store).</param>
 internal sealed class UseRefreshToken(RefreshRecord record, OpaqueToken presented, OpaqueToken successor, bool tolerant, string grant, string task, DateTimeOffset now) : ICredential
 {
     /// <summary>How long a repeated token gets the successor it has already.</summary>

@@ -1,12 +1,13 @@
 using McpAuth.Protocol;
+using McpAuthServer.Clients;
 using McpAuthServer.Registry;
 using McpAuthServer.Storage;
 using McpAuthServer.Tokens;
 
 namespace McpAuthServer.Delegation;
 
-/// <summary>Whether everything that a task's token stands on still lives, as committed now.</summary>
-internal sealed class TokenStates(IReadStore store, RegistryReader registryReader, RegistryCache registry, TimeProvider time)
+/// <summary>Whether everything that a token stands on still lives, as committed now.</summary>
+internal sealed class TokenStates(IReadStore store, ClientDirectory clients, RegistryReader registryReader, RegistryCache registry, TimeProvider time)
 {
     private static readonly Sql
         GrantLives = new(
@@ -29,10 +30,11 @@ internal sealed class TokenStates(IReadStore store, RegistryReader registryReade
 
     public async Task<bool> LivesAsync(OwnToken token, RegistrySnapshot seen, CancellationToken cancel)
     {
-        if (token.Grant is null || token.Task is null)
+        // Who a person is has no task.
+        if (token.Grant is null || (token.Task is null && !token.IsIdentity))
             return false;
         var now = time.GetUtcNow().ToUnixTimeMilliseconds();
-        if (!await AllAsync(GrantLives.With(token.Grant, now), cancel) || !await AllAsync(TaskLives.With(token.Task, now), cancel))
+        if (!await AllAsync(GrantLives.With(token.Grant, now), cancel) || (token.Task is not null && !await AllAsync(TaskLives.With(token.Task, now), cancel)))
             return false;
         if (token.Subject.StartsWith(Id.User, StringComparison.Ordinal) && await store.First(UserLives.With(token.Subject), r => r.GetInt64(0), cancel) != 1)
             return false;
@@ -42,7 +44,7 @@ internal sealed class TokenStates(IReadStore store, RegistryReader registryReade
             registry.Invalidate(seen.Version);
             seen = await registry.Current(cancel);
         }
-        return seen.Clients.GetValueOrDefault(token.ClientId) is { Active: true }
+        return await clients.KnownAsync(token.ClientId, seen, cancel) is { Active: true }
             && token.Chain.Append(token.Subject).Where(id => id.StartsWith(Id.Agent, StringComparison.Ordinal))
                 .All(id => seen.Agents.GetValueOrDefault(id) is { Active: true });
     }

@@ -13,7 +13,7 @@ using McpAuthServer.Tokens;
 namespace McpAuthServer.Grants;
 
 /// <summary>Steps 3 to 9 of the pipeline: dispatch, sign in memory, one commit, answer.</summary>
-internal sealed class Grantor(IEnumerable<IGrant> grants, AccessTokens tokens, ICommitLog log, AuditTrail audit, SessionTasks sessions, ServerOptions options)
+internal sealed class Grantor(IEnumerable<IGrant> grants, AccessTokens tokens, IdTokens idTokens, ICommitLog log, AuditTrail audit, SessionTasks sessions, ServerOptions options)
 {
     private readonly FrozenDictionary<string, IGrant> byType = grants.ToFrozenDictionary(g => g.Type, StringComparer.Ordinal);
 
@@ -32,8 +32,13 @@ internal sealed class Grantor(IEnumerable<IGrant> grants, AccessTokens tokens, I
         return await grant.EstablishAsync(request, cancel) switch
         {
             GrantResult.Refuse refusal => await RefuseAsync(request, refusal),
-            GrantResult.Issue { Plan: var plan, Rotation: var rotation } => await IssueAsync(request, plan, rotation),
-            GrantResult.IssueDelegated { Plan: var plan } => await IssueDelegatedAsync(request, plan),
+            GrantResult.Wait wait => wait.Error,
+            // RFC 8705 §3: whatever the grant, the certificate is the client's.
+            GrantResult.Issue { Plan: var plan, Rotation: var rotation } =>
+                await IssueAsync(request, plan with { CertificateThumbprint = request.Client.BoundCertificate }, rotation),
+            GrantResult.IssueDelegated { Plan: var plan } => await IssueDelegatedAsync(request, plan with { CertificateThumbprint = request.Client.BoundCertificate }),
+            GrantResult.IssueIdentity { Plan: var plan, Claims: var claims } =>
+                await IssueIdentityAsync(request, plan with { CertificateThumbprint = request.Client.BoundCertificate }, claims),
             GrantResult.Reused { What: var reuse } => await RevokeAsync(request, reuse, request.Consume),
             GrantResult.IssueToGuard { Guard: var guard } => await IssueToGuardAsync(request, guard),
             var other => throw new InvalidOperationException($"Unknown result {other}."),
@@ -47,6 +52,7 @@ internal sealed class Grantor(IEnumerable<IGrant> grants, AccessTokens tokens, I
     {
         // 7. Signed before the commit and answered after it: a crash in between leaves a token that nobody got.
         var token = tokens.Sign(plan);
+        var idToken = plan.Identity is { Claims: var claims } ? idTokens.Sign(claims, token) : null;
 
         // 8. One commit.
         var result = await log.Commit(new IssueUnit(plan, options.Node));
@@ -56,18 +62,28 @@ internal sealed class Grantor(IEnumerable<IGrant> grants, AccessTokens tokens, I
         // 9. Answer. A refresh token that was repeated in time gets the successor that it has already.
         var refresh = rotation is not { } pair ? plan.Family?.Token : result.Successor is { } known ? pair.Presented.Open(known) : pair.Successor;
         return Answer(new TokenResponse(
-            token, plan.Thumbprint is null ? Names.OAuth.Bearer : Names.Dpop.Scheme, (int)(plan.Expires - plan.IssuedAt).TotalSeconds, plan.Scope,
+            token, plan.Thumbprint is null ? Names.OAuth.Bearer : Names.Dpop.Scheme, (int)(plan.Expires - plan.IssuedAt).TotalSeconds,
+            plan.Identity is { Scope: var identity } ? $"{identity} {plan.Scope}" : plan.Scope,
             plan.GrantType == Names.Exchange.GrantType ? Names.Exchange.AccessTokenType : null,
-            plan.ByScope ? null : JsonElement.Parse(plan.Authority.ToJson(plan.TaskId)), refresh?.Value));
+            plan.ByScope ? null : JsonElement.Parse(plan.Authority.ToJson(plan.TaskId)), refresh?.Value, idToken));
     }
 
     private async Task<IResult?> IssueDelegatedAsync(TokenRequest request, DelegationPlan plan)
     {
         var token = tokens.SignDelegation(plan);
-        var result = await log.Commit(new IssueDelegation(plan, options.Node));
+        var result = await log.Commit(new IssueRoot(plan, options.Node));
         return result.Outcome != IssueOutcome.Issued ? await RefusedAsync(request, result) : Answer(new TokenResponse(
             token, plan.Thumbprint is null ? Names.OAuth.Bearer : Names.Dpop.Scheme, (int)(plan.Expires - plan.IssuedAt).TotalSeconds,
             AuthorizationDetails: JsonElement.Parse(plan.Authority.ToJson())));
+    }
+
+    private async Task<IResult?> IssueIdentityAsync(TokenRequest request, IdentityPlan plan, IdTokenClaims claims)
+    {
+        var token = tokens.SignIdentity(plan);
+        var idToken = idTokens.Sign(claims, token);
+        var result = await log.Commit(new IssueRoot(plan, options.Node));
+        return result.Outcome != IssueOutcome.Issued ? await RefusedAsync(request, result) : Answer(new TokenResponse(
+            token, plan.Thumbprint is null ? Names.OAuth.Bearer : Names.Dpop.Scheme, (int)(plan.Expires - plan.IssuedAt).TotalSeconds, plan.Scope, IdToken: idToken));
     }
 
     /// <summary>The refusal of a commit; null = plan again.</summary>
@@ -86,7 +102,7 @@ internal sealed class Grantor(IEnumerable<IGrant> grants, AccessTokens tokens, I
         sessions.Forget(request.Client.Id);
         const string ended = "What the token would stand on has ended.";
         // RFC 8693 §2.2.2 has invalid_request for a bad subject; RFC 6749 §5.2 invalid_grant for a code or refresh token.
-        return request.Form[Names.OAuth.GrantType] is Names.OAuth.AuthorizationCode or Names.OAuth.RefreshToken
+        return request.Form[Names.OAuth.GrantType] is Names.OAuth.AuthorizationCode or Names.OAuth.RefreshToken or Names.Device.GrantType
             ? OAuthError.InvalidGrant(ended, result.Reason)
             : OAuthError.InvalidRequest(ended, result.Reason);
     }

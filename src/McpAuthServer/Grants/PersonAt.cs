@@ -8,5 +8,5 @@ internal sealed class PersonAt(PersonStore people)
 {
     /// <summary>Null when the person is disabled or unknown.</summary>
     public async Task<Presence?> FindAsync(string user, DateTimeOffset? authTime, string? acr, CancellationToken cancel) =>
-        await people.Find(user, cancel) is { Enabled: true } person ? new Presence(authTime, acr, person.Groups) : null;
+        await people.Find(user, cancel) is { Enabled: true } person ? new Presence(authTime, acr, person) : null;
 }

@@ -23,13 +23,16 @@ internal sealed class RefreshTokenGrant(
             return OAuthError.InvalidGrant("The refresh token is unknown.", "unknown_token");
         if (record.Thumbprint is { } key && request.Proof?.Thumbprint != key)
             return OAuthError.InvalidProof(new Fault(request.Proof is null ? "missing" : "wrong_key", "The refresh token is bound to another key."));
+        // RFC 8705 §7.1.
+        if (record.Certificate is { } certificate && request.Client.Certificate?.Thumbprint != certificate)
+            return OAuthError.InvalidGrant("The refresh token is bound to another certificate.", "wrong_certificate");
 
         // 2. Alive. The unit asks again.
         if (record.State != "active")
             return await tasks.Find(record.TaskId, cancel) is { State: var state } && TaskState.IsFinal(state)
                 ? OAuthError.InvalidGrant("The task has ended.", Names.Reasons.TaskEnded)
                 : OAuthError.InvalidGrant("The refresh token was revoked.", Names.Reasons.Revoked);
-        var tolerant = request.Client.Client!.Public && record.Thumbprint is null;
+        var tolerant = request.Client.Client!.Public && record.Thumbprint is null && record.Certificate is null;
         if (record.UsedAt is { } used && !(tolerant && request.Now.ToUnixTimeMilliseconds() - used <= (long)UseRefreshToken.Tolerance.TotalMilliseconds))
             return new GrantResult.Reused(new(record.Family, record.GrantId, Reuse.Refresh));
         if (record.FamilyExpires <= request.Now.ToUnixTimeMilliseconds() || record.ExpiresAt <= request.Now.ToUnixTimeMilliseconds())

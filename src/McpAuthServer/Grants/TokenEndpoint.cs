@@ -17,8 +17,7 @@ internal static class TokenEndpoint
     public static IEndpointConventionBuilder MapTokenEndpoint(this IEndpointRouteBuilder routes) => routes.Map(Names.Paths.Token, HandleAsync);
 
     private static async Task<IResult> HandleAsync(
-        HttpContext context, RegistryCache registry, ClientAuthenticator clients, RequestLimits limits, Grantor grantor, ProofReader proofs, AuditTrail audit,
-        TimeProvider time)
+        HttpContext context, RegistryCache registry, ClientCallers clients, Grantor grantor, ProofReader proofs, AuditTrail audit, TimeProvider time)
     {
         var cancel = context.RequestAborted;
 
@@ -32,16 +31,22 @@ internal static class TokenEndpoint
             var snapshot = await registry.Current(cancel);
 
             // 2. Authenticate the client (§3.2.1). Its assertion is consumed with whatever comes of the request.
-            var (client, refusal) = await clients.AuthenticateAsync(form, context.Request.Headers.Authorization, snapshot, cancel);
+            (var client, error) = await clients.AuthenticateAsync(context, form, snapshot);
             if (client is null)
-                return await RefuseClient(refusal!, snapshot);
-            if (attempt == 1 && await limits.AuthenticatedAsync(context, client) is { } tooMany)
-                return tooMany;
+                return error!;
 
             // 3. The proof of possession, if one is offered (RFC 9449 §5).
             var (proof, unproven) = proofs.ReadOffered(context, Names.Paths.Token);
             if (unproven is not null)
                 return await Refuse(unproven, client);
+
+            // RFC 9449 §5.2.
+            if (client.Client is { RequiresDpop: true } && proof is null)
+                return await Refuse(OAuthError.InvalidProof(new Fault("missing", "The client is registered for tokens that are bound to a key.")), client);
+
+            // RFC 8705 §3.4: an unbound token instead would be less than what was registered.
+            if (client.Client is { BindsToCertificate: true } && client.Certificate is null)
+                return await Refuse(OAuthError.InvalidRequest("The client is registered for tokens that are bound to its certificate.", "no_certificate"), client);
 
             // 4. The grant decides; the one commit records.
             var request = new TokenRequest(form, client, proof, snapshot, time.GetUtcNow());
@@ -62,15 +67,6 @@ internal static class TokenEndpoint
         {
             var refused = audit.Refusal(AuditTypes.TokenRefused, e.Reason ?? e.Code) with { Client = by?.Id };
             return await audit.RefuseAsync(refused, by?.Assertion is { } once && !e.AsksForNonce ? [once] : []) is { } replayed ? OAuthError.Replay(replayed) : e;
-        }
-
-        async Task<IResult> RefuseClient(ClientRefusal refusal, RegistrySnapshot snapshot)
-        {
-            RequestLimits.Failed(context);
-            // What an unauthenticated caller says of itself is recorded only when it names somebody known.
-            var known = refusal.ClientId is { } id && snapshot.Clients.ContainsKey(id) ? id : null;
-            await audit.RefuseAsync(audit.Refusal(AuditTypes.ClientRefused, refusal.Reason) with { Client = known }, []);
-            return OAuthError.InvalidClient(refusal.Message, refusal.UsedBasic);
         }
     }
 }

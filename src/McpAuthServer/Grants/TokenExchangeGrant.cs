@@ -14,7 +14,7 @@ namespace McpAuthServer.Grants;
 /// continues it. Impersonation is not offered.
 /// </summary>
 internal sealed class TokenExchangeGrant(
-    ServerKeys keys, Issuer issuer, TaskStore tasks, GrantStore grants, InstanceStore instances, DelegatedWork work, PersonAt people, ServerOptions options) : IGrant
+    SigningKeyRing keys, Issuer issuer, TaskStore tasks, GrantStore grants, InstanceStore instances, DelegatedWork work, PersonAt people, ServerOptions options) : IGrant
 {
     public string Type => Names.Exchange.GrantType;
 
@@ -31,10 +31,10 @@ internal sealed class TokenExchangeGrant(
             return OAuthError.InvalidRequest("Only access tokens are issued.", Names.Reasons.WrongType);
 
         // 2. Both tokens are ours and unexpired (§2.2.2: a bad one is invalid_request).
-        if (!OwnToken.Read(subjectText, keys, issuer, request.Now).TryGet(out var subject, out var fault))
+        if (!(await OwnToken.ReadAsync(subjectText, keys, issuer, request.Now, cancel)).TryGet(out var subject, out var fault))
             return OAuthError.InvalidRequest($"The subject token was refused: {fault.Message}", fault.Code);
         OwnToken? actor = null;
-        if (actorText is not null && !OwnToken.Read(actorText, keys, issuer, request.Now).TryGet(out actor, out fault))
+        if (actorText is not null && !(await OwnToken.ReadAsync(actorText, keys, issuer, request.Now, cancel)).TryGet(out actor, out fault))
             return OAuthError.InvalidRequest($"The actor token was refused: {fault.Message}", fault.Code);
 
         // 3. The presenter: the key of the actor, or of the subject when it stands alone, and that agent's own client.
@@ -43,7 +43,7 @@ internal sealed class TokenExchangeGrant(
             return OAuthError.InvalidRequest("The actor token must be an instance token.", Names.Reasons.WrongType);
         if (request.Proof is not { } proof)
             return OAuthError.InvalidProof(new Fault("missing", "A token exchange needs a DPoP proof by the presenter's key."));
-        if (presenter.Thumbprint != proof.Thumbprint || presenter.ClientId != request.Client.Id)
+        if (presenter.Thumbprint != proof.Thumbprint || presenter.ClientId != request.Client.Id || IsOfOtherCertificate(request, presenter))
             return OAuthError.InvalidRequest("The request does not come from the token's presenter.", Names.Reasons.NotPresenter);
         if (presenter.Agent is not { } agentId || request.Registry.Agents.GetValueOrDefault(agentId) is not { } agent || request.Client.Client?.AgentId != agentId)
             return OAuthError.InvalidRequest("The presenter is not this client's agent.", Names.Reasons.ActorUnauthorized);
@@ -57,7 +57,7 @@ internal sealed class TokenExchangeGrant(
             return bad.Fault;
         var asked = details?.Value;
         if (subject.IsDelegation)
-            return actor is null || subject.ClientId != request.Client.Id || (subject.Thumbprint is { } bound && bound != proof.Thumbprint)
+            return actor is null || subject.ClientId != request.Client.Id || (subject.Thumbprint is { } bound && bound != proof.Thumbprint) || IsOfOtherCertificate(request, subject)
                 ? OAuthError.InvalidRequest("What a person handed over is presented by whom it was given to, with the agent's instance token as actor.", Names.Reasons.NotPresenter)
                 : await work.ExchangeAsync(request, subject, agent, instance, asked, cancel);
         return (subject.IsInstanceToken, actor) switch
@@ -148,6 +148,10 @@ internal sealed class TokenExchangeGrant(
     /// <summary>Of the person the work is for, if there is one; whether they are still enabled is asked again by the issuing unit.</summary>
     private async Task<Presence?> PresenceAsync(GrantRecord grant, OwnToken subject, CancellationToken cancel) =>
         grant.UserId is { } user ? await people.FindAsync(user, subject.AuthTime, subject.Acr, cancel) : null;
+
+    // RFC 8705 §3.
+    private static bool IsOfOtherCertificate(TokenRequest request, OwnToken token) =>
+        token.CertificateThumbprint is { } bound && bound != request.Client.Certificate?.Thumbprint;
 
     private static Issuance WithLine(TokenRequest request, Issuance plan) => plan with { Family = DelegatedWork.LineFor(request, plan) };
 

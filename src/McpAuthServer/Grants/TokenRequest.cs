@@ -50,7 +50,7 @@ internal sealed class TokenRequest(StrictForm form, AuthenticatedClient client, 
         if (Form[Names.OAuth.Scope] is not { } scope)
             return Result<IReadOnlyList<string>>.Of(held);
         var asked = ScopeWords.Split(scope);
-        return asked.All(word => ScopeWords.Covers(held, word, server)) && asked.Any(word => word != Names.Scopes.OfflineAccess)
+        return asked.All(word => ScopeWords.Covers(held, word, server)) && asked.Any(ScopeWords.IsAtResource)
             ? Result<IReadOnlyList<string>>.Of(asked)
             : new Fault(Names.Errors.InvalidScope, "The scope names something that was not granted.");
     }
@@ -75,6 +75,9 @@ internal abstract record GrantResult
     /// <summary>What a person handed to an agent.</summary>
     internal sealed record IssueDelegated(DelegationPlan Plan) : GrantResult;
 
+    /// <summary>Who a person is, for a program that asked for nothing else.</summary>
+    internal sealed record IssueIdentity(IdentityPlan Plan, IdTokenClaims Claims) : GrantResult;
+
     /// <summary>A code or refresh token came again: what its first use led to is revoked.</summary>
     internal sealed record Reused(Reuse What) : GrantResult;
 
@@ -82,6 +85,9 @@ internal abstract record GrantResult
     internal sealed record IssueToGuard(GuardRecord Guard) : GrantResult;
 
     internal sealed record Refuse(OAuthError Error) : GrantResult;
+
+    /// <summary>Nothing yet: the client asks again. What was single-use is consumed already, and there is nothing to record.</summary>
+    internal sealed record Wait(OAuthError Error) : GrantResult;
 
     public static implicit operator GrantResult(Issuance plan) => new Issue(plan);
 

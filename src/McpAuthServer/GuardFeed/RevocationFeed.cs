@@ -1,4 +1,5 @@
 using McpAuth.Protocol;
+using McpAuth.Protocol.Jose;
 using McpAuth.Protocol.Messages;
 using McpAuthServer.Delegation;
 using McpAuthServer.Keys;
@@ -7,7 +8,7 @@ using McpAuthServer.Storage;
 namespace McpAuthServer.GuardFeed;
 
 /// <summary>Reads the feed: what is denied now, what came after a place, and waits for more.</summary>
-internal sealed class RevocationFeed(IReadStore store, ServerKeys keys, Issuer issuer, ChangeSignal changes, TimeProvider time)
+internal sealed class RevocationFeed(IReadStore store, SigningKeyRing keys, Issuer issuer, ChangeSignal changes, TimeProvider time)
 {
     /// <summary>How soon another process's revocation is seen: well within the bound of one second.</summary>
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(100);
@@ -45,6 +46,9 @@ internal sealed class RevocationFeed(IReadStore store, ServerKeys keys, Issuer i
             if (highWater > after || left <= TimeSpan.Zero || manifest() != seenManifest)
             {
                 var rows = highWater > after ? await store.All(After.With(after, limit + 1), Entry.Read, cancel) : [];
+                // A word on a revoked key is not signed with that key: what came with it is in memory before anything is signed.
+                if (rows.Exists(row => row.Kind == SubjectKind.Key))
+                    await keys.LookAsync(cancel);
                 return Answer(rows, limit, Math.Max(highWater, after), audience, manifest());
             }
             await Task.WhenAny(next, Task.Delay(left < Look ? left : Look, time, cancel));
@@ -54,20 +58,21 @@ internal sealed class RevocationFeed(IReadStore store, ServerKeys keys, Issuer i
 
     private RevocationsResponse Answer(List<Entry> rows, int limit, long highWater, string audience, long manifest)
     {
+        var key = keys.Current.Active;
         var more = rows.Count > limit;
         var sets = new Dictionary<string, string>(rows.Count);
         var seqs = new Dictionary<string, long>(rows.Count);
         foreach (var row in rows.Take(limit))
         {
             var jti = $"{Id.Set}{row.Seq}";
-            sets[jti] = Sign(row, jti, audience);
+            sets[jti] = Sign(key, row, jti, audience);
             seqs[jti] = row.Seq;
         }
         return new RevocationsResponse(sets, seqs, highWater, more, manifest);
     }
 
     // RFC 8417 §2.2: iss, iat, jti, events; the subject stands in sub_id (RFC 9493); neither sub nor exp.
-    private string Sign(Entry row, string jti, string audience) => keys.Current.Sign(Names.Types.SecurityEvent, json =>
+    private string Sign(SigningKey key, Entry row, string jti, string audience) => key.Sign(Names.Types.SecurityEvent, json =>
     {
         json.WriteString(Names.Claims.Iss, issuer.Value);
         json.WriteString(Names.Claims.Aud, audience);

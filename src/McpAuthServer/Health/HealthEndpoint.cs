@@ -1,10 +1,14 @@
 using McpAuth.Protocol;
+using McpAuthServer.Keys;
 using McpAuthServer.Registry;
 using McpAuthServer.Storage;
 
 namespace McpAuthServer.Health;
 
-/// <summary>Liveness (the process answers) and readiness (it can read and durably write; without the log it must not serve).</summary>
+/// <summary>
+/// Liveness (the process answers) and readiness (it can read and durably write; without the log it must not serve). Readiness names the key this node signs
+/// with, so that after an emergency whoever revoked one can see every node leave it.
+/// </summary>
 internal static class HealthEndpoint
 {
     public static void MapHealthEndpoint(this IEndpointRouteBuilder routes)
@@ -13,17 +17,27 @@ internal static class HealthEndpoint
         routes.MapGet(Names.Paths.HealthReady, ReadyAsync);
     }
 
-    private static async Task<IResult> ReadyAsync(HttpContext context, ICommitLog log, RegistryReader registry)
+    private static async Task<IResult> ReadyAsync(HttpContext context, ICommitLog log, RegistryReader registry, SigningKeyRing keys, ServerOptions options)
     {
         try
         {
             await registry.Version(context.RequestAborted);
+            await keys.LookAsync(context.RequestAborted);
         }
         catch (System.Data.Common.DbException)
         {
             return NotReady("the database cannot be read");
         }
-        return log.Ready ? Results.Json(new { status = "ready" }) : NotReady("the commit log cannot write");
+        catch (SigningKeyException)
+        {
+            return NotReady("the signing keys cannot be read");
+        }
+        if (!log.Ready)
+            return NotReady("the commit log cannot write");
+        var key = keys.Current.Active.KeyId;
+        return options.ClientDocuments.Loopback.Count == 0
+            ? Results.Json(new { status = "ready", signing_key = key })
+            : Results.Json(new { status = "ready", signing_key = key, warning = "client documents are taken from this machine" });
     }
 
     private static IResult NotReady(string because) => Results.Json(new { status = "not ready", because }, statusCode: StatusCodes.Status503ServiceUnavailable);

@@ -1,6 +1,7 @@
 using McpAuth.Protocol;
 using McpAuth.Protocol.Audit;
 using McpAuthServer.Audit;
+using McpAuthServer.Clients;
 using McpAuthServer.Delegation;
 using McpAuthServer.Registry;
 using McpAuthServer.Storage;
@@ -17,12 +18,12 @@ internal sealed record AgentCaller(AgentRecord Agent, InstanceContext Instance, 
 
 /// <summary>Authenticates by instance token; every refusal is recorded.</summary>
 internal sealed class AgentCallers(
-    TokenPresenter presenter, RequestLimits limits, RegistryCache registry, InstanceStore instances, AuditTrail audit, Issuer issuer, TimeProvider time)
+    TokenPresenter presenter, RequestLimits limits, RegistryCache registry, ClientDirectory clients, InstanceStore instances, AuditTrail audit, Issuer issuer, TimeProvider time)
 {
     public async Task<(AgentCaller? Caller, OAuthError? Error)> AuthenticateAsync(HttpContext context, string path)
     {
         var cancel = context.RequestAborted;
-        var (presented, error) = presenter.Authenticate(context, path, issuer.TokenEndpoint);
+        var (presented, error) = await presenter.AuthenticateAsync(context, path, issuer.TokenEndpoint);
         if (presented is null)
             return (null, await RefuseAsync(context, error!, null));
         var token = presented.Token;
@@ -31,7 +32,7 @@ internal sealed class AgentCallers(
         var snapshot = await registry.Current(cancel);
         if (snapshot.Agents.GetValueOrDefault(id) is not { Active: true } agent)
             return (null, await RefuseAsync(context, TokenPresenter.Refuse("The agent is not active.", Names.Reasons.AgentSuspended), id));
-        if (snapshot.Clients.GetValueOrDefault(token.ClientId) is not { Active: true })
+        if (await clients.KnownAsync(token.ClientId, snapshot, cancel) is not { Active: true })
             return (null, await RefuseAsync(context, TokenPresenter.Refuse("The agent's client is not active.", Names.Reasons.Revoked), id));
         if (await instances.Find(instanceId, cancel) is not { Active: true } instance || instance.Expires <= time.GetUtcNow())
             return (null, await RefuseAsync(context, TokenPresenter.Refuse("The instance has ended.", Names.Reasons.InstanceEnded), id));

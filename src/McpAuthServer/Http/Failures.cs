@@ -1,4 +1,5 @@
 using McpAuth.Protocol;
+using McpAuthServer.Keys;
 using McpAuthServer.Storage;
 using Microsoft.AspNetCore.Diagnostics;
 
@@ -16,7 +17,7 @@ internal static class Failures
         var error = failed?.Error switch
         {
             CommitLogBusyException => Unavailable("The server is busy; try again."),
-            CommitLogFailedException or System.Data.Common.DbException => Unavailable("The store is not available; try again."),
+            CommitLogFailedException or System.Data.Common.DbException or SigningKeyException => Unavailable("The store is not available; try again."),
             BadHttpRequestException bad => new OAuthError(Names.Errors.InvalidRequest, "The request could not be read.", bad.StatusCode),
             _ => new OAuthError(Names.Errors.ServerError, "The request failed; it has been logged.", StatusCodes.Status500InternalServerError),
         };

@@ -16,7 +16,7 @@ internal sealed class GuardCallers(TokenPresenter presenter, RequestLimits limit
     /// <summary>The proof is consumed here: a guard's calls either change nothing or may be repeated safely.</summary>
     public async Task<(GuardCaller? Caller, OAuthError? Error)> AuthenticateAsync(HttpContext context, string path)
     {
-        var (presented, error) = presenter.Authenticate(context, path, issuer.GuardAudience);
+        var (presented, error) = await presenter.AuthenticateAsync(context, path, issuer.GuardAudience);
         if (presented is null)
             return (null, await FailAsync(context, error!, null));
         var snapshot = await registry.Current(context.RequestAborted);
@@ -29,10 +29,6 @@ internal sealed class GuardCallers(TokenPresenter presenter, RequestLimits limit
             ? (new GuardCaller(guard, server, presented.Proof, snapshot), null)
             : (null, OAuthError.UsedProof);
     }
-
-    /// <summary>Records that an authenticated guard asked for what is none of its business.</summary>
-    public Task RecordAsync(GuardCaller caller, string reason) =>
-        audit.RefuseAsync(audit.Refusal(AuditTypes.GuardRefused, reason) with { Client = caller.Guard.Id }, []);
 
     /// <summary>A refusal of what an authenticated guard asked for, recorded.</summary>
     public Task<OAuthError> RefuseAsync(GuardCaller caller, OAuthError error) => RefuseAsync(error, caller.Guard.Id);

@@ -9,12 +9,12 @@ namespace McpAuthServer.Http;
 internal sealed record PresentedToken(OwnToken Token, Once Proof);
 
 /// <summary>Authenticates callers of the server's own APIs: always a DPoP-bound token of the API's own audience (RFC 9449 §7.1).</summary>
-internal sealed class TokenPresenter(ServerKeys keys, ProofReader proofs, Issuer issuer, TimeProvider time)
+internal sealed class TokenPresenter(SigningKeyRing keys, ProofReader proofs, Issuer issuer, TimeProvider time)
 {
     private const string Scheme = Names.Dpop.Scheme + " ";
 
     /// <param name="path">The endpoint's own path, for <c>htu</c>; never the request's address.</param>
-    public (PresentedToken? Presented, OAuthError? Error) Authenticate(HttpContext context, string path, string audience)
+    public async ValueTask<(PresentedToken? Presented, OAuthError? Error)> AuthenticateAsync(HttpContext context, string path, string audience)
     {
         // 1. One Authorization header, the DPoP scheme.
         if (context.Request.Headers.Authorization is not [{ } header] || !header.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase))
@@ -22,7 +22,7 @@ internal sealed class TokenPresenter(ServerKeys keys, ProofReader proofs, Issuer
         var text = header[Scheme.Length..].Trim();
 
         // 2. Ours, unexpired, for this API.
-        if (!OwnToken.Read(text, keys, issuer, time.GetUtcNow()).TryGet(out var token, out var fault))
+        if (!(await OwnToken.ReadAsync(text, keys, issuer, time.GetUtcNow(), context.RequestAborted)).TryGet(out var token, out var fault))
             return (null, Refuse(fault.Message, fault.Code));
         if (token.Audience != audience)
             return (null, Refuse("The token is for another audience.", "wrong_audience"));

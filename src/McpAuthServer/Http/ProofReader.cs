@@ -20,7 +20,8 @@ internal sealed class ProofReader(ProofNonces nonces, Issuer issuer, ServerOptio
         // RFC 9449 §8.2: with any answer may come the nonce for the next request.
         if (options.RequireDpopNonce)
             Give(context);
-        if (!DpopProof.Read(context.Request.Headers[Names.Dpop.Header], context.Request.Method, issuer.Uri(path), accessToken, time.GetUtcNow()).TryGet(out var proof, out var fault))
+        if (!DpopProof.Read(context.Request.Headers[Names.Dpop.Header], context.Request.Method, issuer.Uri(path), accessToken, time.GetUtcNow(), issuer.Alias(path))
+            .TryGet(out var proof, out var fault))
             return fault;
         // RFC 9449 §4.3 step 10: a nonce that was given out is compared also where none is demanded.
         if (proof.Nonce is null ? !options.RequireDpopNonce : nonces.Accepts(proof.Nonce))

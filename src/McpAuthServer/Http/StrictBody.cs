@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.IO.Pipelines;
+using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using McpAuth.Protocol;
@@ -35,6 +36,15 @@ internal static class StrictBody
         return StrictForm.Parse(bytes.Span, repeatable, maxFields).TryGet(out var form, out var fault)
             ? (form, null)
             : (null, OAuthError.InvalidRequest(fault.Message, fault.Code));
+    }
+
+    /// <summary>A form as it was sent, where it can stand in an address as it is; else null.</summary>
+    public static async Task<string?> EncodedAsync(HttpRequest request, int maxBytes)
+    {
+        if (request.QueryString.HasValue || !IsType(request, "application/x-www-form-urlencoded"))
+            return null;
+        var (bytes, error) = await BytesAsync(request, maxBytes);
+        return error is null && bytes.Length > 0 && bytes.Span.IndexOfAnyExceptInRange((byte)'!', (byte)'~') < 0 && !bytes.Span.Contains((byte)'#') ? Encoding.ASCII.GetString(bytes.Span) : null;
     }
 
     public static async Task<(JsonElement Json, OAuthError? Error)> JsonAsync(HttpRequest request, int maxBytes)

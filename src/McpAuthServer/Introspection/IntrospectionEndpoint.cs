@@ -1,5 +1,3 @@
-using System.Buffers;
-using System.Text.Json;
 using McpAuth.Protocol;
 using McpAuthServer.Delegation;
 using McpAuthServer.Http;
@@ -8,54 +6,32 @@ using McpAuthServer.Tokens;
 
 namespace McpAuthServer.Introspection;
 
-/// <summary>Introspection (RFC 7662): a guard asks about a token of its own tool server; about any other it learns only that it is not active.</summary>
+/// <summary>Introspection (RFC 7662): a tool server asks about a token of its own; about any other it learns only that it is not active.</summary>
 internal static class IntrospectionEndpoint
 {
-    private static readonly byte[] Inactive = "{\"active\":false}"u8.ToArray();
-
-    public static IEndpointConventionBuilder MapIntrospectionEndpoint(this IEndpointRouteBuilder routes) => routes.MapPost(Names.Paths.Introspect, HandleAsync);
+    public static IEndpointConventionBuilder MapIntrospectionEndpoint(this IEndpointRouteBuilder routes) => routes.Map(Names.Paths.Introspect, HandleAsync);
 
     private static async Task<IResult> HandleAsync(
-        HttpContext context, GuardCallers callers, ServerKeys keys, Issuer issuer, TokenStates states, TimeProvider time)
+        HttpContext context, Askers askers, SigningKeyRing keys, Issuer issuer, TokenStates states, IntrospectionAnswers answers, TimeProvider time)
     {
-        // 1. Who asks (§2.1: the endpoint requires authentication).
-        var (caller, error) = await callers.AuthenticateAsync(context, Names.Paths.Introspect);
-        if (caller is null)
+        // 1. Who asks (§2.1: the endpoint requires authentication), and about what.
+        var (asker, form, error) = await askers.AuthenticateAsync(context);
+        if (asker is null)
             return error!;
-        var (form, invalid) = await StrictBody.FormAsync(context.Request);
-        if (form is null)
-            return invalid!;
-        if (form["token"] is not { } text)
-            return OAuthError.InvalidRequest("token is missing.");
+        if (form![Names.Introspection.Token] is not { } text)
+            return await askers.RefuseAsync(asker, OAuthError.InvalidRequest("token is missing."));
 
         // 2. Ours, unexpired, for the asker (§2.2: otherwise only active:false, with no reason).
-        if (!OwnToken.Read(text, keys, issuer, time.GetUtcNow()).TryGet(out var token, out _))
-            return Results.Bytes(Inactive, "application/json");
-        if (token.Audience != caller.Server.Resource)
+        if (!(await OwnToken.ReadAsync(text, keys, issuer, time.GetUtcNow(), context.RequestAborted)).TryGet(out var token, out _))
+            return answers.Of(context.Request, asker, null);
+        if (token.Audience != asker.Server.Resource)
         {
-            // A guard that asks about what was not sent to it may be probing stolen tokens.
-            await callers.RecordAsync(caller, "wrong_audience");
-            return Results.Bytes(Inactive, "application/json");
+            // Who asks about what was not sent to them may be probing stolen tokens.
+            await askers.RecordAsync(asker, "wrong_audience");
+            return answers.Of(context.Request, asker, null);
         }
 
         // 3. All that it stands on, read from the primary now.
-        return await states.LivesAsync(token, caller.Registry, context.RequestAborted)
-            ? Results.Bytes(Active(token), "application/json")
-            : Results.Bytes(Inactive, "application/json");
-    }
-
-    private static byte[] Active(OwnToken token)
-    {
-        var buffer = new ArrayBufferWriter<byte>();
-        using (var json = new Utf8JsonWriter(buffer))
-        {
-            json.WriteStartObject();
-            json.WriteBoolean("active", true);
-            json.WriteString("token_type", token.Thumbprint is null ? Names.OAuth.Bearer : Names.Dpop.Scheme);
-            foreach (var claim in token.Jwt.Payload.EnumerateObject())
-                claim.WriteTo(json);
-            json.WriteEndObject();
-        }
-        return buffer.WrittenSpan.ToArray();
+        return answers.Of(context.Request, asker, await states.LivesAsync(token, asker.Registry, context.RequestAborted) ? token : null);
     }
 }

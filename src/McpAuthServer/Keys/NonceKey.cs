@@ -6,7 +6,7 @@ using McpAuthServer.Storage;
 namespace McpAuthServer.Keys;
 
 /// <summary>The key of the server's DPoP nonces: one for all nodes, so that a nonce of one is good at the others (RFC 9449 §8).</summary>
-internal static class NonceKey
+internal sealed class NonceKey(ICommitLog log, IReadStore store, KeyEncryption encryption, AuditTrail trail)
 {
     private const string Purpose = "dpop-nonce-key", Setting = "dpop_nonce_key";
 
@@ -14,8 +14,13 @@ internal static class NonceKey
         Select = new("select value from settings where name = @name"),
         Insert = new("insert into settings (name, value) values (@name, @value) on conflict do nothing");
 
+    private byte[]? value;
+
+    /// <exception cref="InvalidOperationException">It is not loaded yet; it is before the first request.</exception>
+    public byte[] Value => value ?? throw new InvalidOperationException("The key of nonces is not loaded.");
+
     /// <exception cref="StartupException">It cannot be unwrapped.</exception>
-    public static async Task<byte[]> LoadOrCreateAsync(ICommitLog log, IReadStore store, KeyEncryption encryption, AuditTrail trail, CancellationToken cancel)
+    public async Task LoadOrCreateAsync(CancellationToken cancel)
     {
         var wrapped = await store.First(Select.With(Setting), r => (byte[])r[0], cancel);
         if (wrapped is null)
@@ -26,7 +31,7 @@ internal static class NonceKey
         }
         try
         {
-            return encryption.Unwrap(wrapped, Purpose);
+            value = encryption.Unwrap(wrapped, Purpose);
         }
         catch (CryptographicException)
         {

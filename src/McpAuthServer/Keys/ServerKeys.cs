@@ -1,86 +1,86 @@
+using System.Buffers;
 using System.Collections.Frozen;
-using System.Security.Cryptography;
-using McpAuth.Protocol;
-using McpAuth.Protocol.Audit;
+using System.Text.Json;
 using McpAuth.Protocol.Jose;
-using McpAuthServer.Storage;
 
 namespace McpAuthServer.Keys;
 
-/// <summary>The keys that sign tokens: created on first start, kept in the database wrapped by the key-encryption key.</summary>
-internal sealed class ServerKeys : IDisposable
+/// <summary>The signing keys at one version. Immutable; <see cref="SigningKeyRing"/> has the newest.</summary>
+internal sealed class ServerKeys
 {
-    private const string Purpose = "signing-key", CreatedSetting = "signing_keys_created";
+    private readonly FrozenDictionary<string, VerificationKey> published;
+    private readonly FrozenSet<string> revoked;
 
-    private static readonly Sql SelectAll = new("select kid, alg, private_wrapped from signing_keys where state = 'active' order by created_at desc, kid");
-    private static readonly Sql MarkCreated = new("insert into settings (name, value) values (@name, @value) on conflict do nothing");
+    private ServerKeys(long version, SigningKey active, DateTimeOffset activeFrom, NextKey? next, IReadOnlyList<RetiredKey> retired, IEnumerable<string> revoked)
+    {
+        (Version, Active, ActiveFrom, Next, Retired, this.revoked) = (version, active, activeFrom, next, retired, revoked.ToFrozenSet(StringComparer.Ordinal));
+        VerificationKey[] all = [active.Public, .. next is null ? Array.Empty<VerificationKey>() : [next.Key.Public], .. retired.Select(k => k.Key)];
+        published = all.ToFrozenDictionary(k => k.Thumbprint, StringComparer.Ordinal);
+        KeySet = Write(all);
+    }
 
-    private readonly FrozenDictionary<string, SigningKey> byId;
-
-    private ServerKeys(IReadOnlyList<SigningKey> keys) =>
-        (Current, Published, byId) = (keys[0], [.. keys.Select(k => k.Public)], keys.ToFrozenDictionary(k => k.KeyId));
+    public long Version { get; }
 
     /// <summary>The one that signs.</summary>
-    public SigningKey Current { get; }
+    public SigningKey Active { get; }
+    public DateTimeOffset ActiveFrom { get; }
 
-    /// <summary>All that verify: what <c>/jwks</c> shows.</summary>
-    public IReadOnlyList<VerificationKey> Published { get; }
+    /// <summary>The one that will, if it exists yet.</summary>
+    public NextKey? Next { get; }
+    public IReadOnlyList<RetiredKey> Retired { get; }
 
-    public VerificationKey? Find(string? kid) => kid is not null && byId.TryGetValue(kid, out var key) ? key.Public : null;
+    /// <summary>What <c>/jwks</c> shows (RFC 7517 §5): all that verify.</summary>
+    public byte[] KeySet { get; }
 
-    public void Dispose()
+    /// <summary>A key to verify with, also the next one: another node may sign with it already.</summary>
+    public VerificationKey? Find(string kid) => published.GetValueOrDefault(kid);
+
+    public bool IsRevoked(string kid) => revoked.Contains(kid);
+
+    /// <exception cref="SigningKeyException">None signs, or one cannot be read.</exception>
+    public static ServerKeys Of(long version, IReadOnlyList<SigningKeyRow> rows, KeyEncryption encryption, ServerKeys? before)
     {
-        foreach (var key in byId.Values)
-            key.Dispose();
+        if (rows.SingleOrDefault(r => r.State == SigningKeyState.Active) is not { } active)
+            throw new SigningKeyException("The signing keys are missing from the database although they were created once. Restore them from a backup: new keys would orphan every guard.");
+        return new ServerKeys(
+            version, Signing(active), At(active.ActiveFrom),
+            rows.SingleOrDefault(r => r.State == SigningKeyState.Next) is { } next ? new NextKey(Signing(next), At(next.ActiveFrom)) : null,
+            [.. rows.Where(r => r.State == SigningKeyState.Retired).Select(r => new RetiredKey(r.Verifying(encryption), At(r.EndedAt)))],
+            rows.Where(r => r.State == SigningKeyState.Revoked).Select(r => r.Kid));
+
+        // One that is no longer signed with is left to the collector: a request may be signing with it at this moment.
+        SigningKey Signing(SigningKeyRow row) =>
+            new[] { before?.Active, before?.Next?.Key }.FirstOrDefault(known => known?.KeyId == row.Kid) ?? row.Signing(encryption);
+
+        static DateTimeOffset At(long ms) => DateTimeOffset.FromUnixTimeMilliseconds(ms);
     }
 
-    /// <exception cref="StartupException">A key is missing, cannot be unwrapped or cannot be read.</exception>
-    public static async Task<ServerKeys> LoadOrCreateAsync(
-        ICommitLog log, IReadStore store, KeyEncryption encryption, string algorithm, string node, TimeProvider time, CancellationToken cancel)
+    private static byte[] Write(IEnumerable<VerificationKey> keys)
     {
-        using var fresh = SigningKey.Create(algorithm);
-        await log.Commit(new CreateFirst(fresh, encryption.Wrap(fresh.ExportPkcs8(), Purpose), time.GetUtcNow(), node));
-        var rows = await store.All(SelectAll.With(), r => (Kid: r.GetString(0), Alg: r.GetString(1), Wrapped: (byte[])r[2]), cancel);
-        if (rows.Count == 0)
-            throw new StartupException("The signing keys are missing from the database although they were created once. Restore them from a backup: new keys would orphan every guard.");
-        return new ServerKeys([.. rows.Select(row => Unwrap(row.Kid, row.Alg, row.Wrapped, encryption))]);
-    }
-
-    private static SigningKey Unwrap(string kid, string algorithm, byte[] wrapped, KeyEncryption encryption)
-    {
-        try
+        var buffer = new ArrayBufferWriter<byte>();
+        using (var json = new Utf8JsonWriter(buffer))
         {
-            var pkcs8 = encryption.Unwrap(wrapped, Purpose);
-            var key = SigningKey.Import(pkcs8, algorithm);
-            CryptographicOperations.ZeroMemory(pkcs8);
-            return key.KeyId == kid ? key : throw new StartupException($"Signing key '{kid}' holds another key's private part.");
-        }
-        catch (Exception e) when (e is CryptographicException or ArgumentException)
-        {
-            throw new StartupException($"Signing key '{kid}' cannot be unwrapped: the key-encryption key is another one, or the database is damaged.");
-        }
-    }
-
-    /// <summary>Does nothing when any node has ever created keys: a database that lost them is refused, not silently re-keyed.</summary>
-    private sealed class CreateFirst(SigningKey key, byte[] wrapped, DateTimeOffset now, string node) : Unit<bool>
-    {
-        private static readonly Sql Add = new(
-            "insert into signing_keys (kid, alg, state, created_at, private_wrapped, public_jwk) values (@kid, @alg, 'active', @created, @wrapped, @jwk)");
-
-        // Two nodes that start at once must not both create.
-        public override StateLock Lock => StateLock.Exclusive;
-
-        public override bool Apply(WriteTx tx)
-        {
-            if (tx.Run(MarkCreated.With(CreatedSetting, "1"u8.ToArray())) == 0)
-                return false;
-            tx.Run(Add.With(key.KeyId, key.Algorithm, now.ToUnixTimeMilliseconds(), wrapped, key.Public.Jwk.GetRawText()));
-            tx.Append(new AuditEvent
+            json.WriteStartObject();
+            json.WriteStartArray("keys");
+            foreach (var key in keys)
             {
-                Id = Id.New(Id.Event, now), Time = now.ToUnixTimeMilliseconds(), Type = AuditTypes.KeyCreated, Outcome = "success", Node = node,
-                Data = new() { ["kid"] = key.KeyId, ["alg"] = key.Algorithm },
-            });
-            return true;
+                json.WriteStartObject();
+                foreach (var member in key.Jwk.EnumerateObject().Where(m => m.Name is not ("kid" or "use" or "alg")))
+                    member.WriteTo(json);
+                json.WriteString("kid", key.Thumbprint);
+                json.WriteString("use", "sig");
+                json.WriteString("alg", key.Jwk.GetProperty("kty").GetString() == "RSA" ? "RS256" : "ES256");
+                json.WriteEndObject();
+            }
+            json.WriteEndArray();
+            json.WriteEndObject();
         }
+        return buffer.WrittenSpan.ToArray();
     }
 }
+
+/// <param name="From">When it is to sign.</param>
+internal sealed record NextKey(SigningKey Key, DateTimeOffset From);
+
+/// <param name="Since">When it stopped signing.</param>
+internal sealed record RetiredKey(VerificationKey Key, DateTimeOffset Since);

@@ -4,7 +4,7 @@ internal static class AssetRoutes
 {
     public static void MapAssets(this IEndpointRouteBuilder routes)
     {
-        foreach (var asset in new[] { Asset.Stylesheet, Asset.Icon })
+        foreach (var asset in new[] { Asset.Stylesheet, Asset.Icon, Asset.Submit })
             routes.MapGet(asset.Path, asset.Get);
     }
 }
@@ -15,7 +15,8 @@ internal sealed class Asset
     public static readonly Asset
         Stylesheet = new("style.css", "text/css; charset=utf-8"),
         // Without one, browsers ask for /favicon.ico and complain that it is not there.
-        Icon = new("icon.svg", "image/svg+xml");
+        Icon = new("icon.svg", "image/svg+xml"),
+        Submit = new("submit.js", "text/javascript; charset=utf-8");
 
     private readonly byte[] content;
     private readonly string type;

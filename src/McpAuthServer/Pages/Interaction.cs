@@ -5,5 +5,6 @@ namespace McpAuthServer.Pages;
 /// address from a request to send the browser to.
 /// </summary>
 /// <param name="Query">The authorization request's query as it came, without the question mark.</param>
+/// <param name="Device">In its place, where a device asks: the hash of its code.</param>
 /// <param name="Begun">When: a sign-in that was demanded must be later.</param>
-internal sealed record Interaction(string Query, DateTimeOffset Begun);
+internal sealed record Interaction(string Query, DateTimeOffset Begun, string? Device = null);

@@ -7,7 +7,7 @@ using Microsoft.AspNetCore.Components.Web;
 
 namespace McpAuthServer.Pages;
 
-/// <summary>One page: a Razor component inside <see cref="Layout"/>, rendered once on the server, without any script.</summary>
+/// <summary>One page: a Razor component inside <see cref="Layout"/>, rendered once on the server. It works without scripts.</summary>
 internal sealed record PageResult : IResult
 {
     private readonly Type page;
@@ -26,6 +26,9 @@ internal sealed record PageResult : IResult
     /// and a program may send the browser on from there, to another site or into a scheme of its own, so such a page cannot have the directive.
     /// </summary>
     public bool LeadsOut { get; init; }
+
+    /// <summary>The one script that may run on the page; null = none may.</summary>
+    public Asset? Script { get; init; }
 
     /// <param name="title">The heading, and the title of the document.</param>
     /// <param name="parameters">The component's parameters by name.</param>
@@ -55,13 +58,14 @@ internal sealed record PageResult : IResult
         var html = await renderer.Dispatcher.InvokeAsync(async () => (await renderer.RenderComponentAsync<Layout>(ParameterView.FromDictionary(new Dictionary<string, object?>
         {
             [nameof(Layout.Title)] = title, [nameof(Layout.Page)] = page, [nameof(Layout.Parameters)] = parameters, [nameof(Layout.Shared)] = frame,
+            [nameof(Layout.Script)] = Script is null ? null : issuer.BasePath + Script.Path,
         }))).ToHtmlString());
 
         var response = httpContext.Response;
         response.StatusCode = Status;
         response.ContentType = "text/html; charset=utf-8";
         response.Headers.ContentSecurityPolicy =
-            $"default-src 'none'; style-src 'self'; img-src 'self'; {(LeadsOut ? "" : "form-action 'self'; ")}frame-ancestors 'none'; base-uri 'none'";
+            $"default-src 'none'; style-src 'self'; img-src 'self'; {(Script is null ? "" : "script-src 'self'; ")}{(LeadsOut ? "" : "form-action 'self'; ")}frame-ancestors 'none'; base-uri 'none'";
         response.Headers.XFrameOptions = "DENY";
         response.Headers.XContentTypeOptions = "nosniff";
         response.Headers["Referrer-Policy"] = "no-referrer";

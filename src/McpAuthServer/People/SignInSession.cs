@@ -9,6 +9,9 @@ internal sealed record SignInSession(string Id, string UserId, DateTimeOffset Au
 {
     public const string Password = "pwd";
 
+    /// <summary>All ways there are, best first.</summary>
+    public static readonly string[] Ways = [Password];
+
     public static readonly TimeSpan Life = TimeSpan.FromHours(12);
 }
 

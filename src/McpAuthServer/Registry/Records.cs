@@ -1,5 +1,7 @@
+using System.Collections.Frozen;
 using McpAuth.Protocol;
 using McpAuth.Protocol.Jose;
+using McpAuthServer.Clients;
 using GrantedAuthority = McpAuth.Protocol.ToolCalls.Authority;
 
 namespace McpAuthServer.Registry;
@@ -21,15 +23,57 @@ internal sealed record AgentRecord(
 /// <param name="Authority">What a client that is no agent may get for itself.</param>
 /// <param name="RedirectUris">Where a person's answer may be sent; exact, but for the port of a loopback address.</param>
 /// <param name="ToolServers">Identifiers of those it may ask people for; empty = any that is registered.</param>
+/// <param name="Subject">Who its certificate is of, by <c>tls_client_auth</c> (RFC 8705 §2.1.2).</param>
+/// <param name="Certificates">Thumbprints (<c>x5t#S256</c>) of its own, by <c>self_signed_tls_client_auth</c>; those of <paramref name="Keys"/> are its own too.</param>
 internal sealed record ClientRecord(
     string Id, string Name, string? AgentId, string AuthMethod, string? SecretHash, IReadOnlyList<VerificationKey> Keys,
-    IReadOnlySet<string> GrantTypes, bool LegacyAudience, GrantedAuthority Authority, bool Active, IReadOnlyList<string> RedirectUris, IReadOnlySet<string> ToolServers)
+    IReadOnlySet<string> GrantTypes, bool LegacyAudience, GrantedAuthority Authority, bool Active, IReadOnlyList<string> RedirectUris, IReadOnlySet<string> ToolServers,
+    CertificateSubject? Subject = null, IReadOnlySet<string>? Certificates = null)
 {
-    public bool Public => AuthMethod == Names.ClientAssertion.None;
+    /// <summary>One of <see cref="ClientOrigin"/>.</summary>
+    public string Origin { get; init; } = ClientOrigin.Registered;
 
-    /// <summary>Changes with what the client authenticates by: a person's consent was to whoever held that.</summary>
-    public string KeysDigest { get; } =
-        Base64Url.Sha256(string.Join('\n', [AuthMethod, SecretHash ?? "", .. Keys.Select(k => k.Thumbprint).Order(StringComparer.Ordinal)]));
+    /// <summary>What it said of itself, as it is kept; null when an administrator registered it.</summary>
+    public string? Metadata { get; init; }
+
+    /// <summary>Until when its document need not be fetched again, in epoch milliseconds.</summary>
+    public long? FreshUntil { get; init; }
+
+    /// <summary>Whether its document is a row, because somebody has allowed it something: what is fetched for it does not wait behind strangers.</summary>
+    public bool InUse { get; init; }
+
+    /// <summary>Whether it may also come without authenticating; it authenticates with a key when it does.</summary>
+    public bool AlsoPublic { get; init; }
+
+    /// <summary>Where its keys are published, when they are not <see cref="Keys"/>.</summary>
+    public string? KeySet { get; init; }
+
+    /// <summary>Whether its authorization requests must be pushed (RFC 9126 §6).</summary>
+    public bool RequiresPushed { get; init; }
+
+    /// <summary>Whether all its tokens must be bound to a key (RFC 9449 §5.2).</summary>
+    public bool RequiresDpop { get; init; }
+
+    /// <summary>Whether its tokens are bound to the certificate it comes with, and it must come with one (RFC 8705 §3.4).</summary>
+    public bool BindsToCertificate { get; init; }
+
+    public IReadOnlySet<string> Certificates { get; } = Certificates ?? FrozenSet<string>.Empty;
+
+    /// <summary>Where a person may be sent after signing out (OpenID Connect RP-Initiated Logout §3.1); exact.</summary>
+    public IReadOnlyList<string> PostLogoutRedirectUris { get; init; } = [];
+
+    /// <summary>The tool server that asks about the tokens it gets by authenticating as this client (RFC 7662 §2.1); null for every other client.</summary>
+    public string? Introspects { get; init; }
+
+    public bool Public => AuthMethod == Names.ClientAssertion.None || AlsoPublic;
+
+    /// <summary>
+    /// Changes with what the client authenticates by: a person's consent was to whoever held that. Of published keys it is the address: they are
+    /// replaced as a matter of routine, by whoever has it.
+    /// </summary>
+    public string KeysDigest => Base64Url.Sha256(string.Join('\n',
+        [AuthMethod, SecretHash ?? "", .. Keys.Select(k => k.Thumbprint).Concat(Certificates).Order(StringComparer.Ordinal), .. Subject is null ? [] : new[] { Subject.ToString() },
+            .. KeySet is null ? [] : new[] { KeySet }, .. AlsoPublic ? [Names.ClientAssertion.None] : Array.Empty<string>()]));
 }
 
 /// <summary>A protected resource; <paramref name="Resource"/> is the audience.</summary>

@@ -1,6 +1,7 @@
 using System.Data.Common;
 using McpAuth.Protocol;
 using McpAuth.Protocol.Jose;
+using McpAuthServer.Clients;
 using McpAuthServer.Storage;
 using GrantedAuthority = McpAuth.Protocol.ToolCalls.Authority;
 
@@ -11,7 +12,12 @@ internal sealed class RegistryReader(IReadStore store)
 {
     private static readonly Sql
         Agents = new("select id, name, owner, purpose, state, ceiling, hand_off_to, require_dpop, client_credentials, max_task_seconds from agents"),
-        Clients = new("select id, name, agent_id, auth_method, secret_hash, jwks, grant_types, legacy_audience, authority, state, redirect_uris, tool_servers from clients"),
+        Clients = new(
+            """
+            select id, name, agent_id, auth_method, secret_hash, jwks, grant_types, legacy_audience, authority, state, redirect_uris, tool_servers, post_logout_redirect_uris,
+              introspects, certificate_subject, certificates, binds_to_certificate
+            from clients where origin = 'registered'
+            """),
         Servers = new("select id, resource, name, state, manifest from tool_servers"),
         Tools = new("select tool_server, name, state, sensitivity, class, approval, digest from tools"),
         Edges = new("select from_server, from_tool, to_server, to_tools from edges");
@@ -55,7 +61,11 @@ internal sealed class RegistryReader(IReadStore store)
     private static ClientRecord Client(DbDataReader row) => new(
         row.GetString(0), row.GetString(1), Optional(row, 2), row.GetString(3), Optional(row, 4),
         Optional(row, 5) is { } jwks ? Keys(jwks) : [], StoredText.ToSet(row.GetString(6)), row.GetInt64(7) != 0,
-        Authority(row.GetString(8)), row.GetString(9) == RegistryState.Active, [.. StoredText.ToSet(row.GetString(10))], StoredText.ToSet(row.GetString(11)));
+        Authority(row.GetString(8)), row.GetString(9) == RegistryState.Active, [.. StoredText.ToSet(row.GetString(10))], StoredText.ToSet(row.GetString(11)),
+        Optional(row, 14) is { } subject ? Subject(subject) : null, StoredText.ToSet(row.GetString(15)))
+    {
+        PostLogoutRedirectUris = [.. StoredText.ToSet(row.GetString(12))], Introspects = Optional(row, 13), BindsToCertificate = row.GetInt64(16) != 0,
+    };
 
     private static ToolServerRecord Server(DbDataReader row, ILookup<string, ToolRecord> tools) => new(
         row.GetString(0), row.GetString(1), row.GetString(2), row.GetString(3) == RegistryState.Active, row.GetInt64(4),
@@ -71,6 +81,9 @@ internal sealed class RegistryReader(IReadStore store)
     private static GrantedAuthority Authority(string stored) => Stored(GrantedAuthority.Parse(StoredText.Json(stored)));
 
     private static IReadOnlyList<VerificationKey> Keys(string stored) => Stored(VerificationKey.FromJwks(StoredText.Json(stored)));
+
+    private static CertificateSubject Subject(string stored) =>
+        CertificateSubject.Stored(stored) ?? throw new InvalidDataException($"The registry holds a value that does not read: {stored}");
 
     private static T Stored<T>(Result<T> result) =>
         result.TryGet(out var value, out var fault) ? value : throw new InvalidDataException($"The registry holds a value that does not read: {fault}");

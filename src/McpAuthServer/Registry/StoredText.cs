@@ -29,3 +29,16 @@ internal static class RegistryState
     public const string Active = "active", Suspended = "suspended", Retired = "retired";
     public const string New = "new", Approved = "approved", Drifted = "drifted";
 }
+
+/// <summary>How a client became known.</summary>
+internal static class ClientOrigin
+{
+    /// <summary>An administrator registered it.</summary>
+    public const string Registered = "registered";
+
+    /// <summary>It registered itself (RFC 7591).</summary>
+    public const string Dynamic = "dynamic";
+
+    /// <summary>Its id is the address of a document about it.</summary>
+    public const string Document = "document";
+}

@@ -21,14 +21,14 @@ internal static class RevocationEndpoint
     public static IEndpointConventionBuilder MapRevocationEndpoint(this IEndpointRouteBuilder routes) => routes.Map(Names.Paths.Revoke, HandleAsync);
 
     private static async Task<IResult> HandleAsync(
-        HttpContext context, RegistryCache registry, ClientAuthenticator clients, RequestLimits limits, ProofReader proofs, ServerKeys keys, Issuer issuer,
+        HttpContext context, RegistryCache registry, ClientCallers clients, RequestLimits limits, ProofReader proofs, SigningKeyRing keys, Issuer issuer,
         RefreshFamilies families, ICommitLog log, AuditTrail audit, ServerOptions options, TimeProvider time)
     {
         // 1. Parse and authenticate as at the token endpoint (§2.1).
         var (form, error) = await StrictBody.FormAsync(context.Request);
         if (form is null)
             return await Refuse(error!, error!.Reason ?? error.Code, null, []);
-        var (client, refusal) = await clients.AuthenticateAsync(form, context.Request.Headers.Authorization, await registry.Current(context.RequestAborted), context.RequestAborted);
+        var (client, refusal) = await clients.IdentifyAsync(context, form, await registry.Current(context.RequestAborted));
         if (client is null)
         {
             RequestLimits.Failed(context);
@@ -49,7 +49,7 @@ internal static class RevocationEndpoint
         var now = time.GetUtcNow();
         if (text.StartsWith(OpaqueToken.Refresh, StringComparison.Ordinal))
             return await RefreshTokenAsync(OpaqueToken.HashOf(text), client);
-        if (!OwnToken.Read(text, keys, issuer, now).TryGet(out var token, out var fault))
+        if (!(await OwnToken.ReadAsync(text, keys, issuer, now, context.RequestAborted)).TryGet(out var token, out var fault))
             return await Refuse(null, fault.Code, client, consume);
         if (token.ClientId != client.Id)
             return await Refuse(null, Names.Reasons.NotPresenter, client, consume);

@@ -5,14 +5,14 @@ using McpAuthServer.Keys;
 
 namespace McpAuthServer.Tokens;
 
-/// <summary>Signs the three kinds of token this server issues, all RFC 9068 access tokens told apart by audience and id prefix.</summary>
-internal sealed class AccessTokens(ServerKeys keys, Issuer issuer)
+/// <summary>Signs the access tokens this server issues, all of RFC 9068, their kinds told apart by audience and id prefix.</summary>
+internal sealed class AccessTokens(SigningKeyRing keys, Issuer issuer)
 {
     /// <summary>For one tool server (wire format: access token).</summary>
-    public string Sign(Issuance plan) => keys.Current.Sign(Names.Types.AccessToken, (issuer, plan), static (json, state) => WriteTask(json, state.issuer, state.plan));
+    public string Sign(Issuance plan) => keys.Current.Active.Sign(Names.Types.AccessToken, (issuer, plan), static (json, state) => WriteTask(json, state.issuer, state.plan));
 
     /// <summary>What a person handed to an agent, for the agent's instance to exchange: no guard accepts its audience (wire format: delegation token).</summary>
-    public string SignDelegation(DelegationPlan plan) => keys.Current.Sign(Names.Types.AccessToken, json =>
+    public string SignDelegation(DelegationPlan plan) => keys.Current.Active.Sign(Names.Types.AccessToken, json =>
     {
         WriteCommon(json, issuer, issuer.TokenEndpoint, plan.UserId, Names.Claims.ProfileUser, plan.ClientId, plan.IssuedAt, plan.Expires, plan.Jti);
         WritePresence(json, plan.Presence);
@@ -22,28 +22,36 @@ internal sealed class AccessTokens(ServerKeys keys, Issuer issuer)
         json.WriteString(Names.Claims.Sub, plan.AgentId);
         json.WriteString(Names.Claims.SubProfile, Names.Claims.ProfileAgent);
         json.WriteEndObject();
-        if (plan.Thumbprint is not null)
-            WriteConfirmation(json, plan.Thumbprint);
+        WriteConfirmation(json, plan.Thumbprint, plan.CertificateThumbprint);
         json.WritePropertyName(Names.Claims.AuthorizationDetails);
         plan.Authority.Write(json);
         json.WriteString(Names.Claims.Grant, plan.GrantId);
     });
 
+    /// <summary>For a program to ask again who the person is: its audience is <c>/userinfo</c>, so no guard accepts it.</summary>
+    public string SignIdentity(IdentityPlan plan) => keys.Current.Active.Sign(Names.Types.AccessToken, json =>
+    {
+        WriteCommon(json, issuer, issuer.UserInfo, plan.UserId, Names.Claims.ProfileUser, plan.ClientId, plan.IssuedAt, plan.Expires, plan.Jti);
+        json.WriteString(Names.Claims.Scope, plan.Scope);
+        WriteConfirmation(json, plan.Thumbprint, plan.CertificateThumbprint);
+        json.WriteString(Names.Claims.Grant, plan.GrantId);
+    });
+
     /// <summary>An attested instance's credential at this server; its audience is the token endpoint, so no guard accepts it.</summary>
     public string SignInstance(string agent, string client, InstanceContext instance, string jti, DateTimeOffset now, DateTimeOffset expires) =>
-        keys.Current.Sign(Names.Types.AccessToken, json =>
+        keys.Current.Active.Sign(Names.Types.AccessToken, json =>
         {
             WriteCommon(json, issuer, issuer.TokenEndpoint, agent, Names.Claims.ProfileAgent, client, now, expires, jti);
-            WriteConfirmation(json, instance.Thumbprint);
+            WriteConfirmation(json, instance.Thumbprint, null);
             WriteInstance(json, instance);
         });
 
     /// <summary>A guard's credential on its channels.</summary>
     public string SignGuard(string guard, string thumbprint, string jti, DateTimeOffset now, DateTimeOffset expires) =>
-        keys.Current.Sign(Names.Types.AccessToken, json =>
+        keys.Current.Active.Sign(Names.Types.AccessToken, json =>
         {
             WriteCommon(json, issuer, issuer.GuardAudience, guard, "guard", guard, now, expires, jti);
-            WriteConfirmation(json, thumbprint);
+            WriteConfirmation(json, thumbprint, null);
         });
 
     private static void WriteTask(Utf8JsonWriter json, Issuer issuer, Issuance plan)
@@ -53,8 +61,7 @@ internal sealed class AccessTokens(ServerKeys keys, Issuer issuer)
         if (plan.Presence is { } presence)
             WritePresence(json, presence);
         WriteChain(json, issuer, plan.Who.Chain, 0);
-        if (plan.Thumbprint is not null)
-            WriteConfirmation(json, plan.Thumbprint);
+        WriteConfirmation(json, plan.Thumbprint, plan.CertificateThumbprint);
         if (plan.ByScope)
             json.WriteBoolean(Names.Claims.StepUp, true);
         else
@@ -118,10 +125,16 @@ internal sealed class AccessTokens(ServerKeys keys, Issuer issuer)
         json.WriteEndObject();
     }
 
-    private static void WriteConfirmation(Utf8JsonWriter json, string thumbprint)
+    // RFC 9449 §6.1, RFC 8705 §3.1: a token may be bound to both, and then needs both.
+    private static void WriteConfirmation(Utf8JsonWriter json, string? key, string? certificate)
     {
+        if (key is null && certificate is null)
+            return;
         json.WriteStartObject(Names.Claims.Cnf);
-        json.WriteString(Names.Claims.Jkt, thumbprint);
+        if (key is not null)
+            json.WriteString(Names.Claims.Jkt, key);
+        if (certificate is not null)
+            json.WriteString(Names.Mtls.Thumbprint, certificate);
         json.WriteEndObject();
     }
 

@@ -4,10 +4,10 @@ using McpAuth.Protocol.Jose;
 
 namespace McpAuthServer.Tokens;
 
-/// <summary>A code or refresh token: 256 random bits behind a prefix that tells its kind. Only its hash is stored (invariant 8).</summary>
+/// <summary>A code, a refresh token, a secret of this server's making: 256 random bits behind a prefix that tells its kind. Only its hash is stored (invariant 8).</summary>
 internal readonly record struct OpaqueToken(string Value)
 {
-    public const string Code = "ac_", Refresh = "rt_";
+    public const string Code = "ac_", Refresh = "rt_", ClientSecret = "cs_", Registration = "reg_";
 
     private const int NonceSize = 12, TagSize = 16;
 

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using McpAuth.Protocol;
 using McpAuth.Protocol.Jose;
+using McpAuthServer.Keys;
 
 namespace McpAuthServer.Tokens;
 
@@ -16,15 +17,21 @@ internal sealed class OwnToken
     public string Subject => Jwt.Text(Names.Claims.Sub)!;
     public string ClientId => Jwt.Text(Names.Claims.ClientId)!;
     public string Audience => Jwt.Audiences[0];
+    public string? Scope => Jwt.Text(Names.Claims.Scope);
     public string? Grant => Jwt.Text(Names.Claims.Grant);
     public string? Task => Member(Names.Claims.Task, "id");
     public string? Thumbprint => Member(Names.Claims.Cnf, Names.Claims.Jkt);
+    /// <summary>Of the certificate it is bound to (RFC 8705 §3.1).</summary>
+    public string? CertificateThumbprint => Member(Names.Claims.Cnf, Names.Mtls.Thumbprint);
     public string? Instance => Member(Names.Claims.AgentContext, "instance");
     public DateTimeOffset Expires => Jwt.Time(Names.Claims.Exp)!.Value;
     public bool IsInstanceToken => Jti.StartsWith(Id.InstanceToken, StringComparison.Ordinal);
 
     /// <summary>What a person handed to an agent; it opens that agent's task and nothing else.</summary>
     public bool IsDelegation => Jti.StartsWith(Id.DelegationToken, StringComparison.Ordinal);
+
+    /// <summary>It says who a person is, at <c>/userinfo</c>, and nothing else.</summary>
+    public bool IsIdentity => Jti.StartsWith(Id.UserInfoToken, StringComparison.Ordinal);
 
     /// <summary>The agent that may act with a delegation (RFC 8693 §4.4).</summary>
     public string? MayAct => Member(Names.Claims.MayAct, Names.Claims.Sub);
@@ -48,13 +55,17 @@ internal sealed class OwnToken
         }
     }
 
-    /// <summary>Reads a presented token. Codes: those of <see cref="StrictJwt.Read"/>, <c>bad_signature</c>, <c>foreign_issuer</c>, <c>expired</c>.</summary>
-    public static Result<OwnToken> Read(string text, Keys.ServerKeys keys, Issuer issuer, DateTimeOffset now)
+    /// <summary>
+    /// Reads a presented token. Codes: those of <see cref="StrictJwt.Read"/>, <c>bad_signature</c>, <c>foreign_issuer</c>, <c>key_revoked</c>, <c>expired</c>.
+    /// </summary>
+    public static async ValueTask<Result<OwnToken>> ReadAsync(string text, SigningKeyRing keys, Issuer issuer, DateTimeOffset now, CancellationToken cancel)
     {
         if (!StrictJwt.Read(text, Rules).TryGet(out var jwt, out var fault))
             return fault;
-        if (keys.Find(jwt.KeyId) is not { } key)
-            return new Fault(Names.Reasons.Foreign, "The token was not signed by this server.");
+        if (await keys.FindAsync(jwt.KeyId, cancel) is not { } key)
+            return jwt.KeyId is { } kid && keys.Current.IsRevoked(kid)
+                ? new Fault(Names.Reasons.KeyRevoked, "The key that signed the token was revoked.")
+                : new Fault(Names.Reasons.Foreign, "The token was not signed by this server.");
         if (!key.Verify(jwt))
             return new Fault(Names.Reasons.BadSignature, "The token's signature is wrong.");
         if (jwt.Text(Names.Claims.Iss) != issuer.Value)

@@ -17,7 +17,7 @@ internal sealed partial class CallDecider(
         Ruling ruling;
         try
         {
-            ruling = message.Method == McpMethods.ToolsCall ? await rules.Tool(caller, message, cancellationToken) : CallRules.Item(caller, message);
+            ruling = message.Method == McpMethods.ToolsCall ? await rules.Tool(caller, message, cancellationToken) : ItemRules.Decide(caller, message);
         }
         catch (Exception e) when (!cancellationToken.IsCancellationRequested)
         {

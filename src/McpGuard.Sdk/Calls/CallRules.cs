@@ -50,7 +50,7 @@ internal sealed partial class CallRules(
         }
         else if (!Authorities.Scoped(token, tool))
         {
-            return ruling.But(Missing(token, Names.Scopes.ToolPrefix + name));
+            return ruling.But(Denial.Missing(token, Names.Scopes.ToolPrefix + name));
         }
 
         // 4. Policy can only narrow. 5. Approval. 6. Budget last: what is spent is spent.
@@ -60,39 +60,6 @@ internal sealed partial class CallRules(
         if (held is { MaxCalls: not null }) ruling = await Spend(token, ruling, cancellationToken);
         return ruling;
     }
-
-    /// <summary>Resources, prompts and completion, by the same authority.</summary>
-    public static Ruling Item(Caller caller, McpMessage message)
-    {
-        ValidatedToken token = caller.Token;
-        if (!caller.Confirmed) return new(Denial.Unavailable("stale"));
-        JsonElement from = message.Params;
-        string kind = message.Method;
-        if (message.Method == McpMethods.Complete)
-        {
-            // Completion needs authority over what it completes.
-            if (!from.TryGetProperty("ref", out from) || from.ValueKind != JsonValueKind.Object) return new(Denial.NotInTask("nothing_named"));
-            kind = Text(from, "type") switch { "ref/resource" => McpMethods.ResourcesRead, "ref/prompt" => McpMethods.PromptsGet, _ => "" };
-        }
-        bool held;
-        string scope;
-        if (kind == McpMethods.ResourcesRead && Text(from, "uri") is not null)
-            (held, scope) = (Authorities.Reads(token, from.GetProperty("uri")), Names.Scopes.ResourcesRead);
-        else if (kind == McpMethods.PromptsGet && Text(from, "name") is { } name)
-            (held, scope) = (Authorities.Prompts(token, name), Names.Scopes.PromptsRead);
-        else
-            return new(Denial.NotInTask("nothing_named"));
-        var ruling = new Ruling { Canonical = Canonical(message.Params) };
-        return held ? ruling : ruling.But(Missing(token, scope));
-    }
-
-    /// <summary>
-    /// A scope is asked for only where it cures the denial. The challenge repeats what the token holds, because some clients ask for
-    /// exactly what a challenge names and would lose the rest.
-    /// </summary>
-    private static Denial Missing(ValidatedToken token, string needed) => !token.StepUp
-        ? Denial.NotInTask("scope_not_granted")
-        : Denial.Scope([needed, .. token.Scopes.Where(s => s != needed && s != Names.Scopes.OfflineAccess).Order(StringComparer.Ordinal)]);
 
     private async ValueTask<Ruling> Ask(CallPolicy policy, ValidatedToken token, Ruling ruling, CancellationToken cancellationToken)
     {
@@ -155,9 +122,6 @@ internal sealed partial class CallRules(
         var reader = new Utf8JsonReader(canonical.Span, new JsonReaderOptions { MaxDepth = Limits.JsonDepth });
         return JsonElement.ParseValue(ref reader);
     }
-
-    private static string? Text(JsonElement from, string member) =>
-        from.ValueKind == JsonValueKind.Object && from.TryGetProperty(member, out JsonElement value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
 
     private static partial class Log
     {

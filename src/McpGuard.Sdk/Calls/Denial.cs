@@ -1,4 +1,5 @@
 using McpAuth.Protocol;
+using McpGuard.Sdk.Tokens;
 
 namespace McpGuard.Sdk.Calls;
 
@@ -25,5 +26,12 @@ internal sealed record Denial(string Code, string Text, string? Reason = null, I
 
     public static Denial Unavailable(string reason) => new(Names.Denials.GuardUnavailable, "The call cannot be decided right now. Try again shortly.", reason, Remedy: "retry");
 
-    public static Denial Scope(IReadOnlyList<string> needed) => new(InsufficientScope, "A further scope is needed.", Scopes: needed);
+    /// <summary>
+    /// A scope is asked for only where it cures the denial. The challenge repeats what the token holds, because some clients ask for
+    /// exactly what a challenge names and would lose the rest.
+    /// </summary>
+    public static Denial Missing(ValidatedToken token, string scope) => !token.StepUp
+        ? NotInTask("scope_not_granted")
+        : new(InsufficientScope, "A further scope is needed.",
+            Scopes: [scope, .. token.Scopes.Where(s => s != scope && s != Names.Scopes.OfflineAccess).Order(StringComparer.Ordinal)]);
 }

@@ -1,7 +1,9 @@
 #pragma warning disable MCPEXP002 // The outer call pipeline is marked experimental; without it a call could become a task before it is checked.
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using McpGuard.Sdk.Calls;
 using McpGuard.Sdk.Http;
+using McpGuard.Sdk.Schema;
 using ModelContextProtocol;
 using ModelContextProtocol.Protocol;
 using ModelContextProtocol.Server;
@@ -22,6 +24,10 @@ internal sealed class InnermostCheck(CallDecider decider, ToolCatalogue catalogu
         filters.Message.IncomingFilters.Insert(0, next => (message, cancellationToken) =>
             Admitted(message.Items, (message.JsonRpcMessage as JsonRpcRequest)?.Method ?? (message.JsonRpcMessage as JsonRpcNotification)?.Method) is not null
                 ? next(message, cancellationToken) : throw Refused());
+
+        // Last and innermost of all messages: a subscription has no place of its own.
+        filters.Message.IncomingFilters.Add(next => (message, cancellationToken) =>
+            message.JsonRpcMessage is JsonRpcRequest { Method: McpMethods.Listen } request ? Listen(next, message, request, cancellationToken) : next(message, cancellationToken));
 
         filters.Request.CallToolWithAlternateFilters.Insert(0, (call, next, cancellationToken) =>
             Decided(call.Items, call.Params) is not null ? next(call, cancellationToken) : throw Refused());
@@ -58,19 +64,50 @@ internal sealed class InnermostCheck(CallDecider decider, ToolCatalogue catalogu
 
     private async ValueTask<T> Finish<T>(Admission admission, Func<ValueTask<T>> handler, Func<T, bool> succeeded)
     {
-        bool success = false;
+        (bool success, string? reason) = (false, "handler_failed");
         admission.Finished = true;
         try
         {
             T result = await handler();
-            success = succeeded(result);
+            if (succeeded(result)) (success, reason) = (true, null);
             return result;
+        }
+        catch (InputRequiredException)
+        {
+            // Not an error: the handler asks for something first. What comes back is a new request and a new decision.
+            (success, reason) = (true, "input_required");
+            throw;
         }
         finally
         {
-            decider.Finished(admission.Decision!, success, success ? null : "handler_failed");
+            decider.Finished(admission.Decision!, success, reason);
         }
     }
+
+    private async Task Listen(McpMessageHandler next, MessageContext message, JsonRpcRequest request, CancellationToken cancellationToken)
+    {
+        if (Admitted(message.Items, McpMethods.Listen) is not { Decision: { Allowed: true } decision } admission || !SameNews(admission, request)) throw Refused();
+        bool success = false;
+        admission.Finished = true;
+        try
+        {
+            await next(message, cancellationToken);
+            success = true;
+        }
+        catch (OperationCanceledException)
+        {
+            // Nothing but this ends a stream that works.
+            success = true;
+            throw;
+        }
+        finally
+        {
+            decider.Finished(decision, success, success ? null : "handler_failed");
+        }
+    }
+
+    private static bool SameNews(Admission admission, JsonRpcRequest request) => request.Params?[ItemRules.Notifications] is JsonObject wanted
+        && JsonElement.DeepEquals(JsonSerializer.SerializeToElement(wanted, SchemaJson.Default.JsonObject), admission.Message.Params.GetProperty(ItemRules.Notifications));
 
     /// <summary>The admission of this very call: same tool, equal arguments.</summary>
     private static Admission? Decided(IDictionary<string, object?> items, CallToolRequestParams? call)

@@ -9,6 +9,9 @@ internal sealed record Admission(Caller Caller, McpMessage Message, string? Vers
 {
     public bool Modern => Version == Names.Mcp.V20260728;
 
+    /// <summary>The answer is a stream without an end of its own.</summary>
+    public bool Listens => Message.Method == McpMethods.Listen;
+
     /// <summary>Whether the handler's end was recorded.</summary>
     public bool Finished { get; set; }
 }

@@ -25,6 +25,7 @@ internal sealed partial class Authentication : IDisposable
     private static readonly TimeSpan AskFor = TimeSpan.FromSeconds(2);
 
     private readonly ResourceAddress resource;
+    private readonly RequestCertificate certificates;
     private readonly IssuerKeys keys;
     private readonly TokenReader reader;
     private readonly ValidatedTokens tokens = new();
@@ -39,10 +40,10 @@ internal sealed partial class Authentication : IDisposable
     private readonly ILogger<Authentication> logger;
 
     public Authentication(
-        ResourceAddress resource, IssuerKeys keys, DenyTable denied, RevocationFeed feed, GuardConnection connection, IOptions<McpGuardOptions> options,
+        ResourceAddress resource, RequestCertificate certificates, IssuerKeys keys, DenyTable denied, RevocationFeed feed, GuardConnection connection, IOptions<McpGuardOptions> options,
         TimeProvider time, ILogger<Authentication> logger)
     {
-        (this.resource, this.keys, this.denied, this.feed, this.connection) = (resource, keys, denied, feed, connection);
+        (this.resource, this.certificates, this.keys, this.denied, this.feed, this.connection) = (resource, certificates, keys, denied, feed, connection);
         (this.options, this.time, this.logger) = (options.Value, time, logger);
         reader = new TokenReader(this.options.AuthorizationServer, this.options.Resource, keys, time);
         // The key never leaves memory: a proof with one of these nonces was made for this process, after it started.
@@ -79,11 +80,18 @@ internal sealed partial class Authentication : IDisposable
         return await Standing(presented, token, cancellationToken);
     }
 
-    /// <summary>RFC 9449 §7.1, §7.2: a bound token only with the DPoP scheme and a fresh proof by its key; a bearer token only as Bearer.</summary>
+    /// <summary>
+    /// RFC 9449 §7.1, §7.2: a token bound to a key only with the DPoP scheme and a fresh proof; any other only as Bearer. RFC 8705 §3: a token bound to a
+    /// certificate only with that one, at every request.
+    /// </summary>
     private AuthenticationRefusal? Possession(HttpRequest request, PresentedToken presented, ValidatedToken token)
     {
-        if (token.Jkt is null) return presented.Dpop ? Invalid(presented, "bearer_as_dpop", token.Jti) : null;
-        if (!presented.Dpop) return new(StatusCodes.Status401Unauthorized, resource.InvalidBound, "bound_as_bearer", token.Jti);
+        if (token.Jkt is null && presented.Dpop) return Invalid(presented, "bearer_as_dpop", token.Jti);
+        if (token.Jkt is not null && !presented.Dpop) return new(StatusCodes.Status401Unauthorized, resource.InvalidBound, "bound_as_bearer", token.Jti);
+        // Before the proof, which a refusal would use up.
+        if (token.Certificate is { } thumbprint && certificates.Refuse(request.HttpContext, thumbprint, time.GetUtcNow()) is { } other)
+            return Invalid(presented, other, token.Jti);
+        if (token.Jkt is null) return null;
         if (!DpopProof.Read(request.Headers[Names.Dpop.Header], request.Method, resource.Uri, presented.Value.ToString(), time.GetUtcNow()).TryGet(out DpopProof? proof, out Fault? fault))
             return Proof("dpop_" + fault.Code);
         if (!string.Equals(proof.Thumbprint, token.Jkt, StringComparison.Ordinal)) return Proof("dpop_other_key");

@@ -28,7 +28,7 @@ internal sealed class GuardMiddleware(RequestDelegate next, PathString path, Gua
         }
         if (await gate.Admit(context) is not { } admission) return;
         Rebuild(context, admission);
-        using LiveCall call = live.Enter(context, admission.Caller.Token);
+        using LiveCall call = live.Enter(context, admission.Caller.Token, untilExpiry: admission.Listens);
         context.RequestAborted = call.Stop;
         try
         {
@@ -37,6 +37,10 @@ internal sealed class GuardMiddleware(RequestDelegate next, PathString path, Gua
         catch (OperationCanceledException) when (call.Ended)
         {
             await gate.End(context, admission);
+        }
+        catch (OperationCanceledException) when (call.Expired)
+        {
+            // The stream ends with its token.
         }
     }
 
@@ -47,6 +51,12 @@ internal sealed class GuardMiddleware(RequestDelegate next, PathString path, Gua
         {
             await next(context);
             success = context.Response.StatusCode < StatusCodes.Status400BadRequest;
+        }
+        catch (OperationCanceledException) when (admission.Listens)
+        {
+            // Nothing but this ends a stream that works.
+            success = true;
+            throw;
         }
         finally
         {

@@ -95,12 +95,12 @@ internal static class HeaderRules
         if (given is not [{ } one]) return false;
         one = one.Trim(' ', '\t');
         if (one.AsSpan().IndexOfAnyExcept(Visible) >= 0) return false;
-        if (!one.StartsWith(Sentinel, StringComparison.Ordinal))
+        // Without both ends it is no encoding, and stands for itself.
+        if (!one.StartsWith(Sentinel, StringComparison.Ordinal) || !one.EndsWith(SentinelEnd, StringComparison.Ordinal) || one.Length < Sentinel.Length + SentinelEnd.Length)
         {
             value = one;
             return true;
         }
-        if (!one.EndsWith(SentinelEnd, StringComparison.Ordinal) || one.Length < Sentinel.Length + SentinelEnd.Length) return false;
         string encoded = one[Sentinel.Length..^SentinelEnd.Length];
         byte[] bytes = new byte[encoded.Length];
         // Exactly one spelling: no white space inside, no stray bits.

@@ -53,7 +53,13 @@ internal static class RebuiltMessage
         var rebuilt = new JsonObject { ["name"] = tool.Name, ["arguments"] = JsonObject.Create(decision.Arguments) };
         foreach (JsonProperty member in message.Params.EnumerateObject())
         {
-            if (Passing.Contains(member.Name)) rebuilt[member.Name] = member.Value.ValueKind == JsonValueKind.Object ? JsonObject.Create(member.Value) : JsonValue.Create(member.Value);
+            if (!Passing.Contains(member.Name)) continue;
+            rebuilt[member.Name] = member.Value.ValueKind switch
+            {
+                JsonValueKind.Object => JsonObject.Create(member.Value),
+                JsonValueKind.Array => JsonArray.Create(member.Value),
+                _ => JsonValue.Create(member.Value),
+            };
         }
         return rebuilt;
     }

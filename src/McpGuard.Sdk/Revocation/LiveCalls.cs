@@ -20,10 +20,12 @@ internal sealed class LiveCalls : IDisposable
         table.Denied += EndDenied;
     }
 
-    public LiveCall Enter(HttpContext context, ValidatedToken token)
+    /// <param name="untilExpiry">For an answer without an end of its own: it ends when the token does.</param>
+    public LiveCall Enter(HttpContext context, ValidatedToken token, bool untilExpiry = false)
     {
         var call = new LiveCall(this, context, token);
         running[call] = true;
+        if (untilExpiry) call.EndAt(token.ExpiresAt, time);
         // What was denied between the check of the token and this line was looked for before the call was here.
         if (table.Denies(token)) End(call);
         return call;
@@ -41,7 +43,12 @@ internal sealed class LiveCalls : IDisposable
 
     private void End(LiveCall call)
     {
-        if (call.End()) _ = AbortLater(call);
+        if (call.End(LiveCallState.Revoked)) _ = AbortLater(call);
+    }
+
+    internal void Expire(LiveCall call)
+    {
+        if (call.End(LiveCallState.Expired)) _ = AbortLater(call);
     }
 
     private async Task AbortLater(LiveCall call)
@@ -57,7 +64,8 @@ internal sealed class LiveCalls : IDisposable
 internal sealed class LiveCall(LiveCalls calls, HttpContext context, ValidatedToken token) : IDisposable
 {
     private readonly CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted);
-    private int ended;
+    private ITimer? expiry;
+    private int state;
 
     public HttpContext Context { get; } = context;
     public ValidatedToken Token { get; } = token;
@@ -65,13 +73,25 @@ internal sealed class LiveCall(LiveCalls calls, HttpContext context, ValidatedTo
     /// <summary>Cancelled when the caller goes away, and when its authority does.</summary>
     public CancellationToken Stop => stop.Token;
 
-    /// <summary>Its authority went away while it ran.</summary>
-    public bool Ended => Volatile.Read(ref ended) == 1;
+    /// <summary>Its authority was taken away while it ran.</summary>
+    public bool Ended => State == LiveCallState.Revoked;
 
-    internal bool End()
+    /// <summary>It ran until its token ended.</summary>
+    public bool Expired => State == LiveCallState.Expired;
+
+    private LiveCallState State => (LiveCallState)Volatile.Read(ref state);
+
+    internal void EndAt(DateTimeOffset when, TimeProvider time)
     {
-        if (Interlocked.Exchange(ref ended, 1) == 1) return false;
-        // Not on the feed's thread: what is registered with the token is the handler's code.
+        TimeSpan left = when - time.GetUtcNow();
+        expiry = time.CreateTimer(_ => calls.Expire(this), null, left > TimeSpan.Zero ? left : TimeSpan.Zero, Timeout.InfiniteTimeSpan);
+    }
+
+    /// <summary>False when it had ended before, or was answered.</summary>
+    internal bool End(LiveCallState how)
+    {
+        if (!Become(how)) return false;
+        // Not on the caller's thread: what is registered with the token is the handler's code.
         _ = stop.CancelAsync();
         return true;
     }
@@ -79,6 +99,18 @@ internal sealed class LiveCall(LiveCalls calls, HttpContext context, ValidatedTo
     public void Dispose()
     {
         calls.Leave(this);
-        if (!Ended) stop.Dispose();
+        expiry?.Dispose();
+        // A source that is being cancelled is left to the collector.
+        if (Become(LiveCallState.Answered)) stop.Dispose();
     }
+
+    private bool Become(LiveCallState next) => Interlocked.CompareExchange(ref state, (int)next, (int)LiveCallState.Running) == (int)LiveCallState.Running;
+}
+
+internal enum LiveCallState
+{
+    Running,
+    Answered,
+    Revoked,
+    Expired,
 }

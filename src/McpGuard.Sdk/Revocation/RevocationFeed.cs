@@ -69,6 +69,7 @@ internal sealed partial class RevocationFeed(
         try
         {
             connection.Learn(opened.ArgsKey);
+            foreach (Denied denied in opened.Snapshot) Distrust(denied.Kind, denied.Id);
             table.Load(opened.Snapshot);
             (stream, cursor) = (opened.Stream, opened.Cursor);
             Volatile.Write(ref heard, sent);
@@ -152,12 +153,19 @@ internal sealed partial class RevocationFeed(
             if (seq <= cursor) continue; // the overlapping poll brought it already
             if (!(await SecurityEvent.Read(compact, jti, options.Value.AuthorizationServer, options.Value.Resource, keys, cancellationToken))
                 .TryGet(out SecurityEvent? read, out Fault? fault)) throw Broken(fault.ToString());
+            if (!read.Lifted) Distrust(read.Kind, read.Subject);
             if (read.Lifted) table.Lift(read.Subject);
             else table.Deny(read.Subject, read.Until, read.Before);
             Volatile.Write(ref cursor, seq);
         }
         // Places in between belong to other tool servers.
         if (!answer.MoreAvailable && answer.HighWater > cursor) Volatile.Write(ref cursor, answer.HighWater);
+    }
+
+    /// <summary>A signing key of the server that is in other hands: beside what stands in the table for its tokens, nothing more is verified with it.</summary>
+    private void Distrust(string? kind, string subject)
+    {
+        if (kind == RevocationEvents.SigningKey && subject.StartsWith(Id.SigningKey, StringComparison.Ordinal)) keys.Revoke(subject[Id.SigningKey.Length..]);
     }
 
     public void Dispose() => applying.Dispose();

@@ -8,7 +8,8 @@ using Claims = McpAuth.Protocol.Names.Claims;
 namespace McpGuard.Sdk.Revocation;
 
 /// <summary>One verified event of the feed.</summary>
-internal sealed record SecurityEvent(string Subject, bool Lifted, long Until, long? Before)
+/// <param name="Kind">What the subject is, as the server calls it.</param>
+internal sealed record SecurityEvent(string? Kind, string Subject, bool Lifted, long Until, long? Before)
 {
     private static readonly JwtRules Rules = new("security event token", [Names.Types.SecurityEvent], TypeRequired: true, ["ES256", "RS256"]);
 
@@ -17,7 +18,8 @@ internal sealed record SecurityEvent(string Subject, bool Lifted, long Until, lo
     {
         if (!StrictJwt.Read(compact, Rules).TryGet(out StrictJwt? jwt, out Fault? fault)) return fault;
         if (jwt.KeyId is not { } kid) return Invalid("it names no key");
-        if (!(await keys.Find(kid, cancellationToken)).TryGet(out VerificationKey? key, out fault)) return fault;
+        // The server itself names this key, so nobody else can make us ask for it; and it may be a key of this second.
+        if (!(await keys.Find(kid, cancellationToken, insist: true)).TryGet(out VerificationKey? key, out fault)) return fault;
         if (!key.Verify(jwt)) return new Fault(Names.Reasons.BadSignature, "The signature is not the issuer's.");
         if (!string.Equals(jwt.Text(Claims.Iss), issuer, StringComparison.Ordinal)) return new Fault(Names.Reasons.Foreign, "Another issuer's event.");
         if (jwt.Audiences is not [var audience] || !string.Equals(audience, resource, StringComparison.Ordinal)) return Invalid("it is for another tool server");
@@ -34,7 +36,7 @@ internal sealed record SecurityEvent(string Subject, bool Lifted, long Until, lo
         if (happened.Value.ValueKind != JsonValueKind.Object) return Invalid("its event is not an object");
         if (!Number(happened.Value, "until", out long? until) || !Number(happened.Value, "before", out long? before)) return Invalid("a time in it is not a number");
         if (!lifted && until is null) return Invalid("it does not say until when");
-        return new SecurityEvent(subject, lifted, until ?? 0, before);
+        return new SecurityEvent(Text(happened.Value, "kind"), subject, lifted, until ?? 0, before);
     }
 
     /// <summary>RFC 9493 §3.2: by format.</summary>

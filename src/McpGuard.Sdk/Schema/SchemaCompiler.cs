@@ -67,6 +67,9 @@ internal sealed class SchemaCompiler
             case "propertyNames": node.PropertyNames = Node(value, path, depth); break;
             case "items": node.Items = Node(value, path, depth); break;
             case "not": node.Not = Node(value, path, depth); break;
+            case "if": node.If = Node(value, path, depth); break;
+            case "then": node.Then = Node(value, path, depth); break;
+            case "else": node.Else = Node(value, path, depth); break;
             case "allOf": node.AllOf = List(value, path, depth); break;
             case "anyOf": node.AnyOf = List(value, path, depth); break;
             case "oneOf": node.OneOf = List(value, path, depth); break;

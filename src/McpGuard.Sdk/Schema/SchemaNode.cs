@@ -11,7 +11,7 @@ internal sealed class SchemaNode
     public JsonTypes Types = JsonTypes.Any;
     public FrozenDictionary<string, SchemaNode> Properties = FrozenDictionary<string, SchemaNode>.Empty;
     public string[] Required = [];
-    public SchemaNode? AdditionalProperties, PropertyNames, Items, Not, Reference;
+    public SchemaNode? AdditionalProperties, PropertyNames, Items, Not, If, Then, Else, Reference;
     public SchemaNode[] AllOf = [], AnyOf = [], OneOf = [];
     public JsonElement[]? Enum;
     public JsonElement? Default;

@@ -111,6 +111,8 @@ internal struct SchemaValidation
         }
         if (node.AnyOf.Length > 0 && Matches(node.AnyOf, value, path, depth, 1) == 0) return No(path, "The value fits none of the alternatives.");
         if (node.OneOf.Length > 0 && Matches(node.OneOf, value, path, depth, 2) != 1) return No(path, "The value does not fit exactly one of the alternatives.");
+        // §10.2.2: "then" and "else" mean nothing without "if", and "if" by itself refuses nothing.
+        if (node.If is { } condition && (Check(condition, value, path, depth + 1) is null ? node.Then : node.Else) is { } rule && Check(rule, value, path, depth + 1) is { } unfit) return unfit;
         return node.Not is { } not && Check(not, value, path, depth + 1) is null ? No(path, "The value is one that is excluded.") : null;
     }
 

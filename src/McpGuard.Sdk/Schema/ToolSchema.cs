@@ -106,8 +106,9 @@ internal sealed class ToolSchema
 
     private static IEnumerable<SchemaNode> Alternatives(SchemaNode node)
     {
-        IEnumerable<SchemaNode> inner = node.AllOf.Concat(node.AnyOf).Concat(node.OneOf);
-        return node.Reference is { } reference ? inner.Append(reference) : inner;
+        // Not "if": it asks about arguments, it does not admit any.
+        SchemaNode?[] inner = [.. node.AllOf, .. node.AnyOf, .. node.OneOf, node.Then, node.Else, node.Reference];
+        return inner.OfType<SchemaNode>();
     }
 }
 

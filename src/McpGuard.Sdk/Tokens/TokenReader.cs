@@ -13,7 +13,7 @@ internal sealed class TokenReader(string issuer, string resource, IssuerKeys key
 {
     private static readonly JwtRules Rules = new("access token", [Names.Types.AccessToken], TypeRequired: true, ["ES256", "RS256"]);
 
-    /// <summary>Codes: those of <see cref="StrictJwt"/>, <c>unknown_key</c>, <see cref="IssuerKeys.Unavailable"/>, <c>bad_signature</c>,
+    /// <summary>Codes: those of <see cref="StrictJwt"/>, <c>unknown_key</c>, <c>key_revoked</c>, <see cref="IssuerKeys.Unavailable"/>, <c>bad_signature</c>,
     /// <c>foreign_issuer</c>, <c>wrong_audience</c>, <c>expired</c>, <c>not_yet_valid</c>, <c>invalid_claims</c>.</summary>
     public async ValueTask<Result<ValidatedToken>> Read(string compact, CancellationToken cancellationToken)
     {
@@ -27,10 +27,10 @@ internal sealed class TokenReader(string issuer, string resource, IssuerKeys key
         if (!string.Equals(jwt.Text(Claims.Iss), issuer, StringComparison.Ordinal)) return new Fault(Names.Reasons.Foreign, "Another issuer's token.");
         if (jwt.Audiences is not [var audience] || !string.Equals(audience, resource, StringComparison.Ordinal))
             return new Fault("wrong_audience", "The token is not for this tool server alone.");
-        return Checked(jwt);
+        return Checked(jwt, kid);
     }
 
-    private Result<ValidatedToken> Checked(StrictJwt jwt)
+    private Result<ValidatedToken> Checked(StrictJwt jwt, string kid)
     {
         DateTimeOffset now = time.GetUtcNow();
         if (jwt.Time(Claims.Exp) is not { } expires || jwt.Time(Claims.Iat) is not { } issued) return Invalid("exp and iat are required");
@@ -44,7 +44,7 @@ internal sealed class TokenReader(string issuer, string resource, IssuerKeys key
         if (Text(jwt.Payload, Claims.Jti) is not { } jti || Text(jwt.Payload, Claims.Sub) is not { } subject || Text(jwt.Payload, Claims.ClientId) is not { } client)
             return Invalid("jti, sub and client_id are required");
         if (!Chain(jwt.Payload).TryGet(out string[]? chain, out Fault? fault)) return fault;
-        if (!Confirmation(jwt.Payload).TryGet(out string? jkt, out fault)) return fault;
+        if (!Confirmation(jwt.Payload).TryGet(out (string? Jkt, string? Certificate) bound, out fault)) return fault;
 
         LocationAuthority? authority = null;
         bool explicitly = jwt.Payload.TryGetProperty(Claims.AuthorizationDetails, out JsonElement details);
@@ -67,9 +67,9 @@ internal sealed class TokenReader(string issuer, string resource, IssuerKeys key
             Jti = jti, Subject = subject, SubjectProfile = profile, ClientId = client, IssuedAt = issued.ToUnixTimeSeconds(), ExpiresAt = expires,
             Scopes = scopes.ToFrozenSet(StringComparer.Ordinal),
             StepUp = !explicitly && jwt.Payload.TryGetProperty(Claims.StepUp, out JsonElement stepUp) && stepUp.ValueKind == JsonValueKind.True,
-            Jkt = jkt, Explicit = explicitly, Authority = authority, Task = task, Grant = grant, Chain = chain, Instance = instance,
+            Jkt = bound.Jkt, Certificate = bound.Certificate, Explicit = explicitly, Authority = authority, Task = task, Grant = grant, Chain = chain, Instance = instance,
             Assurance = Inner(jwt.Payload, Claims.AgentContext, "assurance"), Groups = groups,
-            Names = [.. new[] { jti, grant, task, instance, client, subject }.OfType<string>().Concat(lineage).Concat(chain).Distinct(StringComparer.Ordinal)],
+            Names = [.. new[] { jti, grant, task, instance, client, subject, Id.SigningKey + kid }.OfType<string>().Concat(lineage).Concat(chain).Distinct(StringComparer.Ordinal)],
             Principal = Principal(subject, client, jti, chain, task, scopes),
         };
     }
@@ -89,12 +89,17 @@ internal sealed class TokenReader(string issuer, string resource, IssuerKeys key
         }
     }
 
-    /// <summary>A confirmation this guard cannot check is not ignored (RFC 7800 §3.1): only <c>jkt</c> is known here (RFC 9449 §6.1).</summary>
-    private static Result<string?> Confirmation(JsonElement payload)
+    /// <summary>
+    /// A confirmation this guard cannot check is not ignored (RFC 7800 §3.1): known here are <c>jkt</c> (RFC 9449 §6.1) and <c>x5t#S256</c> (RFC 8705
+    /// §3.1), one or both.
+    /// </summary>
+    private static Result<(string? Jkt, string? Certificate)> Confirmation(JsonElement payload)
     {
-        if (!payload.TryGetProperty(Claims.Cnf, out JsonElement cnf)) return (string?)null;
-        if (Text(cnf, Claims.Jkt) is not { Length: > 0 } jkt || cnf.EnumerateObject().Count() != 1) return Invalid("cnf holds something other than jkt");
-        return jkt;
+        (string? Jkt, string? Certificate) bound = default;
+        if (!payload.TryGetProperty(Claims.Cnf, out JsonElement cnf)) return bound;
+        bound = (Text(cnf, Claims.Jkt), Text(cnf, McpAuth.Protocol.Names.Mtls.Thumbprint));
+        int known = (bound.Jkt is null ? 0 : 1) + (bound.Certificate is null ? 0 : 1);
+        return known > 0 && cnf.EnumerateObject().Count() == known ? bound : Invalid("cnf holds something other than jkt and x5t#S256");
     }
 
     private static ClaimsPrincipal Principal(string subject, string client, string jti, string[] chain, string? task, string[] scopes)

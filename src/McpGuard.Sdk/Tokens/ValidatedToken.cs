@@ -21,6 +21,9 @@ internal sealed class ValidatedToken
     /// <summary>The thumbprint of the key that must prove possession; null = bearer.</summary>
     public required string? Jkt { get; init; }
 
+    /// <summary>The thumbprint of the certificate that every request must come with (RFC 8705 §3.1); null = none.</summary>
+    public required string? Certificate { get; init; }
+
     /// <summary>True when <c>authorization_details</c> decides alone.</summary>
     public required bool Explicit { get; init; }
 
@@ -34,7 +37,7 @@ internal sealed class ValidatedToken
     public required string? Assurance { get; init; }
     public required string[] Groups { get; init; }
 
-    /// <summary>Everything whose end ends this token: jti, grant, lineage, task, instance, client, subject and every actor.</summary>
+    /// <summary>Everything whose end ends this token: jti, grant, lineage, task, instance, client, subject, every actor, and the key that signed it.</summary>
     public required string[] Names { get; init; }
 
     public required ClaimsPrincipal Principal { get; init; }

@@ -88,6 +88,21 @@ public sealed class Deployment : IAsyncDisposable
         Assert.True(await apply.WaitForExitAsync(Patience) == 0, apply.Text);
     }
 
+    /// <summary>The key that signs, as the set of a node shows it; it stands first.</summary>
+    public async Task<string> SigningKeyAsync(int node = 0)
+    {
+        using var http = new HttpClient(HandlerTo(node));
+        using var set = JsonDocument.Parse(await http.GetStringAsync(new Uri(Issuer + Names.Paths.Jwks)));
+        return set.RootElement.GetProperty("keys")[0].GetProperty("kid").GetString()!;
+    }
+
+    /// <summary>Revokes a signing key by a process of its own on the same database; it is acknowledged when this returns.</summary>
+    public async Task RevokeKeyAsync(string kid)
+    {
+        await using var command = LaunchNode(0, ["--revoke-key", kid]);
+        Assert.True(await command.WaitForExitAsync(Patience) == 0, command.Text);
+    }
+
     /// <param name="kind"><c>agents</c>, <c>clients</c> or <c>tool_servers</c>.</param>
     public Task SetStateAsync(string kind, string id, string state) =>
         ApplyAsync(registry => registry[kind]!.AsArray().Single(o => o!["id"]!.GetValue<string>() == id)!["state"] = state);

@@ -154,6 +154,17 @@ public sealed class DpopProofTests : IDisposable
     public void DpopProof_SameAddressInAnotherSpelling_IsAccepted(string endpoint, string htu) =>
         Assert.Null(DpopProof.Read([Changed(claims: c => c["htu"] = htu)], "POST", new Uri(endpoint), "token", Now).Fault);
 
+    [Fact]
+    [Trait("Spec", "RFC8705-5")]
+    public void DpopProof_ForTheEndpointsOtherAddress_IsAcceptedAndForAThirdNot()
+    {
+        var alias = new Uri("https://mtls.example/token");
+
+        Assert.Null(DpopProof.Read([Changed(claims: c => c["htu"] = alias.OriginalString)], "POST", Endpoint, "token", Now, alias).Fault);
+        Assert.Null(DpopProof.Read([Changed()], "POST", Endpoint, "token", Now, alias).Fault);
+        Assert.Equal("htu", DpopProof.Read([Changed(claims: c => c["htu"] = "https://mtls.example/par")], "POST", Endpoint, "token", Now, alias).Fault!.Code);
+    }
+
     [Theory, Trait("Attack", "107"), Trait("Spec", "RFC9449-4.3"), Trait("Spec", "RFC9449-11.1")]
     [InlineData(60, null), InlineData(-60, null), InlineData(61, "iat"), InlineData(-61, "iat"), InlineData(60.5, "iat"), InlineData(-1e9, "iat"), InlineData(5e8, "iat")]
     public void DpopProof_Age_IsAMinuteEitherWay(double seconds, string? code) =>

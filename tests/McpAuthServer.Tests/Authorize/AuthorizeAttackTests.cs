@@ -125,7 +125,6 @@ public class AuthorizeAttackTests(TestServer server) : IClassFixture<TestServer>
     [Theory]
     [InlineData("fragment")]
     [InlineData("web_message")]
-    [InlineData("form_post")]
     [Trait("Attack", "40")]
     public async Task ResponseMode_NotDeclared_IsInvalid(string mode)
     {
@@ -172,7 +171,6 @@ public class AuthorizeAttackTests(TestServer server) : IClassFixture<TestServer>
     [InlineData("request", "eyJhbGciOiJub25lIn0.e30.", Names.Errors.RequestNotSupported)]
     [InlineData("request", """{"client_id":"x"}""", Names.Errors.RequestNotSupported)]
     [InlineData("request_uri", "http://127.0.0.1:1/request.jwt", Names.Errors.RequestUriNotSupported)]
-    [InlineData("request_uri", "urn:ietf:params:oauth:request_uri:x", Names.Errors.RequestUriNotSupported)]
     [Trait("Attack", "58")]
     [Trait("Spec", "RFC9101-5")]
     public async Task RequestObject_InAnyForm_IsRefused(string parameter, string value, string error)

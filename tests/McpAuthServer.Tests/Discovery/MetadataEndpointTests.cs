@@ -59,6 +59,8 @@ public sealed class MetadataEndpointTests(TestServer server, TenantServer tenant
     [InlineData("jwks_uri", "/jwks")]
     [InlineData("introspection_endpoint", "/introspect")]
     [InlineData("revocation_endpoint", "/revoke")]
+    [InlineData("userinfo_endpoint", "/userinfo")]
+    [InlineData("end_session_endpoint", "/logout")]
     [Trait("Spec", "RFC8414-2")]
     public async Task Metadata_EveryAddress_IsTheIssuersAndServed(string member, string path)
     {
@@ -78,12 +80,33 @@ public sealed class MetadataEndpointTests(TestServer server, TenantServer tenant
 
         foreach (var endpoint in new[] { "token", "revocation" })
             Assert.Equal(["client_secret_basic", "client_secret_post", "none", "private_key_jwt"], Strings(endpoint + "_endpoint_auth_methods_supported"));
-        Assert.Equal(["authorization_code", "client_credentials", "refresh_token", Names.Exchange.GrantType], Strings("grant_types_supported"));
+        Assert.Equal(["authorization_code", "client_credentials", "refresh_token", Names.Device.GrantType, Names.Exchange.GrantType], Strings("grant_types_supported"));
         Assert.Equal(["code"], Strings("response_types_supported"));
+        Assert.Equal(["form_post", "query"], Strings("response_modes_supported"));
+        Assert.Equal(["pwd"], Strings("acr_values_supported"));
+        Assert.Equal((TestServer.Issuer + "/par", TestServer.Issuer + "/device_authorization"), (metadata.GetProperty("pushed_authorization_request_endpoint").GetString(), metadata.GetProperty("device_authorization_endpoint").GetString()));
         Assert.Equal(TestServer.Issuer + "/authorize", metadata.GetProperty("authorization_endpoint").GetString());
         Assert.Equal(["ES256", "RS256"], Strings("dpop_signing_alg_values_supported"));
         Assert.Equal(["mcp_tool_call"], Strings("authorization_details_types_supported"));
-        Assert.Equal(["offline_access", "prompts:read", "resources:read", "tools:read"], Strings("scopes_supported"));
+        Assert.Equal(["email", "offline_access", "openid", "profile", "prompts:read", "resources:read", "tools:read"], Strings("scopes_supported"));
+        Assert.Equal(["DPoP", "client_secret_basic", "client_secret_post", "private_key_jwt"], Strings("introspection_endpoint_auth_methods_supported"));
+    }
+
+    [Fact]
+    [Trait("Spec", "OIDC-Discovery-3")]
+    public async Task Metadata_ForOpenIdClients_SaysWhatThereIsAndWhatIsNot()
+    {
+        var metadata = JsonElement.Parse(await server.Client().GetStringAsync(Names.Paths.OpenIdMetadata));
+        string[] Strings(string name) => [.. metadata.GetProperty(name).EnumerateArray().Select(v => v.GetString()!).Order(StringComparer.Ordinal)];
+
+        Assert.Equal(["public"], Strings("subject_types_supported"));
+        Assert.Equal(["acr", "at_hash", "aud", "auth_time", "email", "exp", "iat", "iss", "name", "nonce", "sid", "sub"], Strings("claims_supported"));
+        foreach (var absent in new[] { "claims_parameter_supported", "request_uri_parameter_supported" })
+            Assert.False(metadata.GetProperty(absent).GetBoolean());
+        // What signs is what the key set has.
+        var keys = JsonElement.Parse(await server.Client().GetStringAsync(Names.Paths.Jwks)).GetProperty("keys").EnumerateArray().Select(k => k.GetProperty("alg").GetString()!).Distinct();
+        foreach (var signed in new[] { "id_token", "introspection" })
+            Assert.Equal(keys, Strings(signed + "_signing_alg_values_supported"));
     }
 
     [Theory]
@@ -126,6 +149,8 @@ public sealed class MetadataEndpointTests(TestServer server, TenantServer tenant
     [Theory]
     [InlineData("POST", "/token")]
     [InlineData("POST", "/revoke")]
+    [InlineData("GET", "/userinfo")]
+    [InlineData("POST", "/userinfo")]
     [InlineData("GET", Names.Paths.OAuthMetadata)]
     [InlineData("GET", Names.Paths.OpenIdMetadata)]
     [InlineData("GET", "/jwks")]

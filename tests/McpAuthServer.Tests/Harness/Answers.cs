@@ -28,6 +28,9 @@ internal static class Answers
         return refusal;
     }
 
+    public static async Task<ErrorResponse> ReadErrorAsync(this HttpResponseMessage response) =>
+        JsonSerializer.Deserialize(await response.Content.ReadAsStringAsync(), ProtocolJson.Default.ErrorResponse)!;
+
     /// <summary>The claims of a token, unverified.</summary>
     public static JsonElement Claims(string token) =>
         Base64Url.TryDecode(token.Split('.')[1], out var bytes) ? JsonElement.Parse(bytes) : throw new FormatException("Not a JWT.");

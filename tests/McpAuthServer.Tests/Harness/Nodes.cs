@@ -19,7 +19,9 @@ public sealed class Nodes : IAsyncDisposable
 
     /// <summary>A further node; on SQLite the one before must have been stopped.</summary>
     /// <param name="now">What its clock shows.</param>
-    public async Task<TestServer> StartAsync(DateTimeOffset? now = null)
+    /// <param name="configure">Settings of its own.</param>
+    /// <param name="replace">Services of its own.</param>
+    public async Task<TestServer> StartAsync(DateTimeOffset? now = null, Action<Dictionary<string, string>>? configure = null, Action<IServiceCollection>? replace = null)
     {
         var node = new TestServer();
         node.Settings["McpAuth:DataDirectory"] = directory.Path;
@@ -28,6 +30,8 @@ public sealed class Nodes : IAsyncDisposable
             node.Settings["McpAuth:Postgres"] = postgres;
         if (now is { } time)
             node.Time.Set(time);
+        configure?.Invoke(node.Settings);
+        node.Replace = replace;
         await node.InitializeAsync();
         running.Add(node);
         return node;

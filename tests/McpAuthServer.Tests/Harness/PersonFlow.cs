@@ -18,6 +18,9 @@ public sealed class PersonFlow(Scenario scenario, TestServer? node = null)
 {
     private readonly TestServer server = node ?? scenario.Server;
 
+    /// <summary>How the clients reach the token endpoint; null = as anybody does.</summary>
+    public HttpClient? Http { get; set; }
+
     /// <summary>The sign-in that codes come from; a new one after <see cref="SignInAgainAsync"/>.</summary>
     internal SignInSession? Session { get; private set; }
 
@@ -42,11 +45,12 @@ public sealed class PersonFlow(Scenario scenario, TestServer? node = null)
     {
         var session = Session ?? await SignInAgainAsync();
         var registry = await server.Services.GetRequiredService<RegistryCache>().Current(default);
-        var request = Assert.IsType<ReadRequest.Valid>(server.Services.GetRequiredService<AuthorizationRequests>().Read(query, registry, server.Time.GetUtcNow())).Request;
+        var request = Assert.IsType<ReadRequest.Valid>(await server.Services.GetRequiredService<AuthorizationRequests>().ReadAsync(query, registry, server.Time.GetUtcNow(), default)).Request;
         var before = await server.Services.GetRequiredService<ConsentStore>().FindFor(scenario.User, request, default);
         var items = Approval.Items(request.Asked, before, registry).Where(item => !without.Contains(item.Key));
         var decision = Once.Decision(Id.New("page_", server.Time.GetUtcNow()), server.Time.GetUtcNow().AddMinutes(10));
-        return await server.Services.GetRequiredService<CodeIssuer>().IssueAsync(request, session, Approval.Of(request.Asked, items)!, decision, registry.Version);
+        var (result, answer) = await server.Services.GetRequiredService<CodeIssuer>().IssueAsync(request, session, Approval.Of(request.Asked, items)!, decision, registry.Version);
+        return (result, answer?.Location);
     }
 
     /// <summary>The public client's redemption; <paramref name="change"/> replaces, adds or (null) removes parameters.</summary>
@@ -80,7 +84,7 @@ public sealed class PersonFlow(Scenario scenario, TestServer? node = null)
         agent ??= scenario.Agent;
         var form = agent.AssertionForm();
         (form["grant_type"], form["code"], form["code_verifier"]) = ("authorization_code", code, scenario.Verifier);
-        return agent.PostFormAsync(Names.Paths.Token, form, proof: null, server.Client());
+        return agent.PostFormAsync(Names.Paths.Token, form, proof: null, Http ?? server.Client());
     }
 
     private async Task<HttpResponseMessage> TokenAsync(Dictionary<string, string?> form, Dictionary<string, string?>? change, string? proof)
@@ -94,7 +98,7 @@ public sealed class PersonFlow(Scenario scenario, TestServer? node = null)
         request.Headers.Accept.Add(new MediaTypeWithQualityHeaderValue("application/json"));
         if (proof is not null)
             request.Headers.Add("DPoP", proof);
-        return await server.Client().SendAsync(request);
+        return await (Http ?? server.Client()).SendAsync(request);
     }
 
     private sealed class OpenSession(SignInSession session) : Unit<bool>

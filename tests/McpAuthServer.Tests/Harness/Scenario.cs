@@ -86,7 +86,7 @@ public sealed class Scenario
                 }),
                 new JsonObject
                 {
-                    ["id"] = s.PublicClient, ["name"] = "Browser client", ["auth_method"] = "none", ["grant_types"] = new JsonArray("authorization_code", "refresh_token"),
+                    ["id"] = s.PublicClient, ["name"] = "Browser client", ["auth_method"] = "none", ["grant_types"] = new JsonArray("authorization_code", "refresh_token", Names.Device.GrantType),
                     ["redirect_uris"] = new JsonArray(s.RedirectUri, LoopbackUri),
                 },
                 new JsonObject

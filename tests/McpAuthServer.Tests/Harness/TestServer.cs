@@ -1,5 +1,6 @@
 using System.Data.Common;
 using System.Net;
+using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using System.Text.Json;
 using McpAuth.Protocol.Audit;
@@ -71,10 +72,17 @@ public sealed class TestServer : IAsyncLifetime
     /// <summary>A client whose address is the issuer, so that the paths of <c>Names.Paths</c> can be used as they are.</summary>
     public HttpClient Client() => factory.CreateClient(new WebApplicationFactoryClientOptions { BaseAddress = new Uri(Issuer), AllowAutoRedirect = false, HandleCookies = false });
 
+    /// <summary>The same, over a connection from <paramref name="peer"/> on which the client showed a certificate.</summary>
+    public HttpClient ClientFrom(string? peer, X509Certificate2? certificate = null) => new(factory.Server.CreateHandler(context =>
+    {
+        context.Connection.RemoteIpAddress = peer is null ? null : IPAddress.Parse(peer);
+        context.Connection.ClientCertificate = certificate;
+    })) { BaseAddress = new Uri(Issuer) };
+
     /// <summary>The same, from this address.</summary>
     public HttpClient Client(string address, params string[] forwardedFor)
     {
-        var client = new HttpClient(factory.Server.CreateHandler(context => context.Connection.RemoteIpAddress = IPAddress.Parse(address))) { BaseAddress = new Uri(Issuer) };
+        var client = ClientFrom(address);
         foreach (var hops in forwardedFor)
             client.DefaultRequestHeaders.Add("X-Forwarded-For", hops);
         return client;

@@ -11,21 +11,21 @@ namespace McpAuthServer.Tests.Hostile;
 /// </summary>
 internal sealed class Door
 {
-    public const string Token = "token", Instances = "instances", Revocation = "revocation";
+    public const string Token = "token", Instances = "instances", Revocation = "revocation", Pushing = "pushing";
 
     private readonly Dictionary<string, string> form;
     private readonly string name;
 
     private Door(Scenario scenario, string name, Dictionary<string, string> form) => (Scenario, this.name, this.form) = (scenario, name, form);
 
-    public static IReadOnlyList<string> All { get; } = [Token, Instances, Revocation];
+    public static IReadOnlyList<string> All { get; } = [Token, Instances, Revocation, Pushing];
 
     public Scenario Scenario { get; }
 
-    public string Path => name switch { Token => Names.Paths.Token, Instances => Names.Paths.Instances, _ => Names.Paths.Revoke };
+    public string Path => name switch { Token => Names.Paths.Token, Instances => Names.Paths.Instances, Pushing => Names.Paths.PushedRequests, _ => Names.Paths.Revoke };
 
     /// <summary>The event of a client that was not let in.</summary>
-    public string RefusalType => name switch { Token => AuditTypes.ClientRefused, Instances => AuditTypes.InstanceRefused, _ => AuditTypes.TokenRevoked };
+    public string RefusalType => name switch { Token or Pushing => AuditTypes.ClientRefused, Instances => AuditTypes.InstanceRefused, _ => AuditTypes.TokenRevoked };
 
     /// <summary>Every case at every door.</summary>
     public static TheoryData<string, string> Times(IEnumerable<string> cases)
@@ -50,6 +50,11 @@ internal sealed class Door
         {
             form["grant_type"] = Names.OAuth.ClientCredentials;
             form["authorization_details"] = s.Details(["read_file"], new() { ["purpose"] = "read one" }).ToJsonString();
+        }
+        else if (name == Pushing)
+        {
+            var query = System.Web.HttpUtility.ParseQueryString(s.AuthorizeQuery("read one", ["read_file"]));
+            form = query.AllKeys.Where(k => k != Names.OAuth.ClientId).ToDictionary(k => k!, k => query[k]!);
         }
         else if (name == Revocation)
         {

@@ -32,11 +32,13 @@ public sealed class MetadataAttackTests(TestServer server) : IClassFixture<TestS
         Assert.DoesNotContain(Strings(metadata, "response_types_supported"), type => type != "code");
         Assert.DoesNotContain(Strings(metadata, "grant_types_supported"), grant => grant is "implicit" or "password");
         foreach (var list in metadata.EnumerateObject().Where(m => m.Name.EndsWith("alg_values_supported", StringComparison.Ordinal)))
-            Assert.Equal(["ES256", "RS256"], Strings(metadata, list.Name));
+        {
+            Assert.NotEmpty(Strings(metadata, list.Name));
+            Assert.Subset(new HashSet<string> { "ES256", "RS256" }, Strings(metadata, list.Name).ToHashSet());
+        }
         Assert.False(metadata.GetProperty("request_uri_parameter_supported").GetBoolean());
         // What is not offered yet is not announced.
-        foreach (var absent in new[] { "registration_endpoint", "userinfo_endpoint" })
-            Assert.False(metadata.TryGetProperty(absent, out _), absent);
+        Assert.False(metadata.TryGetProperty("registration_endpoint", out _));
     }
 
     [Fact]

@@ -14,6 +14,7 @@ public sealed class RequestFormTests(TestServer server) : IClassFixture<TestServ
     private static readonly (string Path, string Refusal)[] Endpoints =
     [
         (Names.Paths.Token, AuditTypes.TokenRefused), (Names.Paths.Instances, AuditTypes.InstanceRefused), (Names.Paths.Revoke, AuditTypes.TokenRevoked),
+        (Names.Paths.Introspect, AuditTypes.IntrospectionRefused),
     ];
 
     public static TheoryData<string, string> Paths

@@ -85,7 +85,7 @@ public sealed partial class SecretsAtRestTests : IAsyncLifetime
         Keep("client secret", s.ServiceSecret);
         Keep("Basic credential", Convert.ToBase64String(Encoding.UTF8.GetBytes($"{s.ServiceClient}:{s.ServiceSecret}")));
         Keep("enrolment secret", s.EnrolmentSecret);
-        KeepKey("signing key", server.Services.GetRequiredService<ServerKeys>().Current);
+        KeepKey("signing key", server.Services.GetRequiredService<SigningKeyRing>().Current.Active);
         KeepBytes("key-encryption key", encryptionKey);
         foreach (var agent in s.Agents)
         {

@@ -4,6 +4,7 @@ using McpAuth.Protocol;
 using McpAuth.Protocol.Audit;
 using McpAuth.Protocol.Messages;
 using McpAuth.Testing;
+using McpAuthServer.Tests.Consents;
 using McpAuthServer.Tests.Harness;
 
 namespace McpAuthServer.Tests.Introspection;
@@ -31,15 +32,29 @@ public abstract class IntrospectionSuite
     {
         var (s, token, guard) = await ReadyAsync();
         var form = new Dictionary<string, string> { ["token"] = token.AccessToken };
+        HttpResponseMessage? refused = null;
         await Server.RefusedAsync(
-            () => Server.Client().PostAsync(Names.Paths.Introspect, new FormUrlEncodedContent(form)), HttpStatusCode.Unauthorized, Names.Errors.InvalidToken, null, AuditTypes.GuardRefused, null);
-        // An agent, or a client with its secret, is no tool server either.
+            async () => refused = await Server.Client().PostAsync(Names.Paths.Introspect, new FormUrlEncodedContent(form)), HttpStatusCode.Unauthorized, Names.Errors.InvalidClient, null,
+            AuditTypes.ClientRefused, "unknown_client");
+        Assert.Equal(["DPoP algs=\"ES256 RS256\"", "Basic realm=\"introspection\""], refused!.Headers.WwwAuthenticate.Select(c => c.ToString()));
+        // A client that does not prove to be one, or has nothing to prove it with.
+        var asker = await IntrospectingServer.OfAsync(s);
+        await Server.RefusedAsync(
+            () => asker.AskRawAsync(token.AccessToken, secret: "wrong"), HttpStatusCode.Unauthorized, Names.Errors.InvalidClient, null, AuditTypes.ClientRefused, "bad_secret");
+        await Server.RefusedAsync(
+            () => Server.Client().PostAsync(Names.Paths.Introspect, new FormUrlEncodedContent([.. form, KeyValuePair.Create("client_id", asker.Id)])), HttpStatusCode.Unauthorized,
+            Names.Errors.InvalidClient, null, AuditTypes.ClientRefused, "no_credential");
+        // An agent is no tool server; nor is any client that is not registered as one's, with its secret or without one.
         await Server.RefusedAsync(
             () => s.Agent.CallAsync(HttpMethod.Post, Names.Paths.Introspect, new JsonObject()), HttpStatusCode.Unauthorized, Names.Errors.InvalidToken, "wrong_audience",
             AuditTypes.GuardRefused, "wrong_audience");
         using var basic = new HttpRequestMessage(HttpMethod.Post, Names.Paths.Introspect) { Content = new FormUrlEncodedContent(form) };
         basic.Headers.Authorization = new("Basic", Convert.ToBase64String(System.Text.Encoding.UTF8.GetBytes($"{s.ServiceClient}:{s.ServiceSecret}")));
-        await Server.RefusedAsync(() => Server.Client().SendAsync(basic), HttpStatusCode.Unauthorized, Names.Errors.InvalidToken, null, AuditTypes.GuardRefused, null);
+        await Server.RefusedAsync(
+            () => Server.Client().SendAsync(basic), HttpStatusCode.Forbidden, Names.Errors.UnauthorizedClient, null, AuditTypes.IntrospectionRefused, Names.Errors.UnauthorizedClient);
+        await Server.RefusedAsync(
+            () => Server.Client().PostAsync(Names.Paths.Introspect, new FormUrlEncodedContent([.. form, KeyValuePair.Create("client_id", s.PublicClient)])), HttpStatusCode.Forbidden,
+            Names.Errors.UnauthorizedClient, null, AuditTypes.IntrospectionRefused, Names.Errors.UnauthorizedClient);
         Assert.True(await guard.IsActiveAsync(token.AccessToken));
     }
 
@@ -49,12 +64,16 @@ public abstract class IntrospectionSuite
     {
         var (_, token, _) = await ReadyAsync();
         var (other, _, guard) = await ReadyAsync();
-        foreach (var foreign in new[] { token.AccessToken, other.Agent.InstanceToken, guard.Token })
-        {
-            var (mark, before) = (await Server.NowAsync(), await Footprint.OfAsync(Server));
-            Assert.False(await guard.IsActiveAsync(foreign));
-            await Server.OnlyARefusalSinceAsync(mark, before, AuditTypes.GuardRefused, "wrong_audience");
-        }
+        var asker = await IntrospectingServer.OfAsync(other);
+        var identity = (await (await RelyingParty.OfAsync(other)).SignInAsync()).AccessToken;
+        foreach (var foreign in new[] { token.AccessToken, other.Agent.InstanceToken, guard.Token, identity })
+            foreach (var (ask, id) in new[] { ((Func<Task<bool>>)(() => guard.IsActiveAsync(foreign)), guard.Id), (() => asker.IsActiveAsync(foreign), asker.Id) })
+            {
+                var (mark, before) = (await Server.NowAsync(), await Footprint.OfAsync(Server));
+                Assert.False(await ask());
+                var e = await Server.OnlyARefusalSinceAsync(mark, before, AuditTypes.IntrospectionRefused, "wrong_audience");
+                Assert.Equal((id, other.Resource), (e.Client, e.Resource));
+            }
     }
 
     [SuiteFact]
@@ -78,8 +97,10 @@ public abstract class IntrospectionSuite
         foreach (var end in new[] { "token", "task", "suspended task", "instance", "client", "agent", "retired", "everything" })
         {
             var (s, token, guard) = await ReadyAsync();
+            var asker = await IntrospectingServer.OfAsync(s);
             await other.SeeRegistryAsync();
             Assert.True(await guard.IsActiveAsync(token.AccessToken, other.Client()), end);
+            Assert.True(await asker.IsActiveAsync(token.AccessToken, other.Client()), end);
             if (end is "token" or "everything")
                 await RevokeAsync(s.Agent, token.AccessToken);
             if (end is "task" or "suspended task" or "everything")
@@ -93,7 +114,112 @@ public abstract class IntrospectionSuite
             // The registry changes on one node; the other, whose clock stands still, is asked before it could have polled.
             await Server.ApplyAsync(s.File.ToJsonString());
             foreach (var node in new[] { other, Server })
+            {
                 Assert.False(await guard.IsActiveAsync(token.AccessToken, node.Client()), end);
+                Assert.False(await asker.IsActiveAsync(token.AccessToken, node.Client()), end);
+            }
+        }
+    }
+
+    [SuiteFact]
+    [Trait("Attack", "120")]
+    public async Task Introspect_AfterAPersonTookTheirTokenBack_IsInactiveAtOnceOnEveryNode()
+    {
+        var other = await OtherAsync();
+        foreach (var end in new[] { "revoked", "refresh token revoked", "withdrawn", "signed out", "disabled", "client", "everything" })
+        {
+            var s = await Server.ScenarioAsync();
+            var site = await RelyingParty.OfAsync(s);
+            var (asker, browser) = (await IntrospectingServer.OfAsync(s), await s.BrowserAsync());
+            var token = await site.SignInAsync(browser, site.Query(new Dictionary<string, string?> { ["resource"] = s.Resource }));
+            await other.SeeRegistryAsync();
+            Assert.True(await asker.IsActiveAsync(token.AccessToken, other.Client()), end);
+            if (end is "revoked" or "everything")
+                await RevokeAsync(site, token.AccessToken);
+            if (end is "refresh token revoked")
+                await RevokeAsync(site, token.RefreshToken!);
+            if (end is "withdrawn" or "everything")
+                Assert.Equal(HttpStatusCode.SeeOther, (await browser.PostFormAsync(await browser.GetAsync(Names.Paths.Account), action: "/withdraw")).Status);
+            if (end is "signed out" or "everything")
+                await browser.GetAsync($"{Names.Paths.Logout}?id_token_hint={token.IdToken}");
+            if (end is "disabled" or "everything")
+            {
+                s.File["users"]![0]!["enabled"] = false;
+                await Server.ApplyAsync(s.File.ToJsonString());
+            }
+            if (end is "client" or "everything")
+                await RelyingParty.OfAsync(s, change: c => c["state"] = "suspended");
+            foreach (var node in new[] { other, Server })
+                Assert.False(await asker.IsActiveAsync(token.AccessToken, node.Client()), end);
+        }
+    }
+
+    [SuiteFact]
+    [Trait("Spec", "RFC7662-2.1")]
+    public async Task Introspect_ByAToolServersOwnClient_IsActiveWithItsClaims()
+    {
+        var (s, token, guard) = await ReadyAsync();
+        var asker = await IntrospectingServer.OfAsync(s);
+
+        var answer = await asker.AskAsync(token.AccessToken);
+
+        Assert.Equal((await guard.IntrospectAsync(token.AccessToken)).GetRawText(), answer.GetRawText());
+        Assert.Equal((true, s.Agent.Id), (answer.GetProperty("active").GetBoolean(), answer.GetProperty("sub").GetString()));
+    }
+
+    [SuiteFact]
+    [Trait("Attack", "76")]
+    public async Task Introspect_ByAnAssertionUsedBefore_Is401()
+    {
+        var (s, token, _) = await ReadyAsync();
+        // The agent's key serves as the client's: what counts is that one assertion is good once.
+        s.File["clients"]![0]!["introspects"] = s.ToolServer;
+        await Server.ApplyAsync(s.File.ToJsonString());
+        var form = s.Agent.AssertionForm();
+        form["token"] = token.AccessToken;
+        using (var first = await s.Agent.PostFormAsync(Names.Paths.Introspect, form, proof: null))
+            Assert.Contains("\"active\":true", await first.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+
+        await Server.RefusedAsync(
+            () => s.Agent.PostFormAsync(Names.Paths.Introspect, form, proof: null), HttpStatusCode.Unauthorized, Names.Errors.InvalidClient, Names.Reasons.Replay, AuditTypes.ReplayDetected,
+            Names.Reasons.Replay);
+    }
+
+    [SuiteFact]
+    [Trait("Spec", "RFC9701-5")]
+    public async Task Introspect_SignedAnswer_SaysForWhomItIsAndIsNoToken()
+    {
+        var (s, token, guard) = await ReadyAsync();
+        var asker = await IntrospectingServer.OfAsync(s);
+
+        var answer = await asker.AskSignedAsync(token.AccessToken);
+
+        Assert.Equal(["aud", "iat", "iss", "token_introspection"], answer.EnumerateObject().Select(m => m.Name).Order(StringComparer.Ordinal));
+        Assert.Equal((TestServer.Issuer, asker.Id, Server.Time.GetUtcNow().ToUnixTimeSeconds()), (answer.GetProperty("iss").GetString(), answer.GetProperty("aud").GetString(), answer.GetProperty("iat").GetInt64()));
+        Assert.Equal((await asker.AskAsync(token.AccessToken)).GetRawText(), answer.GetProperty("token_introspection").GetRawText());
+        // For a token that is not active, or not for the asker, nothing but that.
+        foreach (var other in new[] { "garbage", s.Agent.InstanceToken })
+            Assert.Equal("{\"active\":false}", (await asker.AskSignedAsync(other)).GetProperty("token_introspection").GetRawText());
+        // Signed by the same keys as tokens, and yet none.
+        using var response = await asker.AskRawAsync(token.AccessToken, "application/token-introspection+jwt");
+        Assert.False(await guard.IsActiveAsync(await response.Content.ReadAsStringAsync()));
+    }
+
+    [SuiteFact]
+    [Trait("Spec", "RFC9701-4")]
+    public async Task Introspect_FormOfTheAnswer_IsTheOneThatIsLikedBest()
+    {
+        var (s, token, _) = await ReadyAsync();
+        var asker = await IntrospectingServer.OfAsync(s);
+        foreach (var (accept, signed) in new[]
+        {
+            (null, false), ("*/*", false), ("application/json", false), ("application/jwt", false), ("application/token-introspection+jwt;q=0", false),
+            ("application/json, application/token-introspection+jwt;q=0.5", false), ("application/token-introspection+jwt, application/json;q=0.9", true),
+            ("Application/Token-Introspection+JWT", true), ("garbage, application/token-introspection+jwt", true),
+        })
+        {
+            using var answer = await asker.AskRawAsync(token.AccessToken, accept);
+            Assert.Equal(signed ? "application/token-introspection+jwt" : "application/json", answer.Content.Headers.ContentType?.MediaType);
         }
     }
 
@@ -104,6 +230,13 @@ public abstract class IntrospectionSuite
         var s = await Server.ScenarioAsync();
         await s.Agent.AttestAsync();
         return (s, await s.Agent.TaskTokenAsync(await s.Agent.BeginTaskAsync("read_file"), "read_file"), await TestGuard.OfAsync(s));
+    }
+
+    private async Task RevokeAsync(RelyingParty site, string token)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, Names.Paths.Revoke) { Content = new FormUrlEncodedContent([KeyValuePair.Create("token", token)]) };
+        request.Headers.Authorization = site.Basic;
+        Assert.Equal(HttpStatusCode.OK, (await Server.Client().SendAsync(request)).StatusCode);
     }
 
     private static async Task RevokeAsync(TestAgent agent, string token)

@@ -1,9 +1,12 @@
 using System.Net;
+using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using McpAuth.Protocol;
 using McpAuth.Protocol.Messages;
+using McpAuthServer.Registry.Apply;
 using McpAuthServer.Tests.Harness;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace McpAuthServer.Tests.Invariants;
 
@@ -74,12 +77,11 @@ public sealed class Invariant01Tests(TestServer server) : IClassFixture<TestServ
         await (await s.Agent.CallAsync(HttpMethod.Post, "/tasks", new JsonObject(), token: tool)).RefusedAsync(HttpStatusCode.Unauthorized, Names.Errors.InvalidToken);
         await (await s.Agent.CallAsync(HttpMethod.Post, "/guard/streams", token: tool)).RefusedAsync(HttpStatusCode.Unauthorized, Names.Errors.InvalidToken);
         // And no tool server can be registered under an audience of the server's own.
-        var registered = JsonNode.Parse(s.File.ToJsonString())!.AsObject();
-        foreach (var audience in new[] { "/token", "/guard" })
+        foreach (var audience in new[] { "/token", "/guard", "/userinfo" })
         {
-            registered["tool_servers"]![0]!["id"] = "srv_impostor";
-            registered["tool_servers"]![0]!["resource"] = TestServer.Issuer + audience;
-            await Assert.ThrowsAnyAsync<Xunit.Sdk.XunitException>(() => server.ApplyAsync(new JsonObject { ["users"] = registered["users"]!.DeepClone(), ["tool_servers"] = registered["tool_servers"]!.DeepClone() }.ToJsonString()));
+            var impostor = new JsonObject { ["id"] = "srv_impostor", ["resource"] = TestServer.Issuer + audience, ["name"] = "Impostor", ["owner"] = s.User };
+            var outcome = await server.Services.GetRequiredService<RegistryApply>().Apply(Encoding.UTF8.GetBytes(new JsonObject { ["tool_servers"] = new JsonArray(impostor) }.ToJsonString()));
+            Assert.Equal(("conflict", "$.tool_servers[0].resource"), (Assert.Single(outcome.Faults).Code, outcome.Faults[0].Path));
         }
     }
 

@@ -70,7 +70,7 @@ public sealed class Invariant12Tests(TestServer server) : IClassFixture<TestServ
     private async Task<bool> AnswersAsync(Scenario s, string query)
     {
         var registry = await server.Services.GetRequiredService<RegistryCache>().Current(default);
-        var request = Assert.IsType<ReadRequest.Valid>(server.Services.GetRequiredService<AuthorizationRequests>().Read(query, registry, server.Time.GetUtcNow())).Request;
+        var request = Assert.IsType<ReadRequest.Valid>(await server.Services.GetRequiredService<AuthorizationRequests>().ReadAsync(query, registry, server.Time.GetUtcNow(), default)).Request;
         return await server.Services.GetRequiredService<ConsentStore>().FindFor(s.User, request, default) is { } consent && consent.Answers(request, server.Time.GetUtcNow());
     }
 }

@@ -15,7 +15,7 @@ public abstract class RegistryApplyTests : RegistrySuite
     [SuiteFact]
     public async Task Apply_FullFile_IsWhatTheSnapshotHolds()
     {
-        Assert.Equal(16, await Registry.Applied(ApplyFile.Full()));
+        Assert.Equal(22, await Registry.Applied(ApplyFile.Full()));
 
         var snapshot = await Registry.Snapshot();
         Assert.Equal(2, snapshot.Version);
@@ -36,6 +36,12 @@ public abstract class RegistryApplyTests : RegistrySuite
         Assert.Equal((Base64Url.Sha256(ApplyFile.ClientSecret), "tool:read_order"), (batch.SecretHash, batch.Authority.ToScope("https://files.example/mcp")));
         Assert.Equal("3q2-7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", snapshot.Clients["hashed"].SecretHash);
         Assert.Equal(("none", null, true), (snapshot.Clients["public"].AuthMethod, snapshot.Clients["public"].SecretHash, snapshot.Clients["public"].Authority.IsEmpty));
+        Assert.Equal("tls_client_auth_subject_dn=CN=agent,O=Example", snapshot.Clients["by-dn"].Subject!.ToString());
+        Assert.Equal("tls_client_auth_san_uri=spiffe://example.org/agent", snapshot.Clients["by-uri"].Subject!.ToString());
+        Assert.Equal(["3q2-7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"], snapshot.Clients["self-signed"].Certificates);
+        Assert.Equal((true, false, null, 0), (snapshot.Clients["by-dn"].BindsToCertificate, snapshot.Clients["by-dns"].BindsToCertificate, batch.Subject, batch.Certificates.Count));
+        // A person's consent was to whoever held what the client authenticates by.
+        Assert.Equal(snapshot.Clients.Count, snapshot.Clients.Values.Select(c => c.KeysDigest).Distinct().Count());
 
         var files = snapshot.ByResource("https://files.example/mcp")!;
         Assert.Equal(("srv_files", "Files", true), (files.Id, files.Name, files.Active));
@@ -98,8 +104,8 @@ public abstract class RegistryApplyTests : RegistrySuite
         var events = await Registry.EventsOf(() => Registry.Applied(changed));
 
         Assert.Equal(
-            ["group grp_all [\"name\"]", "user usr_bob [\"groups\"]", "agent agt_reader [\"purpose\"]", "client https://batch.example/job [\"secret\"]",
-                "tool srv_files/read_order [\"approval\"]"],
+            ["group grp_all [\"name\"]", "user usr_bob [\"groups\"]", "agent agt_reader [\"purpose\"]", "tool srv_files/read_order [\"approval\"]",
+                "client https://batch.example/job [\"secret\"]"],
             events.Where(e => e.Type == AuditTypes.AdminChanged).Select(e => $"{e.Data!["kind"]} {e.Data["id"]} {e.Data["members"]!.ToJsonString()}"));
         Assert.Equal(5, (int)events[^1].Data!["changed"]!);
         Assert.Equal(AuditTypes.AdminApplied, events[^1].Type);
@@ -149,7 +155,7 @@ public abstract class RegistryApplyTests : RegistrySuite
         var before = await Registry.Dump();
 
         await Assert.ThrowsAsync<ObjectDisposedException>(() =>
-            new RegistryApply(Registry.Log, Registry.Reads, broken, RegistryHarness.Hasher, Time).Apply(Encoding.UTF8.GetBytes(ApplyFile.Full().ToJsonString())));
+            new RegistryApply(Registry.Log, Registry.Reads, broken, RegistryHarness.Hasher, RegistryHarness.Issuer, Time).Apply(Encoding.UTF8.GetBytes(ApplyFile.Full().ToJsonString())));
 
         Assert.Equal(before, await Registry.Dump());
         Assert.Empty(await Registry.Events());

@@ -24,11 +24,13 @@ internal sealed class RegistryHarness(TestStore store, ManualTime time)
 
     public static KeyEncryption Keys { get; } = new(Enumerable.Range(1, 32).Select(i => (byte)i).ToArray());
 
+    public static Issuer Issuer { get; } = new("https://auth.example");
+
     public ManualTime Time => time;
     public ICommitLog Log => store.Log;
     public IReadStore Reads => store.Reads;
     public static IPasswordHasher<Account> Hasher { get; } = new PasswordHasher<Account>(Options.Create(new PasswordHasherOptions { IterationCount = 1 }));
-    public RegistryApply Apply { get; } = new(store.Log, store.Reads, Keys, Hasher, time);
+    public RegistryApply Apply { get; } = new(store.Log, store.Reads, Keys, Hasher, Issuer, time);
     public RegistryReader Reader { get; } = new(store.Reads);
 
     public Task<ApplyOutcome> File(JsonNode document) => File(document.ToJsonString());
@@ -117,9 +119,17 @@ internal static class ApplyFile
              "grant_types": ["client_credentials"],
              "authority": [{"type": "mcp_tool_call", "locations": ["https://files.example/mcp"], "actions": ["tools/call"], "tools": {"read_order": {}}}]},
             {"id": "hashed", "name": "Hashed", "auth_method": "client_secret_post",
-             "secret_hash": "3q2-7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "grant_types": []},
+             "secret_hash": "3q2-7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "grant_types": [], "introspects": "srv_files"},
             {"id": "public", "name": "Public", "auth_method": "none", "grant_types": ["authorization_code", "refresh_token"],
-             "redirect_uris": ["http://127.0.0.1/callback", "com.example.app:/done"], "tool_servers": ["srv_files"]}],
+             "redirect_uris": ["http://127.0.0.1/callback", "com.example.app:/done"], "post_logout_redirect_uris": ["https://public.example/bye"], "tool_servers": ["srv_files"]},
+            {"id": "by-dn", "name": "By subject", "auth_method": "tls_client_auth", "grant_types": [], "tls_client_auth_subject_dn": "CN=agent,O=Example",
+             "tls_client_certificate_bound_access_tokens": true},
+            {"id": "by-dns", "name": "By host", "auth_method": "tls_client_auth", "grant_types": [], "tls_client_auth_san_dns": "agent.example"},
+            {"id": "by-uri", "name": "By URI", "auth_method": "tls_client_auth", "grant_types": [], "tls_client_auth_san_uri": "spiffe://example.org/agent"},
+            {"id": "by-ip", "name": "By address", "auth_method": "tls_client_auth", "grant_types": [], "tls_client_auth_san_ip": "2001:db8::1"},
+            {"id": "by-email", "name": "By e-mail", "auth_method": "tls_client_auth", "grant_types": [], "tls_client_auth_san_email": "agent@example.org"},
+            {"id": "self-signed", "name": "Self-signed", "auth_method": "self_signed_tls_client_auth", "grant_types": [],
+             "certificates": ["3q2-7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"]}],
           "tool_servers": [
             {"id": "srv_files", "resource": "https://files.example/mcp", "name": "Files", "owner": "usr_ada", "state": "active",
              "enrolment_secrets": ["{{{{EnrolmentSecret}}}}"], "enrolment_secret_hashes": ["3q2-7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE"],
@@ -164,8 +174,10 @@ internal static class ApplyFile
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         var point = key.ExportParameters(false).Q;
+        using var certificate = TestCertificates.SelfSigned(DateTimeOffset.UnixEpoch, new() { Key = key });
         return $$"""
-            {"kty":"EC","crv":"P-256","x":"{{Base64(point.X!)}}","y":"{{Base64(point.Y!)}}","kid":"k1","use":"sig","alg":"ES256","key_ops":["verify"],"ext":true}
+            {"kty":"EC","crv":"P-256","x":"{{Base64(point.X!)}}","y":"{{Base64(point.Y!)}}","kid":"k1","use":"sig","alg":"ES256","key_ops":["verify"],"ext":true,
+             "x5c":["{{Convert.ToBase64String(certificate.RawData)}}"]}
             """;
     }
 

@@ -7,6 +7,8 @@ public sealed class SqliteMigratorTests : MigratorTests
 {
     private readonly TempDirectory directory = new();
 
+    private protected override bool OnPostgres => false;
+
     private protected override int Writers => 1;
 
     private protected override Task<Action<StoreOptions>> NewDatabaseAsync() => Task.FromResult(Sqlite(directory));
@@ -21,6 +23,8 @@ public sealed class SqliteMigratorTests : MigratorTests
 [NeedsPostgres]
 public sealed class PostgresMigratorTests : MigratorTests
 {
+    private protected override bool OnPostgres => true;
+
     private protected override int Writers => 4;
 
     private protected override Task<Action<StoreOptions>> NewDatabaseAsync() => Postgres(migrated: false);

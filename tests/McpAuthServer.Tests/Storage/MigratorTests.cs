@@ -1,4 +1,6 @@
+using McpAuth.Protocol.Jose;
 using McpAuth.Testing;
+using McpAuthServer.Keys;
 using McpAuthServer.Storage;
 
 namespace McpAuthServer.Tests.Storage;
@@ -11,6 +13,8 @@ public abstract class MigratorTests : StoreSuite
         Broken = Migration.Of("0002_broken.sql", "create table two (id text primary key);\ninsert into nowhere (id) values ('x');");
 
     private protected override bool Migrated => false;
+
+    private protected abstract bool OnPostgres { get; }
 
     private Task<IReadOnlyList<int>> Apply(params Migration[] known) => new Migrator(Store.Target, known, TimeProvider.System).Apply(default);
 
@@ -76,6 +80,22 @@ public abstract class MigratorTests : StoreSuite
     [SuiteFact]
     public void Checksum_LineEndsOfAnotherSystem_AreTheSame() =>
         Assert.Equal(One.Checksum, Migration.Of("0001_one.sql", One.Text.Replace("\n", "\r\n", StringComparison.Ordinal)).Checksum);
+
+    [SuiteFact]
+    public async Task Embedded_SigningKeyFromBeforeKeysHadALife_GoesOnSigning()
+    {
+        var all = Migration.Embedded(OnPostgres ? StoreOptions.Postgres : StoreOptions.Sqlite);
+        await Apply([.. all.Where(m => m.Number < 4)]);
+        using var encryption = new KeyEncryption(new byte[KeyEncryption.KeySize]);
+        using var key = SigningKey.Create();
+        await Store.Do(tx => tx.Run(new Sql("insert into signing_keys (kid, alg, state, created_at, private_wrapped, public_jwk) values (@kid, 'ES256', 'active', 7000, @wrapped, '{}')")
+            .With(key.KeyId, SigningKeyRow.Wrap(key, encryption))));
+
+        await Apply([.. all]);
+
+        var keys = await new SigningKeyReader(Store.Reads, encryption).LoadAsync(null, default);
+        Assert.Equal((key.KeyId, DateTimeOffset.UnixEpoch.AddSeconds(7)), (keys.Active.KeyId, keys.ActiveFrom));
+    }
 
     [SuiteFact]
     public async Task Embedded_OnAnEmptyDatabase_MakesTheSameTablesAsTheOther()

@@ -13,6 +13,9 @@ internal static class ScopeWording
         Names.Scopes.ToolsRead => ("Use every tool that only reads", Reading(server)),
         Names.Scopes.ResourcesRead => ("Read its resources", new("Files, records and other data that the server offers for reading")),
         Names.Scopes.PromptsRead => ("Read its prompts", new("Texts for AI models that the server offers")),
+        Names.Scopes.OpenId => ("Recognise you", new("A fixed identifier of your account here, when you signed in, and how")),
+        Names.Scopes.Profile => ("Know your name", null),
+        Names.Scopes.Email => ("Know your e-mail address", null),
         Names.Scopes.OfflineAccess => ("Stay connected for up to 30 days when you are away", null),
         _ => (ScopeWords.ToolOf(word) ?? ShownText.Name(word), null),
     };

@@ -35,10 +35,13 @@ internal sealed record AppliedAgent(
     IReadOnlyList<At<string>> HandOffTo, bool RequireDpop, bool ClientCredentials, long MaxTaskSeconds, long? ReviewAt);
 
 /// <param name="Jwks">The public members only.</param>
+/// <param name="CertificateSubject">As it is stored.</param>
+/// <param name="Certificates">Thumbprints.</param>
 /// <param name="State">Null keeps what is.</param>
 internal sealed record AppliedClient(
     string Id, string Name, At<string>? Agent, string AuthMethod, string? SecretHash, string? Jwks, IReadOnlyList<string> GrantTypes,
-    bool LegacyAudience, AppliedAuthority Authority, IReadOnlyList<string> RedirectUris, IReadOnlyList<At<string>> ToolServers, string? State);
+    bool LegacyAudience, AppliedAuthority Authority, IReadOnlyList<string> RedirectUris, IReadOnlyList<string> PostLogoutRedirectUris, IReadOnlyList<At<string>> ToolServers,
+    At<string>? Introspects, string? State, string? CertificateSubject, IReadOnlyList<string> Certificates, bool BindsToCertificate);
 
 /// <param name="State">Null keeps what is.</param>
 /// <param name="EnrolmentSecretHashes">Added to those there are; a used one is never armed again.</param>

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Text;
 using McpAuth.Protocol;
+using McpAuthServer.Clients;
 
 namespace McpAuthServer.Registry.Apply;
 
@@ -22,9 +23,9 @@ internal static class ApplyGrammar
         AgentMembers = ["id", "name", "owner", "purpose", "tool_class", "state", "ceiling", "hand_off_to", "require_dpop", "client_credentials",
             "max_task_seconds", "review_at"],
         ClientMembers = ["id", "name", "agent", "auth_method", "secret", "secret_hash", "jwks", "grant_types", "legacy_audience", "authority", "redirect_uris",
-            "tool_servers", "state"],
+            "post_logout_redirect_uris", "tool_servers", "introspects", "state", "certificates", .. CertificateSubject.Parameters, Names.Mtls.BoundAccessTokens],
         JwksMembers = ["keys"],
-        JwkMembers = ["kty", "crv", "x", "y", "n", "e", "kid", "use", "alg", "key_ops", "ext"],
+        JwkMembers = ["kty", "crv", "x", "y", "n", "e", "kid", "use", "alg", "key_ops", "ext", "x5c"],
         ToolServerMembers = ["id", "resource", "name", "owner", "state", "enrolment_secrets", "enrolment_secret_hashes", "tools"],
         ToolMembers = ["name", "sensitivity", "class", "approval", "state", "digest"],
         EdgeMembers = ["from", "to"],
@@ -36,8 +37,9 @@ internal static class ApplyGrammar
         ToolStates = [RegistryState.Approved, RegistryState.Retired],
         Sensitivities = ["read", "write", "destructive"],
         Approvals = ["none", "required"],
-        AuthMethods = [Names.ClientAssertion.None, Names.ClientAssertion.PrivateKeyJwt, Names.ClientAssertion.SecretBasic, Names.ClientAssertion.SecretPost],
-        GrantTypes = [Names.OAuth.ClientCredentials, Names.Exchange.GrantType, Names.OAuth.AuthorizationCode, Names.OAuth.RefreshToken];
+        AuthMethods = [Names.ClientAssertion.None, Names.ClientAssertion.PrivateKeyJwt, Names.ClientAssertion.SecretBasic, Names.ClientAssertion.SecretPost,
+            Names.Mtls.TlsClientAuth, Names.Mtls.SelfSignedTlsClientAuth],
+        GrantTypes = [Names.OAuth.ClientCredentials, Names.Exchange.GrantType, Names.OAuth.AuthorizationCode, Names.OAuth.RefreshToken, Names.Device.GrantType];
 
     public static bool IsId(string text, string prefix) =>
         text.StartsWith(prefix, StringComparison.Ordinal) && Within(text.AsSpan(prefix.Length), 64, "_-");

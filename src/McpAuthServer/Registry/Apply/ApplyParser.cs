@@ -101,31 +101,38 @@ internal sealed class ApplyParser
         var secret = Secret(entry);
         var jwks = entry.Get("jwks", required: false) is { } set ? Jwks(set, entry.At("jwks")) : null;
         if (method is not null)
-            Credential(entry, method);
+            ApplyCredentials.Check(entry, method);
         var grantTypes = entry.Texts("grant_types", t => ApplyGrammar.GrantTypes.Contains(t, StringComparer.Ordinal),
             $"one of {string.Join(", ", ApplyGrammar.GrantTypes)}", required: true);
         // RFC 6749 §4.4: the client credentials grant MUST only be used by confidential clients.
         if (method == Names.ClientAssertion.None && grantTypes.Find(t => t.Value == Names.OAuth.ClientCredentials) is { Path: not null } publicGrant)
             faults.Add(new Fault("conflict", "A client without authentication cannot use client_credentials.", publicGrant.Path));
+        if (entry.Has("agent") && grantTypes.Find(t => t.Value == Names.Device.GrantType) is { Path: not null } device)
+            faults.Add(new Fault("conflict", "Nothing is handed to an agent through a device.", device.Path));
+        // RFC 7662 §2.1: who asks about tokens authenticates.
+        if (method == Names.ClientAssertion.None && entry.Has("introspects"))
+            entry.Refuse("conflict", "A client without authentication cannot ask about tokens.", "introspects");
         // An agent's authority is its ceiling; a second one beside it could only be ignored.
         if (entry.Has("agent") && entry.Has("authority"))
             entry.Refuse("conflict", "A client that authenticates an agent has no authority of its own.", "authority");
-        var redirects = Redirects(entry, isPublic: method is null or Names.ClientAssertion.None);
+        var isPublic = method is null or Names.ClientAssertion.None;
+        var redirects = Redirects(entry, "redirect_uris", isPublic);
         if (grantTypes.Find(t => t.Value == Names.OAuth.AuthorizationCode) is { Path: not null } && redirects.Count == 0)
             entry.Refuse("missing_member", "authorization_code needs an address to send the answer to.", "redirect_uris");
         var client = new AppliedClient(
             id ?? "", entry.Line("name", ApplyGrammar.NameLength) ?? "", agent, method ?? "", secret, jwks, [.. grantTypes.Select(t => t.Value)],
-            entry.Flag("legacy_audience") ?? false, Authority(entry, "authority", required: false), redirects,
-            entry.Texts("tool_servers", IsId(Id.ToolServer), IdOf(Id.ToolServer)),
-            entry.OneOf("state", ApplyGrammar.States, required: false));
+            entry.Flag("legacy_audience") ?? false, Authority(entry, "authority", required: false), redirects, Redirects(entry, "post_logout_redirect_uris", isPublic),
+            entry.Texts("tool_servers", IsId(Id.ToolServer), IdOf(Id.ToolServer)), entry.Reference("introspects", IsId(Id.ToolServer), IdOf(Id.ToolServer), required: false),
+            entry.OneOf("state", ApplyGrammar.States, required: false),
+            ApplyCredentials.Subject(entry), ApplyCredentials.Certificates(entry), entry.Flag(Names.Mtls.BoundAccessTokens) ?? false);
         return id is null ? null : client;
     }
 
-    private List<string> Redirects(ObjectReader entry, bool isPublic)
+    private List<string> Redirects(ObjectReader entry, string member, bool isPublic)
     {
         var uris = new List<string>();
         // Each by itself: one bad address among three names itself.
-        foreach (var uri in entry.Texts("redirect_uris", _ => true, "an address"))
+        foreach (var uri in entry.Texts(member, _ => true, "an address"))
             if (RedirectUri.Refuses(uri.Value, isPublic) is { } why)
                 faults.Add(new Fault("invalid_redirect_uri", why, uri.Path));
             else
@@ -135,29 +142,9 @@ internal sealed class ApplyParser
 
     private string? Secret(ObjectReader entry)
     {
-        if (entry.Has("secret") && entry.Has("secret_hash"))
-            entry.Refuse("conflict", "Give the secret or its hash, not both.", "secret_hash");
         var plain = entry.Text("secret", ApplyGrammar.IsSecret, "32 to 512 visible ASCII characters", required: false);
         var hash = entry.Text("secret_hash", ApplyGrammar.IsHash, "the base64url SHA-256 of the secret", required: false);
         return plain is not null ? New(secrets, entry, "secret", Base64Url.Sha256(plain)) : New(secrets, entry, "secret_hash", hash);
-    }
-
-    /// <summary>One method per client, with exactly what it needs.</summary>
-    private static void Credential(ObjectReader entry, string method)
-    {
-        var needs = method switch
-        {
-            Names.ClientAssertion.None => null,
-            Names.ClientAssertion.PrivateKeyJwt => "jwks",
-            _ => "secret",
-        };
-        if (needs is not null && !entry.Has(needs) && !(needs == "secret" && entry.Has("secret_hash")))
-            entry.Refuse("missing_member", $"{method} needs it.", needs);
-        foreach (var member in new[] { "secret", "secret_hash", "jwks" })
-        {
-            if (entry.Has(member) && (needs is null || !member.StartsWith(needs, StringComparison.Ordinal)))
-                entry.Refuse("conflict", $"{method} does not use it.", member);
-        }
     }
 
     private string? Jwks(JsonElement json, string path)
@@ -181,8 +168,10 @@ internal sealed class ApplyParser
                 key.Refuse("duplicate", "Two keys have this kid.", "kid");
             else
                 keys.Add(verification);
+            if (verification is not null)
+                ApplyCredentials.CheckCertificates(key, verification);
         }
-        if (!any && set.Has("keys") && json.GetProperty("keys").ValueKind == JsonValueKind.Array)
+        if (!any && set.IsEmptyArray("keys"))
             set.Refuse("invalid_value", "There must be a key.", "keys");
         return $"{{\"keys\":[{string.Join(',', keys.Select(k => k.Jwk.GetRawText()))}]}}";
     }

@@ -41,12 +41,12 @@ internal sealed class ApplyReferences
     }
 
     /// <summary>Codes: <c>unknown_reference</c>, <c>conflict</c>.</summary>
-    public static IReadOnlyList<Fault> Check(WriteTx tx, ApplyDocument document)
+    public static IReadOnlyList<Fault> Check(WriteTx tx, ApplyDocument document, Issuer issuer)
     {
         var references = new ApplyReferences(tx, document);
         references.Check(document);
         foreach (var server in document.ToolServers)
-            references.CheckIdentity(tx, server);
+            references.CheckIdentity(tx, server, issuer);
         return [.. references.faults, .. ApplyAccounts.Conflicts(tx, document.Users)];
     }
 
@@ -68,6 +68,8 @@ internal sealed class ApplyReferences
             Authority(client.Authority);
             foreach (var server in client.ToolServers)
                 Server(server);
+            if (client.Introspects is { } asker)
+                Server(asker);
         }
         foreach (var server in document.ToolServers)
             Known(users, server.Owner, "user");
@@ -82,8 +84,11 @@ internal sealed class ApplyReferences
         }
     }
 
-    private void CheckIdentity(WriteTx tx, AppliedToolServer server)
+    private void CheckIdentity(WriteTx tx, AppliedToolServer server, Issuer issuer)
     {
+        // A guard there would accept what is for this server alone (invariant 1).
+        if (issuer.OwnAudiences.Contains(server.Resource.Value))
+            faults.Add(new Fault("conflict", "It is an audience of this server itself.", server.Resource.Path));
         // The resource is the audience of everything ever granted for the server: another one is another server.
         if (stored.TryGetValue(server.Id, out var resource))
         {

@@ -8,13 +8,16 @@ namespace McpAuthServer.Registry.Apply;
 /// <summary>Writes users, groups, agents, clients and edges.</summary>
 internal static class ApplyRows
 {
+    /// <summary>What is empty for a client that an administrator registered. By naming it in a file they make it theirs, and it manages itself no more.</summary>
+    private static readonly string[] OfOthers = ["origin", "metadata", "registration_hash", "expires_at", "fresh_until"];
+
     private static readonly UpsertTable
         Users = new("users", ["id"], ["name", "email", "enabled", "administrator"], []),
         Groups = new("groups", ["id"], ["name"], [], stamped: false),
         Agents = new("agents", ["id"], ["name", "owner", "purpose", "tool_class", "state", "ceiling", "hand_off_to", "require_dpop", "client_credentials",
             "max_task_seconds", "review_at"], []),
         Clients = new("clients", ["id"], ["name", "agent_id", "auth_method", "secret_hash", "jwks", "grant_types", "legacy_audience", "authority", "state",
-            "redirect_uris", "tool_servers"], []),
+            "redirect_uris", "tool_servers", "post_logout_redirect_uris", "introspects", "certificate_subject", "certificates", "binds_to_certificate", .. OfOthers], []),
         Edges = new("edges", ["from_server", "from_tool", "to_server"], ["to_tools"], [], stamped: false);
 
     private static readonly Sql
@@ -79,8 +82,9 @@ internal static class ApplyRows
         var columns = Clients.Write(changes.Tx, [client.Id], stored,
             [client.Name, client.Agent?.Value, client.AuthMethod, client.SecretHash, client.Jwks, StoredText.FromSet(client.GrantTypes),
                 client.LegacyAudience ? 1L : 0L, client.Authority.Value.ToJson(), state, StoredText.FromSet(client.RedirectUris),
-                StoredText.FromSet(client.ToolServers.Select(s => s.Value))], changes.Now);
-        changes.Note(SubjectKind.Client, client.Id, stored is null, columns.Select(c => c switch { "agent_id" => "agent", "secret_hash" => "secret", _ => c }));
+                StoredText.FromSet(client.ToolServers.Select(s => s.Value)), StoredText.FromSet(client.PostLogoutRedirectUris), client.Introspects?.Value,
+                client.CertificateSubject, StoredText.FromSet(client.Certificates), client.BindsToCertificate ? 1L : 0L, ClientOrigin.Registered, null, null, null, null], changes.Now);
+        changes.Note(SubjectKind.Client, client.Id, stored is null, columns.Except(OfOthers.Skip(1), StringComparer.Ordinal).Where(c => stored is not null || c != "origin").Select(c => c switch { "agent_id" => "agent", "secret_hash" => "secret", _ => c }));
         Transition(changes, SubjectKind.Client, client.Id, was, state, Names.Reasons.Revoked,
             AuditTypes.ClientSuspended, AuditTypes.ClientRetired, AuditTypes.ClientResumed);
     }

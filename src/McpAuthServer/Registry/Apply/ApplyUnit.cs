@@ -16,14 +16,14 @@ internal sealed record ApplyOutcome(IReadOnlyList<Fault> Faults, int Changed)
 }
 
 /// <summary>One file as one transaction: its references, its rows, what it suspends in the revocation feed, and its audit events.</summary>
-internal sealed class ApplyUnit(ApplyDocument document, IReadOnlyList<Fault> faults, string digest, KeyEncryption keys, TimeProvider time) : Unit<ApplyOutcome>
+internal sealed class ApplyUnit(ApplyDocument document, IReadOnlyList<Fault> faults, string digest, KeyEncryption keys, Issuer issuer, TimeProvider time) : Unit<ApplyOutcome>
 {
     public override StateLock Lock => StateLock.Exclusive;
 
     public override ApplyOutcome Apply(WriteTx tx)
     {
         var now = time.GetUtcNow();
-        IReadOnlyList<Fault> all = [.. faults, .. ApplyReferences.Check(tx, document)];
+        IReadOnlyList<Fault> all = [.. faults, .. ApplyReferences.Check(tx, document, issuer)];
         if (all.Count > 0)
         {
             tx.Append(Applied(now, "refused", new() { ["file_digest"] = digest, ["faults"] = all.Count }) with { Reason = all[0].Code });
@@ -31,7 +31,7 @@ internal sealed class ApplyUnit(ApplyDocument document, IReadOnlyList<Fault> fau
         }
 
         var changes = new ApplyChanges(tx, now);
-        // Referenced before referring: groups, users, agents, clients; tool servers, edges.
+        // Referenced before referring: groups, users; agents, tool servers; clients, edges.
         foreach (var group in document.Groups)
             ApplyRows.Group(changes, group);
         ApplyAccounts.ReleaseNames(tx, document.Users);
@@ -39,10 +39,10 @@ internal sealed class ApplyUnit(ApplyDocument document, IReadOnlyList<Fault> fau
             ApplyRows.User(changes, user);
         foreach (var agent in document.Agents)
             ApplyRows.Agent(changes, agent);
-        foreach (var client in document.Clients)
-            ApplyRows.Client(changes, client);
         foreach (var server in document.ToolServers)
             ApplyToolServers.Write(changes, server, keys);
+        foreach (var client in document.Clients)
+            ApplyRows.Client(changes, client);
         foreach (var edge in document.Edges)
             ApplyRows.Edge(changes, edge);
 

@@ -54,6 +54,8 @@ internal sealed class ObjectReader
 
     public bool Has(string member) => json.TryGetProperty(member, out _);
 
+    public bool IsEmptyArray(string member) => json.TryGetProperty(member, out var value) && value.ValueKind == JsonValueKind.Array && value.GetArrayLength() == 0;
+
     public void Refuse(string code, string message, string? member = null) =>
         faults.Add(new Fault(code, message, member is null ? Path : At(member)));
 

@@ -11,7 +11,7 @@ namespace McpAuthServer.Registry.Apply;
 /// Declares users, groups, agents, clients, tool servers, tools and edges from files (<c>--apply</c>). What a file names is created or
 /// updated, what it does not name stays; applying it again changes nothing.
 /// </summary>
-internal sealed class RegistryApply(ICommitLog log, IReadStore store, KeyEncryption keys, IPasswordHasher<Account> hasher, TimeProvider time)
+internal sealed class RegistryApply(ICommitLog log, IReadStore store, KeyEncryption keys, IPasswordHasher<Account> hasher, Issuer issuer, TimeProvider time)
 {
     /// <summary>One file, one transaction: all of it, or (with every fault) nothing.</summary>
     public async Task<ApplyOutcome> Apply(ReadOnlyMemory<byte> file)
@@ -19,7 +19,7 @@ internal sealed class RegistryApply(ICommitLog log, IReadStore store, KeyEncrypt
         var (document, faults) = ApplyParser.Parse(file);
         if (faults.Count == 0)
             document = await ApplyAccounts.HashedAsync(document, store, hasher);
-        return await log.Commit(new ApplyUnit(document, faults, "sha-256:" + Base64Url.Encode(SHA256.HashData(file.Span)), keys, time));
+        return await log.Commit(new ApplyUnit(document, faults, "sha-256:" + Base64Url.Encode(SHA256.HashData(file.Span)), keys, issuer, time));
     }
 
     /// <summary>Applies the files in order, and stops after the first that is refused.</summary>

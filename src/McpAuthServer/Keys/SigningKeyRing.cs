@@ -1,0 +1,124 @@
+using System.Data.Common;
+using System.Runtime.ExceptionServices;
+using McpAuth.Protocol;
+using McpAuth.Protocol.Jose;
+
+namespace McpAuthServer.Keys;
+
+/// <summary>
+/// The signing keys in memory: one volatile read, no lock. A poll of their version makes other processes' changes seen within 250 ms. What was not
+/// confirmed for <see cref="Confirmed"/> is not trusted to verify with: a node that cannot hear of a revoked key takes nothing until it can.
+/// </summary>
+internal sealed partial class SigningKeyRing(SigningKeyReader reader, TimeProvider time, ILogger<SigningKeyRing> logger) : BackgroundService
+{
+    public static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(200), Confirmed = Limits.RevocationBound;
+
+    private readonly SemaphoreSlim turn = new(1);
+    private volatile ServerKeys? current;
+    private long confirmedAt; // the clock's timestamp when the last look that succeeded began
+    private long begun, ended; // looks are numbered: the last that began, the last that ended
+    private ExceptionDispatchInfo? failure; // of the last that ended
+
+    /// <exception cref="InvalidOperationException">Nobody has looked yet.</exception>
+    public ServerKeys Current => current ?? throw new InvalidOperationException("The signing keys are not loaded.");
+
+    private bool IsConfirmed => current is not null && time.GetElapsedTime(Volatile.Read(ref confirmedAt)) <= Confirmed;
+
+    /// <summary>
+    /// The key to verify with, or null. One that is unknown here may have been made on another node just now, so the database is asked before it is
+    /// called unknown: two nodes never disagree on a token. However many ask, one asks the database at a time.
+    /// </summary>
+    /// <exception cref="DbException">The keys are not confirmed, and the database does not answer.</exception>
+    public async ValueTask<VerificationKey?> FindAsync(string? kid, CancellationToken cancel)
+    {
+        if (kid is null)
+            return null;
+        if (IsConfirmed)
+        {
+            var keys = Current;
+            if (keys.Find(kid) is { } known)
+                return known;
+            if (keys.IsRevoked(kid))
+                return null;
+        }
+        await LookAsync(cancel);
+        return Current.Find(kid);
+    }
+
+    /// <summary>When it completes, everything that was committed before the call is in <see cref="Current"/>.</summary>
+    /// <exception cref="DbException">The database does not answer; what was known stays.</exception>
+    /// <exception cref="SigningKeyException">A key cannot be read; what was known stays.</exception>
+    public async Task LookAsync(CancellationToken cancel)
+    {
+        var before = Volatile.Read(ref begun);
+        await turn.WaitAsync(cancel);
+        try
+        {
+            // Another's look that began after this call did has seen, or failed at, all that this one would.
+            if (ended > before)
+            {
+                failure?.Throw();
+                return;
+            }
+            var number = Interlocked.Increment(ref begun);
+            try
+            {
+                await ReadAsync();
+                failure = null;
+            }
+            catch (Exception e)
+            {
+                failure = ExceptionDispatchInfo.Capture(e);
+                throw;
+            }
+            finally
+            {
+                ended = number;
+            }
+        }
+        finally
+        {
+            turn.Release();
+        }
+    }
+
+    public override void Dispose()
+    {
+        base.Dispose();
+        turn.Dispose();
+        current?.Active.Dispose();
+        current?.Next?.Key.Dispose();
+    }
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        using var timer = new PeriodicTimer(Poll, time);
+        do
+        {
+            try
+            {
+                await LookAsync(stoppingToken);
+            }
+            catch (Exception e) when (!stoppingToken.IsCancellationRequested)
+            {
+                Log.NotConfirmed(logger, e);
+            }
+        }
+        while (await timer.WaitForNextTickAsync(stoppingToken));
+    }
+
+    /// <summary>Others wait for it too, so no one caller's going away ends it.</summary>
+    private async Task ReadAsync()
+    {
+        var started = time.GetTimestamp();
+        if (current?.Version != await reader.VersionAsync(CancellationToken.None))
+            current = await reader.LoadAsync(current, CancellationToken.None);
+        Volatile.Write(ref confirmedAt, started);
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(1, LogLevel.Error, "The signing keys could not be confirmed; no token is taken until they are.")]
+        public static partial void NotConfirmed(ILogger logger, Exception e);
+    }
+}
