@@ -94,20 +94,20 @@ internal sealed class AuthorizationRequests(Issuer issuer, ClientDirectory clien
             return Refuse(Names.Errors.InvalidRequest, "dpop_jkt is the SHA-256 thumbprint of a key.");
 
         // 4. Who the client takes the person to be (OpenID Connect Core §3.1.2.1): by an ID token of its own, also by one that is expired.
-        string? subject = null;
-        if (form[Names.OpenId.IdTokenHint] is { } hint)
-        {
-            if (!idTokens.ReadHint(hint).TryGet(out var told, out _) || told.ClientId != client.Id)
-                return Refuse(Names.Errors.InvalidRequest, "id_token_hint is no ID token that this client got here.");
-            subject = told.Subject;
-        }
+        IdTokenHint? told = null;
+        var hint = form[Names.OpenId.IdTokenHint];
+        if (hint is not null && (!idTokens.ReadHint(hint).TryGet(out told, out _) || (told is not null && told.ClientId != client.Id)))
+            return Refuse(Names.Errors.InvalidRequest, "id_token_hint is no ID token that this client got here.");
 
         // 5. How the person is to be asked, and what for.
         if (!Manner.Read(form).TryGet(out var manner, out var fault) || !WhatFor(form, client, registry, now).TryGet(out var asked, out fault))
             return Refuse(fault.Code, fault.Path is null ? fault.Message : $"{fault.Message} ({fault.Path})");
+        // Who is meant cannot be told any more, so nobody is taken for them without being asked.
+        if (hint is not null && told is null && manner.Prompt.Contains(Names.Authorization.PromptNone))
+            return Refuse(Names.Errors.LoginRequired, "id_token_hint is too old to say whom it is about.");
         return new ReadRequest.Valid(new AuthorizationRequest(client, redirect, asked, manner.Prompt, manner.MaxAge)
         {
-            Challenge = challenge, Nonce = manner.Nonce, Subject = subject, Thumbprint = form[Names.Dpop.Thumbprint],
+            Challenge = challenge, Nonce = manner.Nonce, Subject = told?.Subject, Thumbprint = form[Names.Dpop.Thumbprint],
         });
     }
 

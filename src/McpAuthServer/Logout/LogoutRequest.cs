@@ -38,8 +38,9 @@ internal sealed class LogoutRequests(ClientDirectory clients, RegistryCache regi
             return new Fault(Names.OAuth.ClientId, "The program says that it is another one than it is.");
         var client = (hint?.ClientId ?? form[Names.OAuth.ClientId]) is { } id && await clients.KnownAsync(id, await registry.Current(cancel), cancel) is { Active: true } known ? known : null;
 
-        // 3. §3: only to what that client registered, character by character.
-        if (form[Names.OpenId.PostLogoutRedirectUri] is not { } uri)
+        // 3. §3: only to what that client registered, character by character. Who came with an ID token that outlived its key can still sign out, and stays here.
+        var outlived = hint is null && form[Names.OpenId.IdTokenHint] is not null;
+        if (form[Names.OpenId.PostLogoutRedirectUri] is not { } uri || (client is null && outlived))
             return new LogoutRequest(hint, client, null);
         if (client is null || !client.PostLogoutRedirectUris.Contains(uri, StringComparer.Ordinal))
             return new Fault(Names.OpenId.PostLogoutRedirectUri, "The program wants you to go on to an address that is not registered for it.");

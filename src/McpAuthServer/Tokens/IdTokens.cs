@@ -45,13 +45,16 @@ internal sealed class IdTokens(SigningKeyRing keys, Issuer issuer)
             json.WriteString(Names.Claims.Email, claims.Email);
     });
 
-    /// <summary>An ID token of this server, expired or not (RP-Initiated Logout §2). Codes: those of <see cref="StrictJwt.Read"/>, <c>bad_signature</c>, <c>foreign_issuer</c>.</summary>
-    public Result<IdTokenHint> ReadHint(string text)
+    /// <summary>
+    /// An ID token of this server, expired or not (RP-Initiated Logout §2); null when it outlived its key, for keys are given up sooner than sign-ins, and
+    /// so says nothing. Codes: those of <see cref="StrictJwt.Read"/>, <c>bad_signature</c>, <c>foreign_issuer</c>.
+    /// </summary>
+    public Result<IdTokenHint?> ReadHint(string text)
     {
         if (!StrictJwt.Read(text, Rules).TryGet(out var jwt, out var fault))
             return fault;
         if (jwt.KeyId is not { } kid || keys.Current.Find(kid) is not { } key)
-            return new Fault(Names.Reasons.Foreign, "The ID token was not signed by this server.");
+            return Result<IdTokenHint?>.Of(null);
         if (!key.Verify(jwt))
             return new Fault(Names.Reasons.BadSignature, "The ID token's signature is wrong.");
         return jwt.Text(Names.Claims.Iss) == issuer.Value && jwt.Audiences is [var client] && jwt.Text(Names.Claims.Sub) is { } subject && jwt.Text(Names.Claims.Sid) is { } sid

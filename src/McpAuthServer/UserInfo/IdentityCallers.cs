@@ -37,7 +37,7 @@ internal sealed class IdentityCallers(
         if (token.Audience != issuer.UserInfo || !token.IsIdentity)
             return (null, await RefuseAsync(Refusal("The token is for another audience.", "wrong_audience"), token));
 
-        // 3. The key it is bound to, if it is (RFC 9449 §7.1, §7.2: one form is not taken for the other).
+        // 3. The key it is bound to, if it is (RFC 9449 §7.1, §7.2: one form is not taken for the other; §9).
         if ((token.Thumbprint is not null) != (scheme == Names.Dpop.Scheme))
             return (null, await RefuseAsync(Refusal("A token that is bound to a key comes with the DPoP scheme, any other with Bearer.", "wrong_scheme"), token));
 
@@ -52,7 +52,7 @@ internal sealed class IdentityCallers(
         if (token.Thumbprint is { } key)
         {
             if (!proofs.Read(context, Names.Paths.UserInfo, text).TryGet(out var proof, out fault))
-                return (null, await RefuseAsync(Refusal(fault.Message, fault.Code, Names.Errors.InvalidDpopProof), token));
+                return (null, await RefuseAsync(Refusal(fault.Message, fault.Code, OAuthError.ProofCode(fault)), token));
             if (proof.Thumbprint != key)
                 return (null, await RefuseAsync(Refusal("The proof's key is not the token's.", "wrong_key"), token));
             if (!await audit.ConsumeAsync(Once.Proof(proof), Event(AuditTypes.ReplayDetected, Names.Reasons.Replay, token)))

@@ -182,11 +182,12 @@ public class AuthorizeAnswerTests(TestServer server) : IClassFixture<TestServer>
     }
 
     [Theory]
-    [InlineData("openid email profile", "tools:read")]
+    [InlineData("openid email profile", "email openid profile tools:read")]
+    [InlineData("address phone tools:read", "tools:read")]
     [InlineData("", "tools:read")]
     [InlineData(null, "tools:read")]
     [InlineData("offline_access", "offline_access tools:read")]
-    [InlineData("openid tool:delete_file", "tool:delete_file")]
+    [InlineData("openid tool:delete_file", "openid tool:delete_file")]
     public async Task Scope_OfRealClients_IsReadAsTheyMeanIt(string? scope, string granted)
     {
         var s = await server.ScenarioAsync();

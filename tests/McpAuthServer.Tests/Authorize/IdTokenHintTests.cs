@@ -70,6 +70,17 @@ public sealed class IdTokenHintTests(TestServer server) : IClassFixture<TestServ
         Assert.Equal(bob.User, e.User);
     }
 
+    [Fact]
+    public async Task Hint_OfAKeyThatIsGone_IsNoHintButNobodyIsTakenForThem()
+    {
+        var (s, site, browser, hint) = await ReadyAsync();
+
+        var (error, _) = await server.RefusedAuthorizationAsync(s, Asking(site, RelyingParty.Outlived(hint), "none"), browser, site.RedirectUri);
+
+        Assert.Equal(Names.Errors.LoginRequired, error);
+        Assert.StartsWith(site.RedirectUri + "?code=", (await browser.GetAsync("/authorize?" + Asking(site, RelyingParty.Outlived(hint)))).Location, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("garbage")]
     [InlineData("access token")]

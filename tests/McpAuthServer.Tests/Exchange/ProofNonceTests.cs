@@ -30,6 +30,26 @@ public sealed class ProofNonceTests : IAsyncLifetime
         { Names.Paths.Token, AuditTypes.TokenRefused }, { Names.Paths.Instances, AuditTypes.InstanceRefused }, { Names.Paths.Revoke, AuditTypes.TokenRevoked },
     };
 
+    [Fact]
+    [Trait("Attack", "107"), Trait("Spec", "RFC9449-9")]
+    public async Task UserInfo_ProofWithoutANonce_AsksForOne()
+    {
+        var s = await ReadyAsync();
+        var site = await RelyingParty.OfAsync(s);
+        var code = await new PersonFlow(s).CodeAsync(site.Query());
+        using var asked = await site.RedeemRawAsync(code, null, s.Agent.Proof(HttpMethod.Post, Names.Paths.Token));
+        var token = (await site.RedeemAsync(code, s.Agent.Proof(HttpMethod.Post, Names.Paths.Token, nonce: Nonce(asked)))).AccessToken;
+        HttpResponseMessage? answer = null;
+
+        await server.RefusedAsync(
+            async () => answer = await site.AskRawAsync(token, "DPoP", proof: s.Agent.Proof(HttpMethod.Get, Names.Paths.UserInfo, token)), HttpStatusCode.Unauthorized, Names.Dpop.UseNonce,
+            Names.Claims.Nonce, AuditTypes.UserInfoRefused, Names.Claims.Nonce);
+
+        Assert.Equal("DPoP error=\"use_dpop_nonce\", algs=\"ES256 RS256\"", Assert.Single(answer!.Headers.GetValues("WWW-Authenticate")));
+        var proof = s.Agent.Proof(HttpMethod.Get, Names.Paths.UserInfo, token, nonce: Nonce(answer));
+        Assert.Equal(s.User, (await (await site.AskRawAsync(token, "DPoP", proof: proof)).ReadAsync(ProtocolJson.Default.UserInfoResponse)).Subject);
+    }
+
     [Theory]
     [MemberData(nameof(Doors))]
     [Trait("Attack", "107"), Trait("Spec", "RFC9449-8")]

@@ -97,6 +97,17 @@ public sealed class RelyingParty
 
     public async Task<UserInfoResponse> AskAsync(string token, HttpClient? client = null) => await (await AskRawAsync(token, client: client)).ReadAsync(ProtocolJson.Default.UserInfoResponse);
 
+    /// <summary>An ID token whose key the server has given up, or never had.</summary>
+    public static string Outlived(string idToken)
+    {
+        using var gone = SigningKey.Create();
+        return gone.Sign("JWT", json =>
+        {
+            foreach (var claim in Answers.Claims(idToken).EnumerateObject())
+                claim.WriteTo(json);
+        });
+    }
+
     /// <summary>What a site's library does with a JWT of the server: type, signature by the published keys; its payload.</summary>
     public static async Task<JsonElement> VerifyAsync(TestServer server, string jwt, string type)
     {

@@ -57,7 +57,7 @@ public sealed class AssertionClaimTests(TestServer server) : IClassFixture<TestS
         ["both an unknown client"] = ((c, _) => Both(c, "nobody"), "unknown_client"),
         ["both an unknown guard"] = ((c, _) => Both(c, "grd_nobody"), "unknown_client"),
         ["both a client with a secret"] = ((c, s) => Both(c, s.ServiceClient), "wrong_method"),
-        ["both the issuer"] = ((c, _) => Both(c, TestServer.Issuer), "unknown_client"),
+        ["both the issuer"] = ((c, _) => Both(c, TestServer.Issuer), "document_address"),
         ["other case"] = ((c, s) => Both(c, s.Agent.ClientId.ToUpperInvariant()), "unknown_client"),
     };
 

@@ -1,6 +1,9 @@
 using System.Net;
+using System.Text;
+using System.Text.Json.Nodes;
 using McpAuth.Protocol;
 using McpAuth.Protocol.Audit;
+using McpAuth.Protocol.Jose;
 using McpAuth.Testing;
 using McpAuthServer.Keys;
 using McpAuthServer.Storage;
@@ -164,14 +167,20 @@ public sealed class KeyRotationTests : KeySuite
     }
 
     [Fact]
+    public async Task Key_UnderAnotherOnesId_IsRefused()
+    {
+        using SigningKey ours = SigningKey.Create(), theirs = SigningKey.Create();
+        await PutAsync(theirs.KeyId, SigningKeyRow.Wrap(ours.Public, Server.Services.GetRequiredService<KeyEncryption>()));
+
+        var refused = await Assert.ThrowsAsync<SigningKeyException>(() => Server.Services.GetRequiredService<SigningKeyRing>().LookAsync(default));
+        Assert.Contains("another key's public part", refused.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Key_PutIntoTheDatabaseByAnotherHand_IsNotTrusted()
     {
-        using var theirs = McpAuth.Protocol.Jose.SigningKey.Create();
-        await Server.Services.GetRequiredService<ICommitLog>().Commit(new LambdaUnit<int>(
-            tx => tx.Run(new Sql("insert into signing_keys (kid, alg, state, created_at, public_jwk, public_wrapped) values (@kid, 'ES256', 'retired', 1, @jwk, @jwk2)")
-                .With(theirs.KeyId, theirs.Public.Jwk.GetRawText(), System.Text.Encoding.UTF8.GetBytes(theirs.Public.Jwk.GetRawText())))
-                + tx.Run(new Sql("update signing_key_ring set version = version + 1").With()),
-            StateLock.Exclusive));
+        using var theirs = SigningKey.Create();
+        await PutAsync(theirs.KeyId, Encoding.UTF8.GetBytes(theirs.Public.Jwk.GetRawText()));
 
         await Assert.ThrowsAsync<SigningKeyException>(() => Server.Services.GetRequiredService<SigningKeyRing>().LookAsync(default));
 
@@ -182,9 +191,15 @@ public sealed class KeyRotationTests : KeySuite
         var s = await Server.ScenarioAsync();
         await s.Agent.AttestAsync();
         var forged = TokenText.Forge(s.Agent.InstanceToken, header: h => h["kid"] = theirs.KeyId, sign: input => Forge.Es256(theirs, input));
-        using var refused = await s.Agent.CallAsync(HttpMethod.Post, Names.Paths.Tasks, new System.Text.Json.Nodes.JsonObject(), forged);
+        using var refused = await s.Agent.CallAsync(HttpMethod.Post, Names.Paths.Tasks, new JsonObject(), forged);
         Assert.Equal(HttpStatusCode.ServiceUnavailable, refused.StatusCode);
     }
+
+    /// <summary>A retired key, past the server.</summary>
+    private Task<int> PutAsync(string kid, byte[] publicPart) => Server.Services.GetRequiredService<ICommitLog>().Commit(new LambdaUnit<int>(
+        tx => tx.Run(new Sql("insert into signing_keys (kid, alg, state, created_at, public_jwk, public_wrapped) values (@kid, 'ES256', 'retired', 1, '{}', @public)").With(kid, publicPart))
+            + tx.Run(new Sql("update signing_key_ring set version = version + 1").With()),
+        StateLock.Exclusive));
 }
 
 public sealed class SqliteKeyRotationTests : KeyRotationSuite

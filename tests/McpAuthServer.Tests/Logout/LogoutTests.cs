@@ -59,15 +59,17 @@ public sealed class LogoutTests(TestServer server) : IClassFixture<TestServer>
     [InlineData("client_id")]
     [InlineData("another sign-in of hers")]
     [InlineData("another person's")]
+    [InlineData("of a key that is gone")]
     [Trait("Attack", "151")]
     [Trait("Spec", "OIDC-RPLogout-2")]
     public async Task WithoutAHintOfThisSignIn_ThePersonIsAsked(string kind)
     {
-        var (s, site, browser, _) = await ReadyAsync();
+        var (s, site, browser, hint) = await ReadyAsync();
         var query = kind switch
         {
             "another sign-in of hers" => Asking((await site.SignInAsync()).IdToken, site.PostLogoutUri),
             "another person's" => Asking(await ForeignHintAsync(site), site.PostLogoutUri),
+            "of a key that is gone" => Asking(RelyingParty.Outlived(hint), site.PostLogoutUri, client: site.Id),
             "client_id" => Asking(null, site.PostLogoutUri, client: site.Id),
             _ => Names.Paths.Logout,
         };
@@ -90,6 +92,20 @@ public sealed class LogoutTests(TestServer server) : IClassFixture<TestServer>
         else
             Assert.Equal((HttpStatusCode.SeeOther, site.PostLogoutUri), (answer.Status, answer.Location));
         Assert.Equal((live - 1, false), (await LiveAsync(s), browser.HasSession));
+    }
+
+    /// <summary>Whose wish it is cannot be told then, and so not where they may be sent.</summary>
+    [Fact]
+    [Trait("Attack", "54")]
+    public async Task Hint_OfAKeyThatIsGoneAlone_StaysHereAndStillSignsOut()
+    {
+        var (s, site, browser, hint) = await ReadyAsync();
+
+        var page = await browser.GetAsync(Asking(RelyingParty.Outlived(hint), site.PostLogoutUri));
+
+        Assert.Equal("Do you want to sign out?", page.Heading);
+        Assert.Equal("You are signed out", (await browser.PostFormAsync(page, action: Names.Paths.LogoutConfirm)).Heading);
+        Assert.Equal(0, await LiveAsync(s));
     }
 
     [Theory]

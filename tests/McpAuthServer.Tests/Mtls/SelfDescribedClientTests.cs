@@ -6,7 +6,7 @@ using McpAuthServer.Registry;
 namespace McpAuthServer.Tests.Mtls;
 
 /// <summary>Clients that no administrator registered: what has to do with certificates is not offered to them.</summary>
-public sealed class ClientMetadataTests
+public sealed class SelfDescribedClientTests
 {
     [Theory]
     [InlineData(ClientOrigin.Dynamic)]
