@@ -20,8 +20,9 @@ internal sealed partial class TaskDeadlines(ICommitLog log, IReadStore store, Se
                 {
                     await ExpireDueAsync(stoppingToken);
                 }
-                catch (Exception e) when (e is CommitLogBusyException or CommitLogFailedException or System.Data.Common.DbException)
+                catch (Exception e) when (!stoppingToken.IsCancellationRequested)
                 {
+                    // Whatever it is: a service that throws would stop the node, and the next tick tries again.
                     Log.Failed(logger, e);
                 }
         }

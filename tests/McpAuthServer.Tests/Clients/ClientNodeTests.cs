@@ -101,6 +101,25 @@ public sealed class ClientNodeTests : IAsyncLifetime
         Assert.Single(await one.EventsAsync($"type = '{AuditTypes.ClientRegistered}'"));
     }
 
+    /// <summary>What a node has in memory may be older than what another node made the client.</summary>
+    [Fact]
+    public async Task Document_InMemoryForLong_GivesWayToTheRow_AlsoWhenThatIsDue()
+    {
+        var s = await one.ScenarioAsync();
+        await two.SeeRegistryAsync();
+        var client = Published(s);
+        client.Publish(document => document["client_name"] = "Old", "max-age=86400");
+        Assert.Equal(HttpStatusCode.SeeOther, (await new TestBrowser(one).GetAsync("/authorize?" + client.Query())).Status);
+        client.Publish(cacheControl: "max-age=600");
+        await new PersonFlow(s, two).CodeAsync(client.Query());
+        foreach (var node in new[] { one, two })
+            node.Time.Advance(TimeSpan.FromMinutes(11));
+
+        Assert.Null(await SilentAsync(one, s, client.Query()));
+        Assert.Equal(3, internet.Requested.Count);
+        Assert.Empty(await one.EventsAsync($"type = '{AuditTypes.ClientChanged}'"));
+    }
+
     [Fact]
     public async Task Registration_AtOneNode_IsKnownAndChangedAndGoneAtBoth()
     {

@@ -55,6 +55,9 @@ public sealed class ClientDocumentAttackTests(OnTheInternet internet) : IClassFi
     [InlineData("https://HOST:/client.json", FetchFaults.Address)]
     [InlineData("https://HOST\\client.json", FetchFaults.Address)]
     [InlineData("https://HOST./client.json", FetchFaults.Address)]
+    [InlineData("https://HOST/%63lient.json", FetchFaults.Address)]
+    [InlineData("https://HOST/client;v=1", FetchFaults.Address)]
+    [InlineData("https://HOST/0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789", FetchFaults.Address)]
     [Trait("Attack", "27")]
     public async Task Address_ThatIsNone_IsRefusedBeforeAnyFetch(string address, string reason)
     {

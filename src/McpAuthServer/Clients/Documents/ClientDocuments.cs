@@ -2,6 +2,7 @@ using System.Text.Json;
 using McpAuth.Protocol;
 using McpAuth.Protocol.Json;
 using McpAuthServer.Registry;
+using McpAuthServer.Registry.Apply;
 using McpAuthServer.Storage;
 
 namespace McpAuthServer.Clients.Documents;
@@ -49,9 +50,10 @@ internal sealed class ClientDocuments
         if (!policy.Read(id).TryGet(out var url, out var fault))
             return fault;
         // §3: a path, and no query where it can be helped. Here it can: nothing a client is told by changes from one request to the next.
-        return url.AbsolutePath == "/" || url.Query.Length > 0 || id.Contains('?', StringComparison.Ordinal)
-            ? new Fault(FetchFaults.Address, "It must have a path, and no query.")
-            : url;
+        if (url.AbsolutePath == "/" || id.Contains('?', StringComparison.Ordinal))
+            return new Fault(FetchFaults.Address, "It must have a path, and no query.");
+        // An administrator must be able to name every client that there is.
+        return ApplyGrammar.IsClientId(id) ? url : new Fault(FetchFaults.Address, "It must have at most 200 of A-Z a-z 0-9 . _ ~ : / -.");
     }
 
     /// <summary>The client as its document says now.</summary>

@@ -88,14 +88,15 @@ internal sealed class PostgresDatabase : IAsyncDisposable
     {
         // Connection, resources, operator intervention, system and internal errors; a primary that became a standby.
         PostgresException p => p.SqlState[..2] is "08" or "53" or "57" or "58" or "XX" or "F0" || p.SqlState == PostgresErrorCodes.ReadOnlySqlTransaction,
-        NpgsqlException or IOException or TimeoutException or System.Net.Sockets.SocketException => true,
+        // Disposed: the driver's way to say that a connection broke under it, at some moments.
+        NpgsqlException or IOException or TimeoutException or System.Net.Sockets.SocketException or ObjectDisposedException => true,
         _ => false,
     };
 
     /// <summary>Whether the connection ended, as all do when the server restarts.</summary>
-    public static bool IsConnectionLoss(NpgsqlException e) =>
-        e is not PostgresException p
-        || p.SqlState is PostgresErrorCodes.AdminShutdown or PostgresErrorCodes.CrashShutdown or PostgresErrorCodes.CannotConnectNow;
+    public static bool IsConnectionLoss(Exception e) =>
+        e is ObjectDisposedException or (NpgsqlException and not PostgresException)
+        || (e as PostgresException)?.SqlState is PostgresErrorCodes.AdminShutdown or PostgresErrorCodes.CrashShutdown or PostgresErrorCodes.CannotConnectNow;
 
     /// <summary>Idle connections are closed; those in use are not returned to the pool.</summary>
     public void ForgetConnections() => connections.Clear();

@@ -30,7 +30,7 @@ internal sealed class PostgresReadStore(PostgresDatabase database) : IReadStore
         {
             return await Attempt(statement, rows, cancel);
         }
-        catch (NpgsqlException e) when (PostgresDatabase.IsConnectionLoss(e) && !cancel.IsCancellationRequested)
+        catch (Exception e) when (PostgresDatabase.IsConnectionLoss(e) && !cancel.IsCancellationRequested)
         {
             database.ForgetConnections();
             return await Attempt(statement, rows, cancel);

@@ -64,8 +64,9 @@ internal sealed partial class PostgresSequencer(PostgresDatabase database, ILogg
             {
                 await SequenceNow(stoppingToken);
             }
-            catch (Exception e) when (e is NpgsqlException or TimeoutException)
+            catch (Exception e) when (!stoppingToken.IsCancellationRequested)
             {
+                // Whatever it is: a service that throws would stop the node, and the next tick tries again.
                 Log.Failed(logger, e);
             }
         }

@@ -11,6 +11,12 @@ internal sealed partial class SqliteCommitLog : ICommitLog, IEventSequence
 {
     private const int MostUnits = 256;
 
+    /// <summary>
+    /// How long another process's lock is waited for: a moment of somebody's work on the file. Once that was in vain, the next wait is short, so
+    /// that those in the queue are not kept one after the other for a lock that stays.
+    /// </summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5), Impatience = TimeSpan.FromMilliseconds(200);
+
     private static readonly Sql Begin = new("begin immediate"), End = new("commit"), Undo = new("rollback"),
         Mark = new("savepoint unit"), BackToMark = new("rollback to unit"), Unmark = new("release unit");
 
@@ -22,6 +28,7 @@ internal sealed partial class SqliteCommitLog : ICommitLog, IEventSequence
     private SqliteSession? session;
     private SqliteTx? tx;
     private volatile bool ready = true;
+    private bool patient = true;
 
     public SqliteCommitLog(string path, int queueLength, ChangeSignal changes, ILogger<SqliteCommitLog> logger)
     {
@@ -125,9 +132,16 @@ internal sealed partial class SqliteCommitLog : ICommitLog, IEventSequence
 
     private void Open()
     {
-        if (session is not null) return;
-        session = SqliteSession.Open(path, queryOnly: false, busy: TimeSpan.FromSeconds(5));
-        tx = new SqliteTx(session);
+        if (session is null)
+        {
+            session = SqliteSession.Open(path, queryOnly: false, ready ? Patience : Impatience);
+            tx = new SqliteTx(session);
+        }
+        else if (!patient)
+        {
+            session.Wait(Patience);
+        }
+        patient = ready;
     }
 
     private void Close()

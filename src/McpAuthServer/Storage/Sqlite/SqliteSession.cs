@@ -33,7 +33,7 @@ internal sealed class SqliteSession : IDisposable
         try
         {
             SqliteException.ThrowExceptionForRC(code, db);
-            raw.sqlite3_busy_timeout(db, (int)busy.TotalMilliseconds);
+            session.Wait(busy);
             // FULL: in WAL mode nothing less syncs at every commit. fullfsync matters on macOS only, where fsync alone stops at the drive's cache.
             session.Execute("pragma synchronous=full; pragma fullfsync=1; pragma foreign_keys=on; pragma trusted_schema=off;"
                 + "pragma temp_store=memory; pragma cache_size=-32768; pragma wal_autocheckpoint=4000; pragma journal_size_limit=67108864;"
@@ -46,6 +46,9 @@ internal sealed class SqliteSession : IDisposable
             throw;
         }
     }
+
+    /// <summary>How long a lock held by another process is waited for, from now on.</summary>
+    public void Wait(TimeSpan busy) => raw.sqlite3_busy_timeout(db, (int)busy.TotalMilliseconds);
 
     /// <summary>Runs a text that has no parameters, any number of statements.</summary>
     public void Execute(string text)

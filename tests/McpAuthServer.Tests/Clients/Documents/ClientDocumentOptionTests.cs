@@ -59,6 +59,20 @@ public sealed class ClientDocumentOptionTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Host_DeniedLater_VouchesForNoKeys()
+    {
+        await StartAsync();
+        var client = await PublishedAsync();
+        client.Publish(document => (document["token_endpoint_auth_method"], document["jwks_uri"]) = ("private_key_jwt", "https://keys.client.test/jwks.json"), "max-age=86400");
+        internet.Put("https://keys.client.test/jwks.json", $"{{\"keys\":[{client.Key.Public.Jwk.GetRawText()}]}}");
+        var tokens = await client.TokensAsync(new PersonFlow(client.Scenario), client.Assertion());
+
+        server.Services.GetRequiredService<ServerOptions>().ClientDocuments.DenyHosts.Add("keys.client.test");
+
+        await (await client.RefreshRawAsync(tokens.RefreshToken!, client.Assertion())).RefusedAsync(HttpStatusCode.Unauthorized, "invalid_client");
+    }
+
+    [Fact]
     public async Task Loopback_OpenedByTheOperator_IsFetched_AndEveryStartSaysSo()
     {
         // The real resolver and real connections; only the authority of the certificate is the test's.
