@@ -11,11 +11,12 @@ namespace McpAuthServer.Consents;
 /// All that the consent page says about a request, in words, ready to be shown. Its digest is taken over the whole, so nothing can stand on
 /// the page that the digest does not cover.
 /// </summary>
+/// <param name="Unknown">Where no administrator registered the program: that its name is its own, and where it is from.</param>
 /// <param name="About">What the program learns of the person themselves.</param>
 /// <param name="DeviceCode">What stands on the device that asks; null where the answer goes through the browser.</param>
 /// <param name="Exact">What is asked for as the programs will read it: two requests that happen to be worded alike are not the same.</param>
 public sealed record ConsentView(
-    string Title, string ClientName, string ClientId, ConsentView.AgentFacts? Agent, Worded? Purpose, DateTimeOffset? Until,
+    string Title, string ClientName, string ClientId, string? Unknown, ConsentView.AgentFacts? Agent, Worded? Purpose, DateTimeOffset? Until,
     IReadOnlyList<ConsentView.Server> Servers, IReadOnlyList<ConsentView.Item> About, ConsentView.Item? Offline, string Recipient, bool RecipientIsHere, string? DeviceCode, string Exact)
 {
     public sealed record AgentFacts(string Id, string Name, Worded Purpose, string Owner);
@@ -50,15 +51,23 @@ public sealed record ConsentView(
             var other => throw new InvalidOperationException($"Unknown request {other}."),
         };
         return new(
-            title, ShownText.Name(client.Name), client.Id,
+            title, ShownText.Name(client.Name), client.Id, Unverified(client),
             delegation is null ? null : new(delegation.Agent.Id, ShownText.Name(delegation.Agent.Name), Worded.Text(delegation.Agent.Purpose, 200), ShownText.Name(owner ?? delegation.Agent.Owner)),
             delegation is null ? null : Worded.Text(delegation.Purpose, 400), delegation?.Until,
             [.. items.Where(item => item.Word is null || ScopeWords.IsAtResource(item.Word)).GroupBy(item => item.Server!).Select(of => ServerOf(of.Key, of, marked))],
             [.. items.Where(item => item.Word is { } word && ScopeWords.IsIdentity(word)).OrderByDescending(item => item.Fixed).Select(item => ItemOf(item, marked))],
             items.Where(item => item.Word == Names.Scopes.OfflineAccess).Select(item => ItemOf(item, marked)).FirstOrDefault(),
             recipient.Shown, !recipient.Proven, (recipient as DeviceRecipient)?.UserCode,
-            string.Join('\n', [recipient.Exact, delegation?.Agent.Owner, delegation?.Agent.Purpose, delegation?.Purpose, delegation?.Authority.ToJson(), .. items.Select(item => item.Key)]));
+            string.Join('\n', [recipient.Exact, client.KeysDigest, delegation?.Agent.Owner, delegation?.Agent.Purpose, delegation?.Purpose, delegation?.Authority.ToJson(), .. items.Select(item => item.Key)]));
     }
+
+    /// <summary>A name that nobody here has checked, and what is certain beside it.</summary>
+    private static string? Unverified(ClientRecord client) => client.Origin switch
+    {
+        ClientOrigin.Document => $"Nobody here has checked its name. It is published at {new Uri(client.Id).Authority}.",
+        ClientOrigin.Dynamic => "Nobody here has checked its name: the program registered itself.",
+        _ => null,
+    };
 
     private static Server ServerOf(ToolServerRecord server, IEnumerable<ConsentItem> items, bool marked) => new(
         ShownText.Name(server.Name), new Uri(server.Resource).Authority,

@@ -53,6 +53,7 @@ public sealed class RegistrationTests(RegisteringServer fixture) : IClassFixture
     /// <summary>Registered as they do, and then through the browser to a token.</summary>
     [Theory, MemberData(nameof(OfOthers))]
     [Trait("Spec", "RFC7591-3.1")]
+    [Trait("Attack", "52")]
     public async Task Registration_OfClientsOfOthers_LeadsToAToken(string body)
     {
         var s = await server.ScenarioAsync();
@@ -68,7 +69,9 @@ public sealed class RegistrationTests(RegisteringServer fixture) : IClassFixture
                 given = given.Replace("127.0.0.1:33418", "127.0.0.1", StringComparison.Ordinal).Replace("127.0.0.1/", "127.0.0.1:49152/", StringComparison.Ordinal);
             var browser = new TestBrowser(server);
             await browser.SignInAsync(s.Person);
-            var answer = await browser.AllowAsync(s.QueryOf(registration, new() { ["redirect_uri"] = given, ["scope"] = "" }));
+            var page = await browser.FollowAsync(await browser.GetAsync("/authorize?" + s.QueryOf(registration, new() { ["redirect_uri"] = given, ["scope"] = "" })));
+            Assert.Contains("Nobody here has checked its name: the program registered itself.", page.Text, StringComparison.Ordinal);
+            var answer = await browser.PostFormAsync(page, new() { ["decision"] = "allow" }, Names.Paths.Consent);
             Assert.StartsWith(given + "?code=", answer.Location, StringComparison.Ordinal);
             var code = System.Web.HttpUtility.ParseQueryString(new Uri(answer.Location!).Query)["code"]!;
             var secret = registration.TryGetProperty("client_secret", out _) ? Registering.Basic(registration) : null;

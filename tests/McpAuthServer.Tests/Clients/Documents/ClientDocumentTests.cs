@@ -17,6 +17,7 @@ public sealed class ClientDocumentTests(OnTheInternet internet) : IClassFixture<
     private readonly TestServer server = internet.Server;
 
     [Fact]
+    [Trait("Attack", "52")]
     public async Task Authorize_ByAClientsDocument_AsksThePerson_AndOnlyThenKeepsAnything()
     {
         var s = await server.ScenarioAsync();
@@ -32,6 +33,7 @@ public sealed class ClientDocumentTests(OnTheInternet internet) : IClassFixture<
 
         Assert.Contains($"Program of {client.Host} asks for access", page.Heading, StringComparison.Ordinal);
         Assert.Contains(client.Id, page.Text, StringComparison.Ordinal);
+        Assert.Contains($"Nobody here has checked its name. It is published at {client.Host}.", page.Text, StringComparison.Ordinal);
         Assert.Equal(0, await RowsAsync(client));
         var answer = await browser.PostFormAsync(page, new() { ["decision"] = "allow" }, Names.Paths.Consent);
         var code = System.Web.HttpUtility.ParseQueryString(new Uri(answer.Location!).Query)["code"]!;
