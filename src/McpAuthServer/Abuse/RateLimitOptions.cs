@@ -2,9 +2,9 @@ namespace McpAuthServer.Abuse;
 
 /// <summary>
 /// How often one caller may ask, each node by itself. An address is one IPv4 address or one IPv6 /64, and a /48 has
-/// <see cref="RateLimits.NetworkFactor"/> times as much. Who authenticates with a credential is counted as that client and no longer by the
-/// address it shares with others, so a farm of agents behind one address needs no more than its clients' limits; a public client's name proves
-/// nothing, so it is counted by address alone.
+/// <see cref="RateLimits.NetworkFactor"/> times as much. Who authenticates with a credential that an administrator gave is counted as that
+/// client and no longer by the address it shares with others, so a farm of agents behind one address needs no more than its clients' limits. A
+/// public client's name proves nothing, so it is counted by address alone; one that nobody registered is counted by both.
 /// </summary>
 public sealed class RateLimitOptions
 {
@@ -26,7 +26,7 @@ public sealed class RateLimitOptions
     public ClientLimits DeviceAuthorization { get; } = new(60, 600);
 
     /// <summary>Entering the code of a device (RFC 8628 §5.1: it is short, so guesses are few).</summary>
-    public PersonLimits UserCode { get; } = new(new(30, 30), new(10, 10));
+    public AddressLimits UserCode { get; } = new(20, 20);
 
     /// <summary>A guard that lost its feed asks at every call.</summary>
     public ClientLimits Introspection { get; } = new(600, 60_000);
@@ -104,7 +104,7 @@ public sealed class ClientLimits(RateLimit address, RateLimit client) : AddressL
     public RateLimit Client { get; } = client;
 }
 
-/// <summary>Of forms where a person says who they are.</summary>
+/// <summary>Of forms where a person says who they are; by account, failures are counted.</summary>
 public sealed class PersonLimits(RateLimit address, RateLimit account) : AddressLimits(address)
 {
     public RateLimit Account { get; } = account;

@@ -44,7 +44,7 @@ internal static class InstancesEndpoint
                 RequestLimits.Failed(context);
                 return await Refuse(OAuthError.InvalidClient(refusal!.Message, refusal.UsedBasic), refusal.Reason);
             }
-            if (attempt == 1 && await limits.AuthenticatedAsync(context, client) is { } tooMany)
+            if (await limits.AuthenticatedAsync(context, client) is { } tooMany)
                 return tooMany;
             if (client.Client?.AgentId is not { } agentId || client.Method != Names.ClientAssertion.PrivateKeyJwt)
                 return await Refuse(new(Names.Errors.UnauthorizedClient, "Only an agent's own client attests, with private_key_jwt."), by: client);

@@ -32,7 +32,7 @@ internal static class DeviceAuthorizationEndpoint
         // 2. The key that will ask, where one is proved: then no other can (RFC 9449 §5).
         (var proof, error) = proofs.ReadOffered(context, Names.Paths.DeviceAuthorization);
         if (error is not null)
-            return await RefuseAsync(error, client.Id, consume);
+            return await RefuseAsync(error, client.Id, error.AsksForNonce ? [] : consume);
         if (proof is not null)
             consume.Add(Once.Proof(proof));
 

@@ -1,7 +1,9 @@
 using System.Net;
 using System.Net.Sockets;
+using McpAuth.Protocol;
 using McpAuthServer.Abuse;
 using McpAuthServer.Clients;
+using McpAuthServer.Registry;
 
 namespace McpAuthServer.Http;
 
@@ -27,16 +29,27 @@ internal sealed class RequestLimits(RateLimits limits, ClientAddress addresses, 
         return default;
     }
 
-    /// <summary>A client has authenticated. A public client's name proves nothing (RFC 6749 §2.1): it stays one of its address.</summary>
+    /// <summary>
+    /// A client has authenticated. A public client's name proves nothing (RFC 6749 §2.1), and of clients that no administrator registered
+    /// somebody may have any number: these stay with their address.
+    /// </summary>
     public ValueTask<OAuthError?> AuthenticatedAsync(HttpContext context, AuthenticatedClient client) =>
-        client.Method == McpAuth.Protocol.Names.ClientAssertion.None ? default : AuthenticatedAsync(context, client.Id);
+        client.Method == Names.ClientAssertion.None ? default : CountAsync(context, client.Id, instead: client.Client is null or { Origin: ClientOrigin.Registered });
 
-    /// <summary>Somebody has authenticated with a credential of their own. Null: go on.</summary>
-    public ValueTask<OAuthError?> AuthenticatedAsync(HttpContext context, string id)
+    /// <summary>An agent or a guard has authenticated. Null: go on.</summary>
+    public ValueTask<OAuthError?> AuthenticatedAsync(HttpContext context, string id) => CountAsync(context, id, instead: true);
+
+    /// <param name="instead">Of its address, which gets its permit back.</param>
+    private ValueTask<OAuthError?> CountAsync(HttpContext context, string id, bool instead)
     {
         if (context.GetEndpoint()?.Metadata.GetMetadata<Limited>() is not { As: var kind })
             throw new InvalidOperationException("The endpoint says nothing of its limit.");
-        context.Features.Get<Permits>()?.Return(kind);
+        // A request that is planned again authenticates again, and is one request.
+        if (context.Features.Get<Permits>() is not { } permits)
+            return default;
+        context.Features.Set<Permits>(null);
+        if (instead)
+            permits.Return(kind);
         return limits.OfClient(id).Take(kind) is { } shortage ? RefuseAsync(shortage, null, id) : default;
     }
 

@@ -37,7 +37,7 @@ internal static class PushedAuthorizationEndpoint
         // 2. The key that the code will be bound to: by a proof or by its thumbprint, and when by both, then by one (RFC 9449 §10.1).
         (var proof, error) = proofs.ReadOffered(context, Names.Paths.PushedRequests);
         if (error is not null)
-            return await RefuseAsync(error, client.Id, consume);
+            return await RefuseAsync(error, client.Id, error.AsksForNonce ? [] : consume);
         if (proof is not null)
             consume.Add(Once.Proof(proof));
         if (proof is not null && form[Names.Dpop.Thumbprint] is { } named && named != proof.Thumbprint)

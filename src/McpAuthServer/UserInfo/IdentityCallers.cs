@@ -26,35 +26,35 @@ internal sealed class IdentityCallers(
             || (Is(Names.OAuth.Bearer) ? Names.OAuth.Bearer : Is(Names.Dpop.Scheme) ? Names.Dpop.Scheme : null) is not { } scheme)
         {
             var bare = new OAuthError(Names.Errors.InvalidToken, "A Bearer or DPoP token for this endpoint is needed, in the Authorization header.", StatusCodes.Status401Unauthorized, Names.Reasons.Malformed);
-            return (null, await RefuseAsync(bare with { Challenge = $"Bearer, DPoP {Algorithms}" }, null));
+            return (null, await RefuseAsync(context, bare with { Challenge = $"Bearer, DPoP {Algorithms}" }, null));
         }
         var text = header[blank..].Trim();
 
         // 2. Ours, unexpired, and for this alone.
         var now = time.GetUtcNow();
         if (!(await OwnToken.ReadAsync(text, keys, issuer, now, context.RequestAborted)).TryGet(out var token, out var fault))
-            return (null, await RefuseAsync(Refusal(fault.Message, fault.Code), null));
+            return (null, await RefuseAsync(context, Refusal(fault.Message, fault.Code), null));
         if (token.Audience != issuer.UserInfo || !token.IsIdentity)
-            return (null, await RefuseAsync(Refusal("The token is for another audience.", "wrong_audience"), token));
+            return (null, await RefuseAsync(context, Refusal("The token is for another audience.", "wrong_audience"), token));
 
         // 3. The key it is bound to, if it is (RFC 9449 §7.1, §7.2: one form is not taken for the other; §9).
         if ((token.Thumbprint is not null) != (scheme == Names.Dpop.Scheme))
-            return (null, await RefuseAsync(Refusal("A token that is bound to a key comes with the DPoP scheme, any other with Bearer.", "wrong_scheme"), token));
+            return (null, await RefuseAsync(context, Refusal("A token that is bound to a key comes with the DPoP scheme, any other with Bearer.", "wrong_scheme"), token));
 
         // 4. The certificate it is bound to, if it is (RFC 8705 §3). Before the proof, which is used up.
         if (token.CertificateThumbprint is { } thumbprint)
         {
             if (!certificates.Of(context).TryGet(out var certificate, out fault))
-                return (null, await RefuseAsync(Refusal(fault.Message, fault.Code), token));
+                return (null, await RefuseAsync(context, Refusal(fault.Message, fault.Code), token));
             if (certificate?.Thumbprint != thumbprint)
-                return (null, await RefuseAsync(Refusal("The token is bound to another certificate.", certificate is null ? "no_certificate" : "wrong_certificate"), token));
+                return (null, await RefuseAsync(context, Refusal("The token is bound to another certificate.", certificate is null ? "no_certificate" : "wrong_certificate"), token));
         }
         if (token.Thumbprint is { } key)
         {
             if (!proofs.Read(context, Names.Paths.UserInfo, text).TryGet(out var proof, out fault))
-                return (null, await RefuseAsync(Refusal(fault.Message, fault.Code, OAuthError.ProofCode(fault)), token));
+                return (null, await RefuseAsync(context, Refusal(fault.Message, fault.Code, OAuthError.ProofCode(fault)), token));
             if (proof.Thumbprint != key)
-                return (null, await RefuseAsync(Refusal("The proof's key is not the token's.", "wrong_key"), token));
+                return (null, await RefuseAsync(context, Refusal("The proof's key is not the token's.", "wrong_key"), token));
             if (!await audit.ConsumeAsync(Once.Proof(proof), Event(AuditTypes.ReplayDetected, Names.Reasons.Replay, token)))
                 return (null, OAuthError.UsedProof);
         }
@@ -62,7 +62,7 @@ internal sealed class IdentityCallers(
         // 5. All that it stands on, read now.
         return await states.LivesAsync(token, await registry.Current(context.RequestAborted), context.RequestAborted)
             ? (token, null)
-            : (null, await RefuseAsync(Refusal("What the token stands on has ended.", Names.Reasons.Revoked), token));
+            : (null, await RefuseAsync(context, Refusal("What the token stands on has ended.", Names.Reasons.Revoked), token));
 
         bool Is(string known) => header.AsSpan(0, blank).Equals(known, StringComparison.OrdinalIgnoreCase);
 
@@ -70,8 +70,9 @@ internal sealed class IdentityCallers(
             new(code, description, StatusCodes.Status401Unauthorized, reason) { Challenge = scheme == Names.Dpop.Scheme ? $"DPoP error=\"{code}\", {Algorithms}" : $"Bearer error=\"{code}\"" };
     }
 
-    private async Task<OAuthError> RefuseAsync(OAuthError error, OwnToken? token)
+    private async Task<OAuthError> RefuseAsync(HttpContext context, OAuthError error, OwnToken? token)
     {
+        RequestLimits.Failed(context, error);
         await audit.RefuseAsync(Event(AuditTypes.UserInfoRefused, error.Reason!, token), []);
         return error;
     }

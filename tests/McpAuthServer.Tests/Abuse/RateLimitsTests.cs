@@ -212,8 +212,8 @@ public sealed class RateLimitsTests
     {
         var options = new RateLimitOptions();
         Assert.Empty(options.Faults());
-        (options.UserCode.Account.PerMinute, options.UserCode.Account.Burst) = (perMinute, burst);
-        Assert.Contains("McpAuth:RateLimits:UserCode:Account", Assert.Single(options.Faults()), StringComparison.Ordinal);
+        (options.SignIn.Account.PerMinute, options.SignIn.Account.Burst) = (perMinute, burst);
+        Assert.Contains("McpAuth:RateLimits:SignIn:Account", Assert.Single(options.Faults()), StringComparison.Ordinal);
     }
 
     private RateLimits Limits(Action<RateLimitOptions> change, int most = 65_536)
