@@ -28,6 +28,7 @@ public sealed class ProofNonceTests : IAsyncLifetime
     public static TheoryData<string, string> Doors => new()
     {
         { Names.Paths.Token, AuditTypes.TokenRefused }, { Names.Paths.Instances, AuditTypes.InstanceRefused }, { Names.Paths.Revoke, AuditTypes.TokenRevoked },
+        { Names.Paths.PushedRequests, AuditTypes.AuthorizationRefused },
     };
 
     [Fact]
@@ -59,6 +60,7 @@ public sealed class ProofNonceTests : IAsyncLifetime
         var form = path switch
         {
             Names.Paths.Token => s.Agent.ExchangeForm(details: s.Details(["read_file"], new JsonObject { ["purpose"] = "p" })),
+            Names.Paths.PushedRequests => Pushed(s),
             Names.Paths.Revoke => new(s.Agent.AssertionForm()) { ["token"] = s.Agent.InstanceToken },
             _ => s.Agent.AssertionForm(),
         };
@@ -80,6 +82,12 @@ public sealed class ProofNonceTests : IAsyncLifetime
         Assert.True(done.IsSuccessStatusCode, await done.Content.ReadAsStringAsync());
         // RFC 9449 §8.2: with the answer comes the nonce for the next proof.
         Assert.Equal(given, Nonce(done));
+    }
+
+    private static Dictionary<string, string> Pushed(Scenario s)
+    {
+        var query = System.Web.HttpUtility.ParseQueryString(s.AuthorizeQuery("read one", "read_file"));
+        return s.Agent.AssertionForm().Concat(query.AllKeys.Select(k => KeyValuePair.Create(k!, query[k]!))).ToDictionary();
     }
 
     /// <summary>What is called with a token; some by an agent, some by a guard.</summary>

@@ -3,8 +3,12 @@ using System.Net.Http.Headers;
 using McpAuth.Protocol;
 using McpAuth.Protocol.Audit;
 using McpAuth.Protocol.Messages;
+using McpAuthServer.Abuse;
+using McpAuthServer.Clients;
 using McpAuthServer.Http;
+using McpAuthServer.Registry;
 using McpAuthServer.Tests.Harness;
+using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 
@@ -156,7 +160,7 @@ public sealed class RequestLimitTests : IAsyncLifetime
         var s = await server.ScenarioAsync();
         await s.Agent.AttestAsync();
         var guard = await TestGuard.OfAsync(s);
-        foreach (var path in new[] { Names.Paths.Token, Names.Paths.Revoke, Names.Paths.Instances, Names.Paths.Tasks, Names.Paths.GuardStreams, Names.Paths.Introspect, Names.Paths.GuardEnroll })
+        foreach (var path in new[] { Names.Paths.Token, Names.Paths.Revoke, Names.Paths.Instances, Names.Paths.Tasks, Names.Paths.GuardStreams, Names.Paths.Introspect, Names.Paths.GuardEnroll, Names.Paths.UserInfo, Names.Paths.PushedRequests, Names.Paths.DeviceAuthorization })
         {
             var here = Address();
             for (var i = 0; i < 3; i++)
@@ -238,6 +242,43 @@ public sealed class RequestLimitTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Request_PlannedAgain_GivesBackWhatItTookOnce()
+    {
+        var (limits, here) = (server.Services.GetRequiredService<RequestLimits>(), Address());
+        for (var i = 0; i < 3; i++)
+            Assert.Null(await limits.EnterAsync(Request(here), Limit.Token));
+        var request = Request(here);
+        Assert.Null(await limits.EnterAsync(request, Limit.Token));
+        Assert.NotNull(await limits.EnterAsync(Request(here), Limit.Token));
+
+        for (var plan = 0; plan < 8; plan++)
+            Assert.Null(await limits.AuthenticatedAsync(request, "agent-of-" + here));
+
+        Assert.Null(await limits.EnterAsync(Request(here), Limit.Token));
+        Assert.NotNull(await limits.EnterAsync(Request(here), Limit.Token));
+    }
+
+    [Theory]
+    [InlineData(ClientOrigin.Registered, true)]
+    [InlineData(ClientOrigin.Dynamic, false)]
+    [InlineData(ClientOrigin.Document, false)]
+    [Trait("Attack", "15")]
+    public async Task Client_NobodyRegistered_StaysWithItsAddressHoweverWellItAuthenticates(string origin, bool free)
+    {
+        var s = await server.ScenarioAsync();
+        var record = (await server.Services.GetRequiredService<RegistryCache>().Current(default)).Clients[s.ServiceClient] with { Origin = origin };
+        var (limits, here) = (server.Services.GetRequiredService<RequestLimits>(), Address());
+        for (var i = 0; i < 4; i++)
+        {
+            var request = Request(here);
+            Assert.Null(await limits.EnterAsync(request, Limit.Token));
+            // Each under a name of its own: whoever may make names has as many as they like.
+            Assert.Null(await limits.AuthenticatedAsync(request, new AuthenticatedClient($"{s.ServiceClient}-{i}", Names.ClientAssertion.SecretBasic, null) { Client = record }));
+        }
+        Assert.Equal(free, await limits.EnterAsync(Request(here), Limit.Token) is null);
+    }
+
+    [Fact]
     public void EveryEndpoint_ThatIsNoDocument_IsLimited()
     {
         string[] documents = ["/.well-known/", "/jwks", "/health/", "/assets/"];
@@ -245,6 +286,14 @@ public sealed class RequestLimitTests : IAsyncLifetime
         Assert.True(endpoints.Count > 20);
         var free = endpoints.Where(e => e.Metadata.GetMetadata<Limited>() is null).Select(e => e.RoutePattern.RawText!).Distinct().ToList();
         Assert.All(free, path => Assert.True(documents.Any(d => path.StartsWith(d, StringComparison.Ordinal)), path));
+    }
+
+    private static DefaultHttpContext Request(string from)
+    {
+        var context = new DefaultHttpContext();
+        context.Connection.RemoteIpAddress = IPAddress.Parse(from);
+        context.SetEndpoint(new Endpoint(null, new EndpointMetadataCollection(new Limited(Limit.Token)), null));
+        return context;
     }
 
     private static string Address() => $"203.0.{Interlocked.Increment(ref next) / 250}.{next % 250}";
