@@ -63,7 +63,7 @@ say('renewed', { type: second.token_type, rotated: second.refresh_token !== firs
 await call(second.access_token, key);
 
 // 4. Introspection by the tool server's own client, in the clear and signed.
-if (introspector) {
+{
   const server = { client_id: introspector.client_id, introspection_signed_response_alg: 'ES256' };
   const secret = oauth.ClientSecretBasic(introspector.secret);
   for (const signed of [false, true]) {

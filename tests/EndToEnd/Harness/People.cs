@@ -16,6 +16,9 @@ public sealed class People : IAsyncLifetime
     /// <summary>A public client with every grant such a client can have, and one that acts for itself with <see cref="ServiceSecret"/>.</summary>
     public const string LibraryClient = "library-program", ServiceClient = "library-service", ServiceSecret = "library-service-secret-0123456789abcdef";
 
+    /// <summary>What the tool server asks about tokens as.</summary>
+    public const string IntrospectingClient = "library-tool-server", IntrospectingSecret = "library-tool-server-secret-0123456789abcdef";
+
     /// <summary>Short, so that a test sees a refresh.</summary>
     public static readonly TimeSpan AccessTokenLifetime = TimeSpan.FromSeconds(4);
 
@@ -101,6 +104,11 @@ public sealed class People : IAsyncLifetime
                 ["type"] = Names.Resources.McpToolCall, ["locations"] = new JsonArray((string)registry["tool_servers"]![0]!["resource"]!), ["actions"] = new JsonArray("tools/call"),
                 ["tools"] = new JsonObject { ["read_file"] = new JsonObject() },
             }),
+        });
+        clients.Add(new JsonObject
+        {
+            ["id"] = IntrospectingClient, ["name"] = "Tool server on a library", ["auth_method"] = Names.ClientAssertion.SecretBasic, ["secret"] = IntrospectingSecret,
+            ["grant_types"] = new JsonArray(), ["introspects"] = "srv_files",
         });
         // The first agent may ask people for a task.
         JsonNode agent = clients[0]!;
