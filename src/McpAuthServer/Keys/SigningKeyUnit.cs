@@ -80,7 +80,7 @@ internal sealed class ActivateNextKey(string next, string active, byte[] publicP
     private static readonly Sql
         Retire = new(
             """
-            update signing_keys set state = 'retired', ended_at = @now, public_wrapped = @public
+            update signing_keys set state = 'retired', ended_at = @now, private_wrapped = null, public_wrapped = @public
             where kid = @active and state = 'active' and exists (select 1 from signing_keys where kid = @next and state = 'next')
             """),
         Activate = new("update signing_keys set state = 'active', active_from = @now where kid = @next and state = 'next'");
