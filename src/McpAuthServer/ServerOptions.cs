@@ -37,8 +37,8 @@ public sealed class ServerOptions
     public string SigningAlgorithm { get; set; } = "ES256";
 
     /// <summary>
-    /// How long a signing key signs before the next one does; more than <see cref="KeyPublishedAhead"/> and at most three years (NIST SP 800-57 part 1
-    /// §5.3.6). It cannot be turned off: a rotation that never happens is one that fails when it must.
+    /// How long a signing key signs before the next one does; more than <see cref="KeyPublishedAhead"/> and at most three years. It
+    /// cannot be turned off: a rotation that never happens is one that fails when it must.
     /// </summary>
     public TimeSpan KeyRotation { get; set; } = TimeSpan.FromDays(90);
 
