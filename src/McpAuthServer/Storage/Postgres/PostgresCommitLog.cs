@@ -121,9 +121,9 @@ internal sealed partial class PostgresCommitLog : ICommitLog
         {
             session?.Dispose();
         }
-        catch (NpgsqlException)
+        catch (Exception)
         {
-            // It is being thrown away because it is broken.
+            // It is being thrown away because it is broken; whatever it says to that must not end the thread that all commits wait for.
         }
         session = null;
     }

@@ -88,15 +88,19 @@ internal sealed class PostgresDatabase : IAsyncDisposable
     {
         // Connection, resources, operator intervention, system and internal errors; a primary that became a standby.
         PostgresException p => p.SqlState[..2] is "08" or "53" or "57" or "58" or "XX" or "F0" || p.SqlState == PostgresErrorCodes.ReadOnlySqlTransaction,
-        // Disposed: the driver's way to say that a connection broke under it, at some moments.
-        NpgsqlException or IOException or TimeoutException or System.Net.Sockets.SocketException or ObjectDisposedException => true,
-        _ => false,
+        NpgsqlException or IOException or TimeoutException or System.Net.Sockets.SocketException => true,
+        _ => IsBrokenUnderTheDriver(e),
     };
 
     /// <summary>Whether the connection ended, as all do when the server restarts.</summary>
     public static bool IsConnectionLoss(Exception e) =>
-        e is ObjectDisposedException or (NpgsqlException and not PostgresException)
+        IsBrokenUnderTheDriver(e) || e is NpgsqlException and not PostgresException
         || (e as PostgresException)?.SqlState is PostgresErrorCodes.AdminShutdown or PostgresErrorCodes.CrashShutdown or PostgresErrorCodes.CannotConnectNow;
+
+    /// <summary>At some moments the driver says so by its own objects having been disposed of; what a unit disposes of is the unit's affair.</summary>
+    private static bool IsBrokenUnderTheDriver(Exception e) =>
+        e is ObjectDisposedException disposed
+        && (disposed.Source == "Npgsql" || disposed.ObjectName.StartsWith("Npgsql", StringComparison.Ordinal) || disposed.ObjectName.StartsWith("System.Net.", StringComparison.Ordinal));
 
     /// <summary>Idle connections are closed; those in use are not returned to the pool.</summary>
     public void ForgetConnections() => connections.Clear();
