@@ -6,8 +6,8 @@ namespace McpAuth.Client;
 /// <summary>Where the server's endpoints are (RFC 8414).</summary>
 public sealed class AuthorizationServerMetadata
 {
-    private AuthorizationServerMetadata(string issuer, Uri? authorization, Uri token, Uri introspection, Uri jwks) =>
-        (Issuer, AuthorizationEndpoint, TokenEndpoint, IntrospectionEndpoint, JwksUri) = (issuer, authorization, token, introspection, jwks);
+    private AuthorizationServerMetadata(string issuer, Uri? authorization, Uri token, Uri introspection, Uri jwks, bool keepsChallenges) =>
+        (Issuer, AuthorizationEndpoint, TokenEndpoint, IntrospectionEndpoint, JwksUri, KeepsChallenges) = (issuer, authorization, token, introspection, jwks, keepsChallenges);
 
     public string Issuer { get; }
 
@@ -16,6 +16,9 @@ public sealed class AuthorizationServerMetadata
     public Uri TokenEndpoint { get; }
     public Uri IntrospectionEndpoint { get; }
     public Uri JwksUri { get; }
+
+    /// <summary>Whether it says that it keeps S256 challenges. One that does not know the parameter ignores it (RFC 7636 §5), and anybody could send the code.</summary>
+    internal bool KeepsChallenges { get; }
 
     /// <summary>Where the document of an issuer is: the well-known path is put between host and path (RFC 8414 §3.1).</summary>
     public static Uri Location(string issuer)
@@ -47,8 +50,12 @@ public sealed class AuthorizationServerMetadata
         if (Endpoint(document, "token_endpoint", configured) is not { } token) return Missing("token_endpoint");
         if (Endpoint(document, "introspection_endpoint", configured) is not { } introspection) return Missing("introspection_endpoint");
         if (Endpoint(document, "jwks_uri", configured) is not { } jwks) return Missing("jwks_uri");
-        return new AuthorizationServerMetadata(issuer, authorization, token, introspection, jwks);
+        return new AuthorizationServerMetadata(issuer, authorization, token, introspection, jwks, KeepsS256(document));
     }
+
+    private static bool KeepsS256(JsonElement document) =>
+        document.TryGetProperty("code_challenge_methods_supported", out JsonElement methods) && methods.ValueKind == JsonValueKind.Array
+        && methods.EnumerateArray().Any(method => method.ValueKind == JsonValueKind.String && method.GetString() == Names.Pkce.S256);
 
     private static Fault Missing(string member) =>
         new("invalid_metadata", "An endpoint is absent or not an address that credentials may be sent to.", member);

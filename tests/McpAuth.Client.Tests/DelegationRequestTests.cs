@@ -103,6 +103,39 @@ public sealed class DelegationRequestTests : IClassFixture<FakeServer>, IAsyncLi
         Assert.Equal(HttpRequestError.InvalidResponse, e.HttpRequestError);
     }
 
+    [Theory]
+    [InlineData("""["plain"]""")]
+    [InlineData("""["s256"]""")]
+    [InlineData("[]")]
+    [InlineData("\"S256\"")]
+    [InlineData(null)]
+    [Trait("Spec", "OAuth2.1-7.10")]
+    public async Task AskPerson_ServerThatMayNotKeepTheChallenge_IsNotAsked(string? methods)
+    {
+        server.Answers["/.well-known/oauth-authorization-server"] = _ => Answer.Json(FakeServer.Metadata(server.Issuer, server.Issuer).Replace(
+            "\"code_challenge_methods_supported\":[\"plain\",\"S256\"]", methods is null ? "\"x\":1" : $"\"code_challenge_methods_supported\":{methods}", StringComparison.Ordinal));
+        await using AgentSession other = await Attest(server, clientKey);
+
+        HttpRequestException e = await Assert.ThrowsAsync<HttpRequestException>(() => other.AskPerson(Callback, "p", Json(Details)));
+
+        Assert.Equal(HttpRequestError.InvalidResponse, e.HttpRequestError);
+        Assert.Contains("S256", e.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    [Trait("Spec", "RFC6749-4.1.2")]
+    [Trait("Spec", "RFC6749-5.1")]
+    public async Task BeginTask_AnswersWithMoreThanWasAskedFor_AreTakenWithoutIt()
+    {
+        Func<Received, Answer> token = server.Answers["/token"];
+        server.Answers["/token"] = r => token(r) is { Body: { } body } answer ? answer with { Body = body.Replace("\"DPoP\"", "\"dpop\",\"unheard_of\":{\"a\":[1]}", StringComparison.Ordinal) } : throw new InvalidOperationException();
+        DelegationRequest ask = await session.AskPerson(Callback, "p", Json(Details));
+
+        AgentTask task = await ask.BeginTask(new Uri($"{Answered(ask, server.Issuer)}&unheard_of=1&session_state=x"));
+
+        Assert.Equal("token-1", (await task.GetToken(Resource)).Value);
+    }
+
     [Fact]
     [Trait("Spec", "RFC7636-4.5")]
     public async Task BeginTask_Code_IsRedeemedByTheClientWithTheVerifierAndBoundToTheInstancesKey()

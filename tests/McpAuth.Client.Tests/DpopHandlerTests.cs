@@ -36,6 +36,14 @@ public sealed class DpopHandlerTests : IClassFixture<FakeServer>, IDisposable
         Assert.All(sent, r => Assert.Equal("""{"a":1}""", r.Body));
     }
 
+    [Theory]
+    [InlineData("http://files.example/mcp")]
+    [InlineData("http://127.0.0.1.example/mcp")]
+    [InlineData("ftp://files.example/mcp")]
+    [Trait("Spec", "RFC6750-5.3")]
+    public void Resource_WithoutTls_GetsNoToken(string resource) => Assert.Throws<ArgumentException>(() => new DpopHandler(
+        key, new Uri(resource), _ => new(new AccessToken("t", server.Clock.GetUtcNow(), server.Clock.GetUtcNow().AddMinutes(5), null)), inner: new SocketsHttpHandler()));
+
     [Fact]
     public async Task Request_ToAnotherOrigin_CarriesNeither()
     {
