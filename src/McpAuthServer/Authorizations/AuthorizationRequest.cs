@@ -62,5 +62,6 @@ internal abstract record ReadRequest
     internal sealed record Unanswerable(string Description, string Reason, string? Client) : ReadRequest;
 
     /// <summary>The client is told.</summary>
-    internal sealed record Refused(ValidatedRedirect Redirect, string Error, string Description, string Client) : ReadRequest;
+    /// <param name="Silent">Whether nobody is to be asked anything, not even who they are.</param>
+    internal sealed record Refused(ValidatedRedirect Redirect, string Error, string Description, string Client, bool Silent) : ReadRequest;
 }

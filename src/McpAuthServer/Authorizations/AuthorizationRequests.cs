@@ -65,7 +65,8 @@ internal sealed class AuthorizationRequests(Issuer issuer, ClientDirectory clien
             || ValidatedRedirect.Of(client, form[Names.OAuth.RedirectUri], issuer, state, mode == Names.Authorization.FormPost ? ResponseMode.FormPost : ResponseMode.Query) is not { } redirect)
             return new ReadRequest.Unanswerable($"{client.Name} sent you here with a return address that is not registered for it.", "redirect_uri", client.Id);
 
-        ReadRequest.Refused Refuse(string error, string description) => new(redirect, error, description, client.Id);
+        var silent = !form.Repeated.Contains(Names.Authorization.Prompt) && Manner.PromptOf(form).Contains(Names.Authorization.PromptNone);
+        ReadRequest.Refused Refuse(string error, string description) => new(redirect, error, description, client.Id, silent);
 
         // 2. From here on the client is told. No parameter but resource stands twice (RFC 6749 §3.1).
         if (form.Repeated.Count > 0)
@@ -134,9 +135,12 @@ internal sealed class AuthorizationRequests(Issuer issuer, ClientDirectory clien
     {
         private const int LongestNonce = 512;
 
+        public static HashSet<string> PromptOf(StrictForm form) =>
+            (form[Names.Authorization.Prompt] ?? "").Split(' ', StringSplitOptions.RemoveEmptyEntries).ToHashSet(StringComparer.Ordinal);
+
         public static Result<Manner> Read(StrictForm form)
         {
-            var prompt = (form[Names.Authorization.Prompt] ?? "").Split(' ', StringSplitOptions.RemoveEmptyEntries).ToHashSet(StringComparer.Ordinal);
+            var prompt = PromptOf(form);
             if (!prompt.IsSubsetOf(Prompts) || (prompt.Count > 1 && prompt.Contains(Names.Authorization.PromptNone)))
                 return new Fault(Names.Errors.InvalidRequest, "prompt is none alone, or some of login, consent and select_account.");
             TimeSpan? maxAge = null;

@@ -41,7 +41,7 @@ internal sealed class ValidatedRedirect : Recipient
     public AuthorizationAnswer Success(string code) => Answer((Names.OAuth.Code, code));
 
     /// <summary>RFC 6749 §4.1.2.1.</summary>
-    public AuthorizationAnswer Error(string error, string description) => Answer((Names.OAuth.Error, error), (Names.OAuth.ErrorDescription, description));
+    public AuthorizationAnswer Error(string error, string description) => Answer((Names.OAuth.Error, error), (Names.OAuth.ErrorDescription, ErrorDescription.Shown(description)));
 
     // RFC 9207 §2: iss in every answer.
     private AuthorizationAnswer Answer(params ReadOnlySpan<(string Name, string? Value)> members)

@@ -58,7 +58,7 @@ internal sealed class AuthorizeDesk(
             var answer = await requests.ReadAsync(interaction.Query, snapshot, time.GetUtcNow(), context.RequestAborted) switch
             {
                 ReadRequest.Unanswerable local => await ShowAsync(local),
-                ReadRequest.Refused refused => await RefuseAsync(refused.Redirect, refused.Error, refused.Description, refused.Client, null),
+                ReadRequest.Refused refused => await TellAsync(context, interaction, refused),
                 ReadRequest.Valid { Request: var request } => await DecideAsync(context, interaction, request, snapshot),
                 var other => throw new InvalidOperationException($"Unknown outcome {other}."),
             };
@@ -67,6 +67,18 @@ internal sealed class AuthorizeDesk(
             registry.Invalidate(snapshot.Version);
         }
         return PageResult.Error(StatusCodes.Status503ServiceUnavailable, "Try again in a moment", "What is registered is changing just now.");
+    }
+
+    /// <summary>
+    /// The client is told, once the person has signed in: an address of this server that anybody can make up would otherwise lead wherever somebody
+    /// registered (OAuth 2.1 §7.13.2).
+    /// </summary>
+    private async Task<IResult> TellAsync(HttpContext context, Interaction interaction, ReadRequest.Refused refused)
+    {
+        var who = await Browser.SignedInAsync(context);
+        return who is null && !refused.Silent
+            ? To(Names.Paths.SignIn, interaction)
+            : await RefuseAsync(refused.Redirect, refused.Error, refused.Description, refused.Client, who?.Person.Id);
     }
 
     /// <summary>Null when what was read is no longer so: read again.</summary>

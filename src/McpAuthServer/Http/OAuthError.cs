@@ -13,8 +13,6 @@ namespace McpAuthServer.Http;
 /// <param name="Reason">From <see cref="Names.Reasons"/>: told beside the error where an agent can act on it, and recorded.</param>
 internal sealed record OAuthError(string Code, string Description, int Status = StatusCodes.Status400BadRequest, string? Reason = null) : IResult
 {
-    private const int LongestDescription = 500;
-
     /// <summary>The challenge of a 401 (RFC 6749 §5.2, RFC 9449 §7.1), if any.</summary>
     public string? Challenge { get; init; }
 
@@ -72,13 +70,6 @@ internal sealed record OAuthError(string Code, string Description, int Status = 
             context.Response.Headers.WWWAuthenticate = Challenge;
         if (RetryAfter is { } seconds)
             context.Response.Headers.RetryAfter = seconds.ToString(CultureInfo.InvariantCulture);
-        await context.Response.WriteAsJsonAsync(new ErrorResponse(Code, Shown(Description), Reason), ProtocolJson.Default.ErrorResponse);
+        await context.Response.WriteAsJsonAsync(new ErrorResponse(Code, ErrorDescription.Shown(Description), Reason), ProtocolJson.Default.ErrorResponse);
     }
-
-    // RFC 6749 §5.2: %x20-21 / %x23-5B / %x5D-7E. A fault's path can hold the sender's own characters, and any number of them.
-    private static string Shown(string description) => string.Create(Math.Min(description.Length, LongestDescription), description, static (shown, text) =>
-    {
-        for (var i = 0; i < shown.Length; i++)
-            shown[i] = text[i] switch { '"' => '\'', '\\' or < ' ' or > '~' => '?', var c => c };
-    });
 }

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Web;
 using McpAuth.Protocol;
 using McpAuth.Protocol.Audit;
 using McpAuthServer.Tests.Harness;
@@ -211,6 +212,63 @@ public class AuthorizeAttackTests(TestServer server) : IClassFixture<TestServer>
         var changes = System.Text.Json.JsonSerializer.Deserialize<Dictionary<string, string?>>(change.Replace("{R}", s.Resource, StringComparison.Ordinal))!;
 
         Assert.Equal(error, (await server.RefusedAuthorizationAsync(s, s.AuthorizeQuery(s.Agent, s.Details(["read_file"], new() { ["purpose"] = "x" }), changes))).Error);
+    }
+
+    [Fact]
+    [Trait("Spec", "RFC6749-4.1.2.1")]
+    public async Task Error_DescribingHostileInput_HasOnlyTheCharactersADescriptionMayHave()
+    {
+        var s = await server.ScenarioAsync();
+        var browser = new TestBrowser(server);
+        await browser.SignInAsync(s.Person);
+        foreach (var details in new[]
+        {
+            "[{\"type\":\"mcp_tool_call\",\"a\\\"b\\\\c\\u00e9\\r\\nSet-Cookie: x<script>\":1}]",
+            "[{\"type\":\"mcp_tool_call\",\"locations\":[\"x\"],\"tools\":{\"t\\\"\\\\\\u00e9\":{\"\\u0000\":1}}}]",
+            $"[{{\"type\":\"mcp_tool_call\",\"{new string('\u00e9', 3000)}\":1}}]",
+        })
+        {
+            var answer = await browser.GetAsync("/authorize?" + s.AuthorizeQuery(s.Agent, [], new Dictionary<string, string?> { ["authorization_details"] = details }));
+
+            var members = HttpUtility.ParseQueryString(new Uri(answer.Location!).Query);
+            Assert.Equal(Names.Errors.InvalidAuthorizationDetails, members["error"]);
+            // RFC 6749 §4.1.2.1: %x20-21 / %x23-5B / %x5D-7E; and an address has an end.
+            Assert.All(members["error_description"]!, c => Assert.True(c is >= ' ' and <= '~' and not ('"' or '\\'), $"{members["error_description"]} has U+{(int)c:X4}"));
+            Assert.InRange(members["error_description"]!.Length, 1, 500);
+        }
+    }
+
+    [Theory]
+    [InlineData("scope", "tool:format_disk")]
+    [InlineData("code_challenge", null)]
+    [InlineData("response_type", "token")]
+    [InlineData("resource", "https://unknown.test/mcp")]
+    [InlineData("prompt", "create")]
+    [Trait("Spec", "OAuth2.1-7.13.2")]
+    public async Task Error_NobodySignedIn_SendsNobodyAwayBeforeTheyHave(string parameter, string? value)
+    {
+        var s = await server.ScenarioAsync();
+        var browser = new TestBrowser(server);
+        var mark = await server.NowAsync();
+
+        var start = await browser.GetAsync("/authorize?" + s.AuthorizeQuery(new Dictionary<string, string?> { [parameter] = value }));
+
+        Assert.StartsWith("/account/sign-in?continue=", start.Location, StringComparison.Ordinal);
+        Assert.Empty(await server.SinceAsync(mark));
+        var answer = await browser.FollowAsync(await browser.SignInAsync(s.Person, start.Location!));
+        Assert.StartsWith(s.RedirectUri + "?error=", answer.Location, StringComparison.Ordinal);
+        Assert.Equal(s.User, Assert.Single(await server.SinceAsync(mark), e => e.Type == AuditTypes.AuthorizationRefused).User);
+    }
+
+    [Fact]
+    [Trait("Spec", "OAuth2.1-7.13.2")]
+    public async Task Error_OfASilentRequest_IsToldAtOnce()
+    {
+        var s = await server.ScenarioAsync();
+
+        var answer = await new TestBrowser(server).GetAsync("/authorize?" + s.AuthorizeQuery(new Dictionary<string, string?> { ["prompt"] = "none", ["scope"] = "tool:format_disk" }));
+
+        Assert.StartsWith(s.RedirectUri + "?error=invalid_scope&", answer.Location, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -14,12 +14,21 @@ internal static class Authorizing
         return await browser.PostFormAsync(page, new() { ["decision"] = "allow" }, Names.Paths.Consent);
     }
 
-    /// <summary>The request is refused at the client's own address, with one event and without any effect; tells error and state.</summary>
+    /// <summary>
+    /// The request is refused at the client's own address, with one event and without any effect; tells error and state. Unless the browser is given or
+    /// nobody may be asked, the person has signed in: nobody else is sent away.
+    /// </summary>
     public static async Task<(string? Error, string? State)> RefusedAuthorizationAsync(this TestServer server, Scenario s, string query, TestBrowser? browser = null, string? redirect = null)
     {
+        if (browser is null)
+        {
+            browser = new TestBrowser(server);
+            if (!query.Contains("prompt=none", StringComparison.Ordinal))
+                await browser.SignInAsync(s.Person);
+        }
         var (mark, before) = (await server.NowAsync(), await Footprint.OfAsync(server));
 
-        var answer = await (browser ?? new TestBrowser(server)).GetAsync("/authorize?" + query);
+        var answer = await browser.GetAsync("/authorize?" + query);
 
         Assert.True(answer.Location?.StartsWith((redirect ?? s.RedirectUri) + "?", StringComparison.Ordinal), $"{answer.Status} {answer.Location} {answer.Html}");
         Assert.DoesNotContain("#", answer.Location, StringComparison.Ordinal);

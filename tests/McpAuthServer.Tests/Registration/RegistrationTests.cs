@@ -118,6 +118,18 @@ public sealed class RegistrationTests(RegisteringServer fixture) : IClassFixture
     }
 
     [Fact]
+    [Trait("Spec", "RFC7591-3.2.1")]
+    public async Task Registration_TwiceTheSame_IsTwoClientsWithSecretsOfTheirOwn()
+    {
+        var body = Registering.Public(json => json["token_endpoint_auth_method"] = "client_secret_basic");
+
+        var (one, two) = (await server.RegisterAsync(body), await server.RegisterAsync(body));
+
+        foreach (var own in new[] { "client_id", "client_secret", "registration_access_token", "registration_client_uri" })
+            Assert.NotEqual(one.Text(own), two.Text(own));
+    }
+
+    [Fact]
     [Trait("Spec", "RFC7591-2")]
     public async Task Registration_WithAKey_IsTakenByItsAssertion()
     {
@@ -143,7 +155,7 @@ public sealed class RegistrationTests(RegisteringServer fixture) : IClassFixture
         var s = await server.ScenarioAsync();
         var registration = await server.RegisterAsync(Registering.Public(json => (json["require_pushed_authorization_requests"], json["dpop_bound_access_tokens"]) = (true, true)));
 
-        var answer = await new TestBrowser(server).GetAsync("/authorize?" + s.QueryOf(registration));
+        var answer = await new TestBrowser(server).GetAsync("/authorize?" + s.QueryOf(registration, new() { ["prompt"] = "none" }));
         Assert.Contains("error=invalid_request", answer.Location, StringComparison.Ordinal);
         await (await s.RedeemRawAsync(registration, "x")).RefusedAsync(HttpStatusCode.BadRequest, "invalid_dpop_proof");
     }
