@@ -58,13 +58,13 @@ internal static class RevocationEndpoint
 
         // 3. One commit.
         var by = new Initiator(token.Agent, token.Instance, client.Id, Rank.Agent);
-        return Answer((token.Grant, token.IsInstanceToken) switch
+        return (token.Grant, token.IsInstanceToken) switch
         {
-            ({ } grant, _) => await log.Commit(new RevokeGrant(grant, token.Jti, "revoked_by_client", by, consume, now, options.Node)),
-            (null, true) => await log.Commit(new EndInstance(token.Instance!, "revoked_by_client", by, consume, now, options.Node)),
-            // A guard's token: it ends by itself within minutes; enrolment is what is revoked.
-            _ => await audit.RefuseAsync(audit.Refusal(AuditTypes.TokenRevoked, Names.Reasons.WrongType) with { Client = client.Id }, consume),
-        }, null);
+            ({ } grant, _) => Answer(await log.Commit(new RevokeGrant(grant, token.Jti, "revoked_by_client", by, consume, now, options.Node)), null),
+            (null, true) => Answer(await log.Commit(new EndInstance(token.Instance!, "revoked_by_client", by, consume, now, options.Node)), null),
+            // §2.2.1: a guard's token ends by itself within minutes, and 200 would say that it had ended; its enrolment is what is revoked.
+            _ => await Refuse(NotRevocable, Names.Reasons.WrongType, client, consume),
+        };
 
         // §2.1: with a refresh token go the access tokens of its grant.
         async Task<IResult> RefreshTokenAsync(string hash, AuthenticatedClient by)
@@ -82,6 +82,8 @@ internal static class RevocationEndpoint
         async Task<IResult> Refuse(OAuthError? e, string reason, AuthenticatedClient? by, IReadOnlyList<Once> consumed) =>
             Answer(await audit.RefuseAsync(audit.Refusal(AuditTypes.TokenRevoked, reason) with { Client = by?.Id }, consumed), e);
     }
+
+    private static OAuthError NotRevocable { get; } = new(Names.Errors.UnsupportedTokenType, "A guard's own token ends by itself.");
 
     private static OAuthError WrongKey { get; } = OAuthError.InvalidProof(new Fault("wrong_key", "The token is bound to another key."));
 

@@ -89,6 +89,45 @@ public sealed class RevocationTests(TestServer server) : IClassFixture<TestServe
 
     [Fact]
     [Trait("Spec", "RFC7009-2.1")]
+    public async Task Revoke_RefreshTokenUnderAnyHint_IsFoundAllTheSame()
+    {
+        foreach (var hint in new[] { null, "access_token", "refresh_token", "unheard_of" })
+        {
+            var s = await server.ScenarioAsync();
+            var flow = new PersonFlow(s);
+            var token = await flow.TokenAsync();
+            var form = new Dictionary<string, string> { ["token"] = token.RefreshToken!, ["client_id"] = s.PublicClient };
+            if (hint is not null)
+                form["token_type_hint"] = hint;
+
+            using var answer = await server.Client().PostAsync(Names.Paths.Revoke, new FormUrlEncodedContent(form));
+
+            Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+            await (await flow.RefreshRawAsync(token.RefreshToken!)).RefusedAsync(HttpStatusCode.BadRequest, Names.Errors.InvalidGrant, Names.Reasons.Revoked);
+        }
+    }
+
+    [Fact]
+    [Trait("Spec", "RFC7009-2.2.1")]
+    public async Task Revoke_AGuardsOwnToken_IsSaidNotToBePossible()
+    {
+        var s = await ReadyAsync();
+        var guard = await TestGuard.OfAsync(s);
+        var form = new Dictionary<string, string>
+        {
+            ["token"] = guard.Token, [Names.ClientAssertion.TypeParameter] = Names.ClientAssertion.JwtBearer, [Names.ClientAssertion.Parameter] = guard.Assertion(),
+        };
+
+        // 200 would say that nobody can use it any more.
+        await server.RefusedAsync(
+            () => server.Client().PostAsync(Names.Paths.Revoke, new FormUrlEncodedContent(form)), HttpStatusCode.BadRequest, Names.Errors.UnsupportedTokenType, null,
+            AuditTypes.TokenRevoked, Names.Reasons.WrongType);
+
+        await guard.OpenStreamAsync();
+    }
+
+    [Fact]
+    [Trait("Spec", "RFC7009-2.1")]
     public async Task Revoke_UnauthenticatedOrWithoutToken_IsRefused()
     {
         var s = await ReadyAsync();
