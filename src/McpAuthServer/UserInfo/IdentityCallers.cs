@@ -21,12 +21,12 @@ internal sealed class IdentityCallers(
     {
         var request = context.Request;
 
-        // 1. The header alone: what stands in an address or a form ends in logs (RFC 6750 §5.3). §3.1: without a token the challenge says nothing more.
+        // 1. The header alone: what stands in an address or a form ends in logs (RFC 6750 §5.3). §3.1: without a token the challenge names no error; §3: a parameter it has all the same.
         if (request.Headers.Authorization is not [{ } header] || header.IndexOf(' ', StringComparison.Ordinal) is not (> 0 and var blank)
             || (Is(Names.OAuth.Bearer) ? Names.OAuth.Bearer : Is(Names.Dpop.Scheme) ? Names.Dpop.Scheme : null) is not { } scheme)
         {
             var bare = new OAuthError(Names.Errors.InvalidToken, "A Bearer or DPoP token for this endpoint is needed, in the Authorization header.", StatusCodes.Status401Unauthorized, Names.Reasons.Malformed);
-            return (null, await RefuseAsync(context, bare with { Challenge = $"Bearer, DPoP {Algorithms}" }, null));
+            return (null, await RefuseAsync(context, bare with { Challenge = $"Bearer realm=\"userinfo\", DPoP {Algorithms}" }, null));
         }
         var text = header[blank..].Trim();
 

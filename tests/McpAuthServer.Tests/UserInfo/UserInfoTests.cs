@@ -107,7 +107,8 @@ public sealed class UserInfoOnSqliteTests(TestServer server) : UserInfoSuite, IC
 
             await server.RefusedAsync(async () => refused = await server.Client().SendAsync(request), HttpStatusCode.Unauthorized, Names.Errors.InvalidToken, Names.Reasons.Malformed, AuditTypes.UserInfoRefused, Names.Reasons.Malformed);
 
-            Assert.Equal(["Bearer", "DPoP algs=\"ES256 RS256\""], refused!.Headers.WwwAuthenticate.Select(c => c.ToString()));
+            // RFC 6750 §3: the scheme is followed by a parameter at least, also where there is no error to name.
+            Assert.Equal(["Bearer realm=\"userinfo\"", "DPoP algs=\"ES256 RS256\""], refused!.Headers.WwwAuthenticate.Select(c => c.ToString()));
         }
     }
 
