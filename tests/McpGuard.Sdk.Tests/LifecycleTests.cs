@@ -248,6 +248,21 @@ public sealed class LifecycleTests : IAsyncLifetime
     public void Options_ThatAreWrong_StopTheStart(string issuer, string resource, int grace) =>
         Assert.True(new McpGuardOptionsValidator().Validate(null, new McpGuardOptions { AuthorizationServer = issuer, Resource = resource, StaleReadGrace = TimeSpan.FromSeconds(grace) }).Failed);
 
+    [Theory]
+    [InlineData("")]
+    [InlineData("tools:read resources:read")]
+    [InlineData("tool:\"x\"")]
+    [InlineData("tool:\\")]
+    [InlineData("tool:\u00e9")]
+    [InlineData("offline_access")]
+    [Trait("Spec", "RFC6750-3")]
+    public void Options_ScopeThatAChallengeMayNotName_StopsTheStart(string scope)
+    {
+        var options = new McpGuardOptions { AuthorizationServer = "https://auth.example", Resource = "https://files.example/mcp" };
+        options.Scopes.Add(scope);
+        Assert.True(new McpGuardOptionsValidator().Validate(null, options).Failed);
+    }
+
     [Fact]
     public void Options_ThatAreRight_Pass() => Assert.Equal(
         ValidateOptionsResult.Success, new McpGuardOptionsValidator().Validate(null, new McpGuardOptions { AuthorizationServer = "https://auth.example", Resource = "https://files.example/mcp" }));

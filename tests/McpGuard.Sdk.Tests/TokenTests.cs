@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using McpAuth.Protocol;
 using McpAuth.Protocol.Jose;
 
@@ -118,6 +119,43 @@ public sealed class TokenTests(GuardFixture fixture) : IClassFixture<GuardFixtur
         Answer answer = await Host.CallTool("echo", "{}", null);
         Assert.Equal(401, answer.Status);
         Assert.Equal($"Bearer resource_metadata=\"{Host.Url("/.well-known/oauth-protected-resource/mcp")}\", scope=\"tools:read\"", answer.Challenge);
+    }
+
+    [Theory]
+    [Trait("Spec", "RFC6750-3")]
+    [InlineData("nothing", 401, "Bearer")]
+    [InlineData("another scheme", 401, "Bearer")]
+    [InlineData("no token", 401, "Bearer")]
+    [InlineData("garbage", 401, "Bearer")]
+    [InlineData("bound", 401, "DPoP")]
+    [InlineData("query", 400, "Bearer")]
+    [InlineData("step up", 403, "Bearer")]
+    public async Task Challenge_OfEveryRefusal_HasEachAttributeOnceAndOnlyCharactersItMayHave(string what, int status, string scheme)
+    {
+        using var key = SigningKey.Create();
+        string? token = what switch
+        {
+            "nothing" or "another scheme" => null,
+            "no token" => "\"\\",
+            "garbage" => "garbage",
+            "bound" => Server.Token(new() { Jkt = key.Public.Thumbprint }),
+            _ => Server.Token(new() { StepUp = true, Scope = "tools:read" }),
+        };
+        using HttpRequestMessage request = Host.Request(ToolHost.Call("refund", """{"order_id":"c"}"""), null);
+        request.Headers.Add(Names.Mcp.MethodHeader, "tools/call");
+        request.Headers.Add(Names.Mcp.NameHeader, "refund");
+        if (token is not null || what == "another scheme") request.Headers.TryAddWithoutValidation("Authorization", token is null ? "Basic YTpi" : "Bearer " + token);
+        if (what == "query") request.RequestUri = new Uri(Host.Resource + "?access_token=" + token);
+
+        Answer answer = await Host.Send(request);
+
+        Assert.Equal(status, answer.Status);
+        string[] parts = answer.Challenge.Split(' ', 2);
+        Assert.Equal((scheme, 2), (parts[0], parts.Length));
+        MatchCollection attributes = Regex.Matches(parts[1], "(?:^|, )([a-z_]+)=\"([\x21\x23-\x5b\x5d-\x7e ]*)\"");
+        Assert.Equal(parts[1].Length, attributes.Sum(a => a.Length));
+        Assert.Equal(attributes.Count, attributes.Select(a => a.Groups[1].Value).Distinct().Count());
+        Assert.Contains(attributes, a => a.Groups[1].Value == "resource_metadata");
     }
 
     [Theory]

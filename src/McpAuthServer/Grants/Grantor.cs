@@ -3,7 +3,9 @@ using System.Text.Json;
 using McpAuth.Protocol;
 using McpAuth.Protocol.Audit;
 using McpAuth.Protocol.Messages;
+using McpAuth.Protocol.ToolCalls;
 using McpAuthServer.Audit;
+using McpAuthServer.Authorizations;
 using McpAuthServer.Clients;
 using McpAuthServer.Delegation;
 using McpAuthServer.Http;
@@ -73,9 +75,13 @@ internal sealed class Grantor(IEnumerable<IGrant> grants, AccessTokens tokens, I
         var token = tokens.SignDelegation(plan);
         var result = await log.Commit(new IssueRoot(plan, options.Node));
         return result.Outcome != IssueOutcome.Issued ? await RefusedAsync(request, result) : Answer(new TokenResponse(
-            token, plan.Thumbprint is null ? Names.OAuth.Bearer : Names.Dpop.Scheme, (int)(plan.Expires - plan.IssuedAt).TotalSeconds,
+            token, plan.Thumbprint is null ? Names.OAuth.Bearer : Names.Dpop.Scheme, (int)(plan.Expires - plan.IssuedAt).TotalSeconds, ScopeOf(plan.Authority),
             AuthorizationDetails: JsonElement.Parse(plan.Authority.ToJson())));
     }
+
+    // RFC 6749 §3.3: whoever named a scope beside the details would take silence for a yes.
+    private static string? ScopeOf(Authority authority) =>
+        ScopeWords.Join(authority.Locations.SelectMany(l => ScopeWords.Split(authority.ToScope(l.Location)))) is { Length: > 0 } scope ? scope : null;
 
     private async Task<IResult?> IssueIdentityAsync(TokenRequest request, IdentityPlan plan, IdTokenClaims claims)
     {

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Web;
 using McpAuth.Protocol;
+using McpAuth.Protocol.Jose;
 using McpAuthServer.Tests.Harness;
 
 namespace McpAuthServer.Tests.Authorize;
@@ -21,6 +22,76 @@ public class AuthorizeAnswerTests(TestServer server) : IClassFixture<TestServer>
 
         Assert.StartsWith("/account/sign-in?continue=", answer.Location, StringComparison.Ordinal);
     }
+
+    [Fact]
+    [Trait("Spec", "RFC6749-3.1.2")]
+    public async Task Redirect_WithAQueryOfItsOwn_KeepsIt()
+    {
+        var s = await server.ScenarioAsync();
+        await RedirectsToAsync(s, s.RedirectUri + "?tenant=1&x=%2F");
+        var browser = new TestBrowser(server);
+        await browser.SignInAsync(s.Person);
+
+        var answer = await browser.AllowAsync(s.AuthorizeQuery(new Dictionary<string, string?> { ["redirect_uri"] = s.RedirectUri + "?tenant=1&x=%2F" }));
+
+        Assert.StartsWith(s.RedirectUri + "?tenant=1&x=%2F&code=", answer.Location, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    [Trait("Spec", "RFC6749-3.1.2.3")]
+    public async Task Redirect_NotNamed_IsTheOnlyOneThatIsRegistered()
+    {
+        var s = await server.ScenarioAsync();
+        await RedirectsToAsync(s, s.RedirectUri);
+        var browser = new TestBrowser(server);
+        await browser.SignInAsync(s.Person);
+
+        var answer = await browser.AllowAsync(s.AuthorizeQuery(new Dictionary<string, string?> { ["redirect_uri"] = null }));
+
+        Assert.StartsWith(s.RedirectUri + "?code=", answer.Location, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    [Trait("Spec", "RFC6749-3.1")]
+    public async Task Parameters_UnknownOrEmpty_AreAsIfTheyWereNotThere()
+    {
+        var s = await server.ScenarioAsync();
+        var browser = new TestBrowser(server);
+        await browser.SignInAsync(s.Person);
+
+        var answer = await browser.AllowAsync(s.AuthorizeQuery(new Dictionary<string, string?>
+        {
+            ["unheard_of"] = "1", ["Scope"] = "tool:delete_file", ["scope"] = "", ["state"] = "", ["prompt"] = "", ["max_age"] = "", ["request"] = "", ["response_mode"] = "",
+        }));
+
+        var members = HttpUtility.ParseQueryString(new Uri(answer.Location!).Query);
+        Assert.Equal("code iss", string.Join(' ', members.AllKeys));
+        Assert.Equal("tools:read", (await new PersonFlow(s).RedeemAsync(members["code"]!)).Scope);
+    }
+
+    [Fact]
+    [Trait("Spec", "RFC7636-4.4")]
+    [Trait("Spec", "RFC6749-10.10")]
+    public async Task Code_IsRandomAndTellsNothingOfItsChallenge()
+    {
+        var s = await server.ScenarioAsync();
+        var flow = new PersonFlow(s);
+
+        var codes = new[] { await flow.CodeAsync(s.AuthorizeQuery()), await flow.CodeAsync(s.AuthorizeQuery()) };
+
+        Assert.NotEqual(codes[0], codes[1]);
+        foreach (var code in codes)
+        {
+            // The same challenge every time: all that is behind the prefix is chance.
+            Assert.True(Base64Url.TryDecode(code.Replace("ac_", "", StringComparison.Ordinal), out var bytes) && bytes.Length == 32);
+            Assert.DoesNotContain(Base64Url.Sha256(s.Verifier), code, StringComparison.Ordinal);
+        }
+    }
+
+    /// <summary>The public client with this address alone.</summary>
+    private Task RedirectsToAsync(Scenario s, string redirect) => server.ApplyAsync($$"""
+        {"clients":[{"id":"{{s.PublicClient}}","name":"Browser client","auth_method":"none","grant_types":["authorization_code"],"redirect_uris":["{{redirect}}"]}]}
+        """);
 
     [Theory]
     [InlineData("a&b=c#d e%20f+\u00e9")]

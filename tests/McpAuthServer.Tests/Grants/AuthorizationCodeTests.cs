@@ -55,6 +55,21 @@ public class AuthorizationCodeTests(TestServer server) : IClassFixture<TestServe
     }
 
     [Fact]
+    [Trait("Spec", "RFC6749-3.3")]
+    [Trait("Spec", "RFC6749-5.1")]
+    public async Task Code_OfAnAgentsClientThatNamedAScope_SaysWhatWasGrantedInstead()
+    {
+        var s = await server.ScenarioAsync();
+        var flow = new PersonFlow(s);
+        var query = s.AuthorizeQuery(s.Agent, s.Details(["read_file", "list_files"], new() { ["purpose"] = "p" }), new Dictionary<string, string?> { ["scope"] = "tools:read tool:delete_file" });
+
+        var token = await flow.DelegateAsync(query);
+
+        // No word about it would mean that all of it was.
+        Assert.Equal("tool:list_files tool:read_file", token.Scope);
+    }
+
+    [Fact]
     [Trait("Attack", "66")]
     [Trait("Spec", "RFC6749-4.1.2")]
     [Trait("Spec", "RFC6749-10.5")]

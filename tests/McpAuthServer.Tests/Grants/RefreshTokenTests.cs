@@ -1,6 +1,7 @@
 using System.Net;
 using McpAuth.Protocol;
 using McpAuth.Protocol.Audit;
+using McpAuth.Protocol.Jose;
 using McpAuthServer.Authorizations;
 using McpAuthServer.Delegation;
 using McpAuthServer.Storage;
@@ -115,6 +116,40 @@ public class RefreshTokenTests(TestServer server) : IClassFixture<TestServer>
             .RefusedAsync(error == Names.Errors.InvalidClient ? HttpStatusCode.Unauthorized : HttpStatusCode.BadRequest, error);
 
         Assert.NotNull((await flow.RefreshAsync(first.RefreshToken!)).AccessToken);
+    }
+
+    [Fact]
+    [Trait("Attack", "69")]
+    [Trait("Spec", "RFC6749-6")]
+    [Trait("Spec", "OAuth2.1-4.3")]
+    public async Task RefreshToken_OfAnotherClient_IsUnknownAndStaysGoodForItsOwner()
+    {
+        var s = await server.ScenarioAsync();
+        var flow = new PersonFlow(s);
+        var first = await flow.TokenAsync();
+        await server.ApplyAsync($$"""
+            {"clients":[{"id":"other-{{s.Suffix}}","name":"Another","auth_method":"client_secret_post","secret":"{{s.ServiceSecret}}-other","grant_types":["authorization_code","refresh_token"],
+              "redirect_uris":["{{s.RedirectUri}}"]}]}
+            """);
+
+        await server.RefusedAsync(
+            () => flow.RefreshRawAsync(first.RefreshToken!, new() { ["client_id"] = "other-" + s.Suffix, ["client_secret"] = s.ServiceSecret + "-other" }),
+            HttpStatusCode.BadRequest, Names.Errors.InvalidGrant, "unknown_token", AuditTypes.TokenRefused, "unknown_token");
+
+        Assert.NotNull((await flow.RefreshAsync(first.RefreshToken!)).AccessToken);
+    }
+
+    [Fact]
+    [Trait("Spec", "RFC6749-10.4")]
+    [Trait("Spec", "RFC6749-10.10")]
+    public async Task RefreshToken_EachOfThem_HasMoreChanceThanCanBeGuessed()
+    {
+        var s = await server.ScenarioAsync();
+        var flow = new PersonFlow(s);
+        var first = await flow.TokenAsync();
+
+        foreach (var token in new[] { first.RefreshToken!, (await flow.RefreshAsync(first.RefreshToken!)).RefreshToken! })
+            Assert.True(Base64Url.TryDecode(token.Replace("rt_", "", StringComparison.Ordinal), out var bytes) && bytes.Length == 32);
     }
 
     [Fact]

@@ -156,6 +156,19 @@ public abstract class IntrospectionSuite
 
     [SuiteFact]
     [Trait("Spec", "RFC7662-2.1")]
+    public async Task Introspect_UnderAnyHint_FindsTheTokenAllTheSame()
+    {
+        var (_, token, guard) = await ReadyAsync();
+        foreach (var hint in new[] { "access_token", "refresh_token", "unheard_of" })
+        {
+            using var answer = await guard.SendAsync(
+                Names.Paths.Introspect, new FormUrlEncodedContent(new Dictionary<string, string> { ["token"] = token.AccessToken, ["token_type_hint"] = hint }));
+            Assert.Contains("\"active\":true", await answer.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        }
+    }
+
+    [SuiteFact]
+    [Trait("Spec", "RFC7662-2.1")]
     public async Task Introspect_ByAToolServersOwnClient_IsActiveWithItsClaims()
     {
         var (s, token, guard) = await ReadyAsync();
