@@ -113,6 +113,7 @@ public sealed class AgentSession : IAsyncDisposable
     public async Task<AgentTask> AcceptHandOff(
         string subjectToken, string resource, JsonElement authorizationDetails, CancellationToken cancellationToken = default)
     {
+        ServerAddress.RequireResource(resource);
         return await Present(own => TakeUp(subjectToken, own, resource, authorizationDetails.GetRawText(), cancellationToken), cancellationToken);
     }
 
@@ -183,7 +184,8 @@ public sealed class AgentSession : IAsyncDisposable
         // A session that cannot go on shall not cost the code.
         await tokens.Get(cancellationToken);
         (AccessToken delegation, TokenResponse answer) = await TokenEndpoint.Redeem(code, redirectUri, verifier, cancellationToken);
-        string resource = TaskMember.FirstLocation(answer.AuthorizationDetails) ?? throw ServerConnection.Senseless("what the person handed over names no tool server");
+        if (TaskMember.FirstLocation(answer.AuthorizationDetails) is not { } resource || !ServerAddress.IsResource(resource))
+            throw ServerConnection.Senseless("what the person handed over names no tool server");
         return await Present(own => TakeUp(delegation.Value, own, resource, authorizationDetails: null, cancellationToken), cancellationToken);
     }
 

@@ -30,6 +30,7 @@ public sealed class AgentTask : IAsyncDisposable
     /// <summary>A token for one tool server, for the rest of this task: kept, and renewed shortly before it expires.</summary>
     /// <remarks>What a person handed over to a client that may not refresh is good for the first of its tool servers alone.</remarks>
     /// <param name="resource">The tool server's resource identifier, exactly.</param>
+    /// <exception cref="ArgumentException">It is no absolute URI, or has a fragment.</exception>
     public ValueTask<AccessToken> GetToken(string resource, CancellationToken cancellationToken = default) => Cache(resource).Get(cancellationToken);
 
     /// <summary>A handler for an MCP client of that tool server: token, proof and renewal are its business.</summary>
@@ -77,7 +78,11 @@ public sealed class AgentTask : IAsyncDisposable
     private async Task<TaskView> Move(string verb, string? reason, CancellationToken cancellationToken) =>
         view = await session.Transition(Id, verb, reason, cancellationToken);
 
-    private TokenCache Cache(string resource) => tokens.GetOrAdd(resource, r => new TokenCache(session.Server.Time, (_, ct) => Fetch(r, ct)));
+    private TokenCache Cache(string resource)
+    {
+        ServerAddress.RequireResource(resource);
+        return tokens.GetOrAdd(resource, r => new TokenCache(session.Server.Time, (_, ct) => Fetch(r, ct)));
+    }
 
     private async Task<AccessToken> Fetch(string resource, CancellationToken cancellationToken)
     {

@@ -2,7 +2,7 @@ using System.Net;
 
 namespace McpAuth.Client;
 
-/// <summary>Which addresses credentials may be sent to.</summary>
+/// <summary>Which addresses credentials may be sent to, and which may be named as a resource.</summary>
 internal static class ServerAddress
 {
     /// <summary>An issuer: https (or http on loopback), without query, fragment or user information (RFC 8414 §2).</summary>
@@ -18,6 +18,16 @@ internal static class ServerAddress
     /// <summary>https anywhere; http only to this machine (RFC 6749 §3.2, OAuth 2.1 §1.5).</summary>
     public static bool MayCarryCredentials(Uri uri) =>
         uri.Scheme == Uri.UriSchemeHttps || (uri.Scheme == Uri.UriSchemeHttp && IsLoopback(uri));
+
+    /// <summary>A resource indicator: an absolute URI without a fragment (RFC 8707 §2), and not what only a file system calls absolute.</summary>
+    public static bool IsResource(string text) =>
+        Uri.TryCreate(text, UriKind.Absolute, out Uri? uri) && text.StartsWith(uri.Scheme + ":", StringComparison.OrdinalIgnoreCase) && !text.Contains('#');
+
+    /// <exception cref="ArgumentException">It is not one.</exception>
+    public static void RequireResource(string resource)
+    {
+        if (!IsResource(resource)) throw new ArgumentException("A resource is an absolute URI without a fragment.", nameof(resource));
+    }
 
     public static bool IsLoopback(Uri uri) =>
         uri.IdnHost == "localhost" || (IPAddress.TryParse(uri.IdnHost, out IPAddress? address) && IPAddress.IsLoopback(address));

@@ -51,6 +51,21 @@ public sealed class AgentTaskTests : IClassFixture<FakeServer>, IAsyncLifetime
         Assert.Equal("tsk_1", Json(server.To("/token").Single().Field("authorization_details")!)[0].GetProperty("task").GetProperty("id").GetString());
     }
 
+    [Theory]
+    [InlineData("https://files.example/mcp#tools")]
+    [InlineData("https://files.example/mcp#")]
+    [InlineData("//files.example/mcp")]
+    [InlineData("/mcp")]
+    [InlineData("mcp")]
+    [InlineData("")]
+    [Trait("Spec", "RFC8707-2")]
+    public async Task Resource_ThatIsNoAbsoluteUriOrHasAFragment_IsNotAskedFor(string resource)
+    {
+        await Assert.ThrowsAsync<ArgumentException>(async () => await task.GetToken(resource));
+        await Assert.ThrowsAsync<ArgumentException>(() => session.AcceptHandOff("the-other-agents-token", resource, Json(Details)));
+        Assert.Empty(server.To("/token"));
+    }
+
     [Fact]
     public async Task GetToken_TaskTakenUpWhoseDetailsNameATask_NamesItOnce()
     {

@@ -266,12 +266,14 @@ public sealed class DelegationRequestTests : IClassFixture<FakeServer>, IAsyncLi
     [InlineData("[]")]
     [InlineData("[5]")]
     [InlineData("""[{"locations":[]}]""")]
+    [InlineData("""[{"locations":["https://files.example/mcp#tools"]}]""")]
     public async Task BeginTask_DelegationThatNamesNoToolServer_IsAnInvalidResponse(string details)
     {
         server.Answers["/token"] = _ => Answer.Json($$"""{"access_token":"delegation","token_type":"DPoP","expires_in":300,"authorization_details":{{details}}}""");
         DelegationRequest ask = await session.AskPerson(Callback, "p", Json(Details));
         HttpRequestException e = await Assert.ThrowsAsync<HttpRequestException>(() => ask.BeginTask(Answered(ask, server.Issuer)));
         Assert.Equal(HttpRequestError.InvalidResponse, e.HttpRequestError);
+        Assert.Single(server.To("/token"));
     }
 
     private Received Token(string grantType) => server.To("/token").Single(r => r.Field("grant_type") == grantType);

@@ -1,4 +1,9 @@
 using System.Net;
+using System.Security.Cryptography.X509Certificates;
+using McpAuth.Testing;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.Extensions.Logging;
 
 namespace McpAuth.Client.Tests;
 
@@ -8,6 +13,7 @@ public sealed class DiscoveryTests(FakeServer server) : IClassFixture<FakeServer
     [InlineData("https://auth.example", "https://auth.example/.well-known/oauth-authorization-server")]
     [InlineData("https://auth.example/", "https://auth.example/.well-known/oauth-authorization-server")]
     [InlineData("https://auth.example/t/1", "https://auth.example/.well-known/oauth-authorization-server/t/1")]
+    [InlineData("https://auth.example/t/1/", "https://auth.example/.well-known/oauth-authorization-server/t/1")]
     [Trait("Spec", "RFC8414-3.1")]
     public void Location_Issuer_HasTheWellKnownPathBetweenHostAndPath(string issuer, string expected) =>
         Assert.Equal(expected, AuthorizationServerMetadata.Location(issuer).AbsoluteUri);
@@ -25,6 +31,7 @@ public sealed class DiscoveryTests(FakeServer server) : IClassFixture<FakeServer
         Assert.Throws<ArgumentException>(() => AuthorizationServerMetadata.Location(issuer));
 
     [Fact]
+    [Trait("Spec", "RFC8414-3.1")]
     public async Task Discover_ItsOwnDocument_GivesTheEndpoints()
     {
         server.Reset();
@@ -34,6 +41,7 @@ public sealed class DiscoveryTests(FakeServer server) : IClassFixture<FakeServer
         Assert.Equal(server.Issuer + "/token", metadata.TokenEndpoint.OriginalString);
         Assert.Equal(server.Issuer + "/introspect", metadata.IntrospectionEndpoint.OriginalString);
         Assert.Equal(server.Issuer + "/jwks", metadata.JwksUri.OriginalString);
+        Assert.Equal(["GET"], server.To("/.well-known/oauth-authorization-server").Select(r => r.Method));
     }
 
     [Theory]
@@ -48,6 +56,40 @@ public sealed class DiscoveryTests(FakeServer server) : IClassFixture<FakeServer
         HttpRequestException e = await Assert.ThrowsAsync<HttpRequestException>(() => AuthorizationServerMetadata.DiscoverAsync(server.Issuer, server.Options()));
         Assert.Equal(HttpRequestError.InvalidResponse, e.HttpRequestError);
         Assert.Contains("issuer_mismatch", e.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("https:\\/\\/auth.example\\u002Fcaf\\u00e9", true)]
+    [InlineData("https://auth.example/cafe\\u0301", false)]
+    [InlineData("https://auth.example/caf%C3%A9", false)]
+    [Trait("Spec", "RFC8414-4")]
+    public void Read_Issuer_IsComparedByItsCodePointsAfterJsonsEscapesAlone(string written, bool same)
+    {
+        const string issuer = "https://auth.example/caf\u00e9";
+        using var document = System.Text.Json.JsonDocument.Parse(
+            FakeServer.Metadata("ISSUER", "https://auth.example").Replace("ISSUER", written, StringComparison.Ordinal));
+        Assert.Equal(same ? null : "issuer_mismatch", AuthorizationServerMetadata.Read(document.RootElement, issuer).Fault?.Code);
+    }
+
+    [Fact]
+    [Trait("Spec", "RFC8414-6.1")]
+    public async Task Discover_CertificateThatNobodyVouchesFor_IsRefusedAndNothingIsSent()
+    {
+        using X509Certificate2 unknown = TestCertificates.Server(TimeProvider.System.GetUtcNow());
+        WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
+        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0, listen => listen.UseHttps(unknown)));
+        await using WebApplication app = builder.Build();
+        int asked = 0;
+        app.Run(context =>
+        {
+            Interlocked.Increment(ref asked);
+            return Task.CompletedTask;
+        });
+        await app.StartAsync();
+        HttpRequestException e = await Assert.ThrowsAsync<HttpRequestException>(
+            () => AuthorizationServerMetadata.DiscoverAsync(app.Urls.Single(), new ConnectionOptions { Attempts = 1 }));
+        Assert.Equal((HttpRequestError.SecureConnectionError, 0), (e.HttpRequestError, asked));
     }
 
     [Theory]

@@ -51,6 +51,43 @@ public sealed class TokenTests(GuardFixture fixture) : IClassFixture<GuardFixtur
     public async Task Type_OtherThanAccessToken_IsRefused(string type) => await Refused(Server.Token(new() { Typ = type }), "wrong_type");
 
     [Theory]
+    [Trait("Spec", "RFC9068-4")]
+    [InlineData("application/at+jwt")]
+    [InlineData("application/AT+JWT")]
+    public async Task Type_AsAWholeMediaType_IsTheSame(string type) =>
+        Assert.Equal("typed", (await Host.CallTool("echo", """{"text":"typed"}""", Server.Token(new() { Typ = type }))).Text);
+
+    [Theory]
+    [Trait("Spec", "RFC9068-2.2")]
+    [Trait("Spec", "RFC9068-4")]
+    [InlineData("iss", "foreign_issuer")]
+    [InlineData("aud", "wrong_audience")]
+    [InlineData("exp", "invalid_claims")]
+    [InlineData("iat", "invalid_claims")]
+    [InlineData("sub", "invalid_claims")]
+    [InlineData("client_id", "invalid_claims")]
+    [InlineData("jti", "invalid_claims")]
+    public async Task Claim_ThatEveryTokenHas_Missing_IsRefused(string claim, string reason)
+    {
+        Assert.True(Base64Url.TryDecode(Server.Token().Split('.')[1], out byte[]? payload));
+        await Refused(Server.Key.Sign("at+jwt", w =>
+        {
+            foreach (JsonProperty member in JsonElement.Parse(payload).EnumerateObject().Where(m => m.Name != claim)) member.WriteTo(w);
+        }), reason);
+    }
+
+    [Fact]
+    [Trait("Spec", "RFC9068-2.1")]
+    public async Task Algorithm_RS256_IsAmongThoseThatEveryResourceServerTakes()
+    {
+        await using FakeAuthorizationServer server = await FakeAuthorizationServer.StartAsync();
+        server.Key = SigningKey.Create("RS256");
+        server.Approve("echo", "read");
+        await using ToolHost host = await ToolHost.StartAsync(server);
+        Assert.Equal("rsa", (await host.CallTool("echo", """{"text":"rsa"}""", server.Token())).Text);
+    }
+
+    [Theory]
     [Trait("Attack", "124")]
     [Trait("Spec", "RFC8725-3.1")]
     [InlineData("none")]

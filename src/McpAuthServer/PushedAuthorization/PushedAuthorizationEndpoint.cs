@@ -43,7 +43,9 @@ internal static class PushedAuthorizationEndpoint
         if (proof is not null && form[Names.Dpop.Thumbprint] is { } named && named != proof.Thumbprint)
             return await RefuseAsync(OAuthError.InvalidProof(new Fault("wrong_key", "dpop_jkt is not the proof's key.")), client.Id, consume);
 
-        // 3. The request itself. §2.1: not by another reference.
+        // 3. The request itself. §2: it names its client, as one in an address would, whatever authenticated it; §2.1: not by another reference.
+        if (form[Names.OAuth.ClientId] is null)
+            return await RefuseAsync(OAuthError.InvalidRequest("client_id is missing.", "client_id"), client.Id, consume);
         if (form[Names.Authorization.RequestUri] is not null)
             return await RefuseAsync(OAuthError.InvalidRequest("request_uri cannot be pushed.", "request_uri"), client.Id, consume);
         switch (requests.Read(form, software, wasPushed: true, snapshot, time.GetUtcNow()))

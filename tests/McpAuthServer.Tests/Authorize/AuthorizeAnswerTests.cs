@@ -1,4 +1,5 @@
 using System.Net;
+using System.Text.Json;
 using System.Web;
 using McpAuth.Protocol;
 using McpAuth.Protocol.Jose;
@@ -121,6 +122,20 @@ public class AuthorizeAnswerTests(TestServer server) : IClassFixture<TestServer>
             Assert.Equal([TestServer.Issuer], query.GetValues("iss")!);
         }
         Assert.Single(HttpUtility.ParseQueryString(new Uri(allowed.Location!).Query).GetValues("code")!);
+    }
+
+    [Fact]
+    [Trait("Spec", "RFC9207-2.3")]
+    [Trait("Spec", "RFC9207-3")]
+    public async Task Answer_NamesTheIssuerThatTheMetadataNames_AndTheMetadataSaysThatItWill()
+    {
+        var s = await server.ScenarioAsync();
+        var metadata = JsonElement.Parse(await server.Client().GetStringAsync(Names.Paths.OAuthMetadata));
+
+        var answer = await new TestBrowser(server).GetAsync("/authorize?" + s.AuthorizeQuery(new Dictionary<string, string?> { ["prompt"] = "none" }));
+
+        Assert.Equal(metadata.GetProperty("issuer").GetString(), HttpUtility.ParseQueryString(new Uri(answer.Location!).Query)["iss"]);
+        Assert.True(metadata.GetProperty("authorization_response_iss_parameter_supported").GetBoolean());
     }
 
     [Fact]

@@ -313,6 +313,56 @@ public class DeviceTests(TestServer server) : IClassFixture<TestServer>
         await server.RefusedAsync(() => server.Client().SendAsync(request), HttpStatusCode.BadRequest, Names.Errors.UnauthorizedClient, null, AuditTypes.DeviceRefused, Names.Errors.UnauthorizedClient);
     }
 
+    [Fact]
+    [Trait("Spec", "RFC8628-3.1")]
+    [Trait("Spec", "RFC8628-3.4")]
+    public async Task Client_WithASecret_ProvesItToBeginAndAtEveryPoll()
+    {
+        var s = await server.ScenarioAsync();
+        var (client, secret) = ("television-" + s.Suffix, s.ServiceSecret + "-television");
+        await server.ApplyAsync($$"""{"clients":[{"id":"{{client}}","name":"TV","auth_method":"client_secret_post","secret":"{{secret}}","grant_types":["{{Names.Device.GrantType}}"]}]}""");
+        Dictionary<string, string> begin = new() { ["client_id"] = client, ["resource"] = s.Resource };
+
+        await OnlyWithItsSecretAsync(Names.Paths.DeviceAuthorization, begin);
+        begin["client_secret"] = secret;
+        var device = await (await PostAsync(Names.Paths.DeviceAuthorization, begin, proof: null)).ReadAsync(ProtocolJson.Default.DeviceResponse);
+        Dictionary<string, string> poll = new() { ["grant_type"] = Names.Device.GrantType, ["device_code"] = device.DeviceCode, ["client_id"] = client };
+        await OnlyWithItsSecretAsync(Names.Paths.Token, poll);
+        poll["client_secret"] = secret;
+        await (await PostAsync(Names.Paths.Token, poll, proof: null)).RefusedAsync(HttpStatusCode.BadRequest, Names.Device.AuthorizationPending);
+
+        async Task OnlyWithItsSecretAsync(string path, Dictionary<string, string> form)
+        {
+            await server.RefusedAsync(() => PostAsync(path, form, proof: null), HttpStatusCode.Unauthorized, Names.Errors.InvalidClient, null, AuditTypes.ClientRefused, "no_credential");
+            await server.RefusedAsync(
+                () => PostAsync(path, new(form) { ["client_secret"] = s.ServiceSecret }, proof: null), HttpStatusCode.Unauthorized, Names.Errors.InvalidClient, null, AuditTypes.ClientRefused, "bad_secret");
+        }
+    }
+
+    [Fact]
+    [Trait("Spec", "RFC8628-3.1")]
+    public async Task Request_UnknownOrEmptyParameters_AreIgnored()
+    {
+        var s = await server.ScenarioAsync();
+
+        using var answer = await BeginRawAsync(s, new() { ["unheard_of"] = "1", ["authorization_details"] = "" });
+
+        Assert.True(answer.Headers.CacheControl?.NoStore);
+        await answer.ReadAsync(ProtocolJson.Default.DeviceResponse);
+    }
+
+    [Fact]
+    [Trait("Spec", "RFC8628-3.1")]
+    public async Task Request_WithAParameterTwice_IsRefused()
+    {
+        var s = await server.ScenarioAsync();
+        KeyValuePair<string, string>[] fields = [new("client_id", s.PublicClient), new("resource", s.Resource), new("scope", "tools:read"), new("scope", "tools:read")];
+
+        await server.RefusedAsync(
+            () => server.Client().PostAsync(Names.Paths.DeviceAuthorization, new FormUrlEncodedContent(fields)), HttpStatusCode.BadRequest, Names.Errors.InvalidRequest, "duplicate_parameter",
+            AuditTypes.DeviceRefused, "duplicate_parameter");
+    }
+
     [Theory]
     [InlineData("resource", "https://unknown.test/mcp", Names.Errors.InvalidTarget)]
     [InlineData("scope", "tool:unknown", Names.Errors.InvalidScope)]

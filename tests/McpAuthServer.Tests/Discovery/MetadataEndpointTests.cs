@@ -80,6 +80,9 @@ public sealed class MetadataEndpointTests(TestServer server, TenantServer tenant
 
         foreach (var endpoint in new[] { "token", "revocation" })
             Assert.Equal(["client_secret_basic", "client_secret_post", "none", "private_key_jwt"], Strings(endpoint + "_endpoint_auth_methods_supported"));
+        // Beside private_key_jwt they must be there.
+        foreach (var endpoint in new[] { "token", "revocation", "introspection" })
+            Assert.Equal(["ES256", "RS256"], Strings(endpoint + "_endpoint_auth_signing_alg_values_supported"));
         Assert.Equal(["authorization_code", "client_credentials", "refresh_token", Names.Device.GrantType, Names.Exchange.GrantType], Strings("grant_types_supported"));
         Assert.Equal(["code"], Strings("response_types_supported"));
         Assert.Equal(["form_post", "query"], Strings("response_modes_supported"));
@@ -90,6 +93,22 @@ public sealed class MetadataEndpointTests(TestServer server, TenantServer tenant
         Assert.Equal(["mcp_tool_call"], Strings("authorization_details_types_supported"));
         Assert.Equal(["email", "offline_access", "openid", "profile", "prompts:read", "resources:read", "tools:read"], Strings("scopes_supported"));
         Assert.Equal(["DPoP", "client_secret_basic", "client_secret_post", "private_key_jwt"], Strings("introspection_endpoint_auth_methods_supported"));
+    }
+
+    [Fact]
+    [Trait("Spec", "RFC8414-3.2")]
+    public async Task Metadata_IsA200OfAnObjectWithoutEmptyMembers()
+    {
+        using var answer = await server.Client().GetAsync(Names.Paths.OAuthMetadata);
+        var metadata = JsonElement.Parse(await answer.Content.ReadAsStringAsync());
+
+        Assert.Equal((HttpStatusCode.OK, "application/json", JsonValueKind.Object), (answer.StatusCode, answer.Content.Headers.ContentType?.MediaType, metadata.ValueKind));
+        Assert.All(metadata.EnumerateObject(), m => Assert.True(m.Value.ValueKind switch
+        {
+            JsonValueKind.Array => m.Value.GetArrayLength() > 0,
+            JsonValueKind.String => m.Value.GetString()!.Length > 0,
+            var kind => kind is JsonValueKind.True or JsonValueKind.False,
+        }, m.ToString()));
     }
 
     [Fact]

@@ -41,6 +41,32 @@ public class DelegationTests(TestServer server) : IClassFixture<TestServer>
     }
 
     [Fact]
+    [Trait("Spec", "RFC9068-2.2.1")]
+    public async Task SignIn_OfThePerson_IsToldUnchangedInEveryTokenThatComesOfIt()
+    {
+        var s = await server.ScenarioAsync(o => o.FurtherAgents = 1);
+        var (flow, taker) = (new PersonFlow(s), s.Agents[1]);
+        await s.Agent.AttestAsync();
+        await taker.AttestAsync();
+        var signedIn = (await flow.SignInAgainAsync()).AuthTime.ToUnixTimeSeconds();
+
+        var delegation = await LaterAsync(() => flow.DelegateAsync("read", "read_file"));
+        var work = await LaterAsync(() => s.Agent.TakeOverAsync(delegation.AccessToken));
+        var continued = await LaterAsync(async () => await (await s.Agent.ExchangeRawAsync(s.Agent.ExchangeForm(work.AccessToken))).ReadAsync(ProtocolJson.Default.TokenResponse));
+        var handed = await LaterAsync(() => taker.TakeOverAsync(continued.AccessToken));
+        var (renewed, handedOn) = (await LaterAsync(() => RefreshAsync(s.Agent, work.RefreshToken!)), await LaterAsync(() => RefreshAsync(taker, handed.RefreshToken!)));
+
+        foreach (var token in new[] { delegation, work, continued, handed, renewed, handedOn })
+            Assert.Equal((signedIn, "pwd"), (Answers.Claims(token.AccessToken).GetProperty("auth_time").GetInt64(), Answers.Claims(token.AccessToken).GetProperty("acr").GetString()));
+
+        Task<TokenResponse> LaterAsync(Func<Task<TokenResponse>> next)
+        {
+            server.Time.Advance(TimeSpan.FromSeconds(5));
+            return next();
+        }
+    }
+
+    [Fact]
     public async Task Delegation_BeginsOneTaskAndContinuesIt()
     {
         var (s, flow) = await ReadyAsync();

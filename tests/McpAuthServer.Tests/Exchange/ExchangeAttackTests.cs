@@ -105,6 +105,50 @@ public sealed class ExchangeAttackTests(TestServer server) : IClassFixture<TestS
     }
 
     [Theory]
+    [InlineData("expired", Names.Reasons.Expired)]
+    [InlineData("of an instance that ended", Names.Reasons.InstanceEnded)]
+    [InlineData("another key", Names.Reasons.Foreign)]
+    [InlineData("changed claim", Names.Reasons.BadSignature)]
+    [InlineData("no jwt", Names.Reasons.Malformed)]
+    [Trait("Attack", "95"), Trait("Spec", "RFC8693-2.1"), Trait("Spec", "RFC8693-2.2.2")]
+    public async Task Exchange_ActorThatIsNotGood_IsRefused(string how, string reason)
+    {
+        var s = await ReadyAsync(1);
+        var taker = s.Agents[1];
+        if (how == "expired")
+        {
+            server.Time.Advance(TimeSpan.FromMinutes(61));
+            await s.Agent.AttestAsync();
+        }
+        var token = await StartAsync(s);
+        var form = taker.ExchangeForm(token.AccessToken, withActor: true);
+        if (how == "of an instance that ended")
+            Assert.Equal(HttpStatusCode.NoContent, (await taker.CallAsync(HttpMethod.Delete, $"/agents/instances/{taker.Instance}")).StatusCode);
+        using var foreign = SigningKey.Create();
+        using var ecdsa = ECDsa.Create();
+        ecdsa.ImportPkcs8PrivateKey(foreign.ExportPkcs8(), out _);
+        form[Names.Exchange.ActorToken] = how switch
+        {
+            "another key" => TokenText.Forge(
+                taker.InstanceToken, h => h["kid"] = foreign.KeyId, null, input => ecdsa.SignData(input, HashAlgorithmName.SHA256, DSASignatureFormat.IeeeP1363FixedFieldConcatenation)),
+            "changed claim" => TokenText.Forge(taker.InstanceToken, null, c => c["exp"] = 4_000_000_000),
+            "no jwt" => "not.a.jwt",
+            _ => taker.InstanceToken,
+        };
+        await RefusedAsync(taker, form, Names.Errors.InvalidRequest, reason);
+    }
+
+    [Fact]
+    [Trait("Spec", "RFC8693-2.1")]
+    public async Task Exchange_ActorsTypeWithoutAnActor_IsRefused()
+    {
+        var s = await ReadyAsync();
+        var form = s.Agent.ExchangeForm((await StartAsync(s)).AccessToken);
+        form[Names.Exchange.ActorTokenType] = Names.Exchange.AccessTokenType;
+        await RefusedAsync(s.Agent, form, Names.Errors.InvalidRequest, Names.Reasons.WrongType);
+    }
+
+    [Theory]
     [InlineData("urn:ietf:params:oauth:token-type:id_token")]
     [InlineData("urn:ietf:params:oauth:token-type:refresh_token")]
     [InlineData("urn:ietf:params:oauth:token-type:jwt")]

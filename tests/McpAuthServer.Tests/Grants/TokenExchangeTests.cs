@@ -1,4 +1,5 @@
 using System.Net;
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using McpAuth.Protocol;
 using McpAuth.Protocol.Messages;
@@ -28,6 +29,33 @@ public sealed class TokenExchangeTests(TestServer server) : IClassFixture<TestSe
     }
 
     [Fact]
+    [Trait("Spec", "RFC8693-2.2.1")]
+    public async Task TokenExchange_OfEveryForm_SaysWhatWasIssuedAndIsNotStored()
+    {
+        var s = await server.ScenarioAsync(o => o.FurtherAgents = 1);
+        foreach (var agent in s.Agents)
+            await agent.AttestAsync();
+        var task = await s.Agent.BeginTaskAsync("list_files", "read_file");
+
+        var own = await IssuedAsync(s.Agent, s.Agent.ExchangeForm(details: s.Details(["read_file"], new JsonObject { ["id"] = task })));
+        await IssuedAsync(s.Agent, s.Agent.ExchangeForm(own));
+        await IssuedAsync(s.Agents[1], s.Agents[1].ExchangeForm(own, withActor: true));
+        await IssuedAsync(s.Agent, s.Agent.ExchangeForm((await new PersonFlow(s).DelegateAsync("read", "read_file")).AccessToken, withActor: true));
+
+        async Task<string> IssuedAsync(TestAgent agent, Dictionary<string, string> form)
+        {
+            using var answer = await agent.ExchangeRawAsync(form);
+            var body = JsonElement.Parse(await answer.Content.ReadAsStringAsync());
+            Assert.Equal((HttpStatusCode.OK, "application/json", true), (answer.StatusCode, answer.Content.Headers.ContentType?.MediaType, answer.Headers.CacheControl?.NoStore));
+            Assert.Equal(
+                (Names.Exchange.AccessTokenType, "DPoP", 300), (body.GetProperty("issued_token_type").GetString(), body.GetProperty("token_type").GetString(), body.GetProperty("expires_in").GetInt32()));
+            Assert.Contains("tool:read_file", body.GetProperty("scope").GetString(), StringComparison.Ordinal);
+            return body.GetProperty("access_token").GetString()!;
+        }
+    }
+
+    [Fact]
+    [Trait("Spec", "RFC8693-4.1")]
     public async Task TokenExchange_HandOff_NestsTheActorAndMakesAChildTask()
     {
         var s = await server.ScenarioAsync(o => o.FurtherAgents = 2);
@@ -43,6 +71,8 @@ public sealed class TokenExchangeTests(TestServer server) : IClassFixture<TestSe
         Assert.Equal(s.Agent.Id, claims.GetProperty("sub").GetString());
         Assert.Equal(s.Agents[2].Id, claims.GetProperty("act").GetProperty("sub").GetString());
         Assert.Equal(s.Agents[1].Id, claims.GetProperty("act").GetProperty("act").GetProperty("sub").GetString());
+        // Who it is, and nothing of a token's.
+        Assert.Equal(["act", "iss", "sub", "sub_profile"], claims.GetProperty("act").EnumerateObject().Select(m => m.Name).Order(StringComparer.Ordinal));
         Assert.Contains(task, claims.GetProperty("lineage").EnumerateArray().Select(e => e.GetString()));
     }
 

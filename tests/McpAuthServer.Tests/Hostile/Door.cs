@@ -1,4 +1,5 @@
 using System.Net;
+using System.Text.Json;
 using McpAuth.Protocol;
 using McpAuth.Protocol.Audit;
 using McpAuthServer.Tests.Harness;
@@ -70,6 +71,9 @@ internal sealed class Door
         {
             [Names.ClientAssertion.TypeParameter] = Names.ClientAssertion.JwtBearer, [Names.ClientAssertion.Parameter] = assertion,
         };
+        // A pushed request names its client, and that is who the assertion says (RFC 9126 §2).
+        if (name == Pushing)
+            all[Names.OAuth.ClientId] = Claimed(assertion) ?? Scenario.Agent.ClientId;
         foreach (var (key, value) in more ?? [])
             all[key] = value;
         return await Scenario.Agent.PostFormAsync(Path, all, name == Instances ? "" : null, client);
@@ -83,6 +87,19 @@ internal sealed class Door
         var refusal = await server.RefusedAsync(() => KnockAsync(assertion, more), HttpStatusCode.Unauthorized, Names.Errors.InvalidClient, null, RefusalType, reason);
         Assert.Equal(used, await UsedAsync(server));
         Assert.DoesNotContain(assertion.Split('.')[^1] is { Length: > 8 } signature ? signature : assertion, refusal.ToString(), StringComparison.Ordinal);
+    }
+
+    /// <summary>Whom an assertion is of, however spoilt it is.</summary>
+    private static string? Claimed(string assertion)
+    {
+        try
+        {
+            return Answers.Claims(assertion) is { ValueKind: JsonValueKind.Object } claims && claims.TryGetProperty("iss", out var iss) && iss.ValueKind == JsonValueKind.String ? iss.GetString() : null;
+        }
+        catch (Exception e) when (e is FormatException or JsonException or IndexOutOfRangeException)
+        {
+            return null;
+        }
     }
 
     public static Task<long> UsedAsync(TestServer server) => server.ScalarAsync("select count(*) from used_once");

@@ -14,7 +14,7 @@ public sealed class RequestFormTests(TestServer server) : IClassFixture<TestServ
     private static readonly (string Path, string Refusal)[] Endpoints =
     [
         (Names.Paths.Token, AuditTypes.TokenRefused), (Names.Paths.Instances, AuditTypes.InstanceRefused), (Names.Paths.Revoke, AuditTypes.TokenRevoked),
-        (Names.Paths.Introspect, AuditTypes.IntrospectionRefused),
+        (Names.Paths.Introspect, AuditTypes.IntrospectionRefused), (Names.Paths.PushedRequests, AuditTypes.AuthorizationRefused), (Names.Paths.DeviceAuthorization, AuditTypes.DeviceRefused),
     ];
 
     public static TheoryData<string, string> Paths

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Text.Json.Nodes;
 using System.Web;
 using McpAuth.Protocol;
 using McpAuth.Protocol.Audit;
@@ -93,6 +94,51 @@ public class PushedAuthorizationTests(TestServer server) : IClassFixture<TestSer
         var done = await browser.PostFormAsync(page, new() { ["decision"] = "allow" }, Names.Paths.Consent);
         Assert.StartsWith(s.RedirectUri + "?", done.Location, StringComparison.Ordinal);
         Assert.Equal("state-" + s.Suffix, HttpUtility.ParseQueryString(new Uri(done.Location!).Query)["state"]);
+    }
+
+    [Fact]
+    [Trait("Spec", "RFC9126-2.2")]
+    [Trait("Spec", "RFC9126-7.1")]
+    public async Task Reference_IsARandomOneEveryTime()
+    {
+        var s = await server.ScenarioAsync();
+
+        string[] references = [(await PushedAsync(Form(s))).RequestUri, (await PushedAsync(Form(s))).RequestUri, (await PushedAsync(Form(s))).RequestUri];
+
+        // 256 bits.
+        Assert.All(references, reference => Assert.Matches("^urn:ietf:params:oauth:request_uri:[A-Za-z0-9_-]{43}$", reference));
+        Assert.Equal(references.Length, references.Distinct().Count());
+    }
+
+    [Fact]
+    [Trait("Spec", "RFC9126-4")]
+    [Trait("Spec", "RFC9126-7.4")]
+    public async Task Request_ThatTheClientMayNoLongerMake_IsRefusedWhenTheBrowserComes()
+    {
+        var s = await server.ScenarioAsync();
+        var (first, second) = (await PushedAsync(Form(s)), await PushedAsync(Form(s)));
+        var client = s.File["clients"]!.AsArray().Single(c => (string)c!["id"]! == s.PublicClient)!;
+        client["grant_types"] = new JsonArray("refresh_token", Names.Device.GrantType);
+        await server.ApplyAsync(s.File.ToJsonString());
+
+        Assert.Equal(Names.Errors.UnauthorizedClient, (await server.RefusedAuthorizationAsync(s, Query(s, first))).Error);
+
+        (client["grant_types"], client["redirect_uris"]) = (new JsonArray("authorization_code"), new JsonArray(Scenario.LoopbackUri));
+        await server.ApplyAsync(s.File.ToJsonString());
+        await RefusedHereAsync(s, Query(s, second), "redirect_uri");
+    }
+
+    [Fact]
+    [Trait("Spec", "RFC9126-2")]
+    public async Task Request_ThatDoesNotNameItsClient_IsRefusedHoweverItAuthenticated()
+    {
+        var s = await server.ScenarioAsync();
+        var query = HttpUtility.ParseQueryString(s.AuthorizeQuery("sort the files", ["list_files"]));
+        var form = s.Agent.AssertionForm();
+        foreach (var name in query.AllKeys.Where(k => k != Names.OAuth.ClientId))
+            form[name!] = query[name]!;
+
+        await server.RefusedAsync(() => PushAsync(form), HttpStatusCode.BadRequest, Names.Errors.InvalidRequest, null, AuditTypes.AuthorizationRefused, "client_id");
     }
 
     [Theory]
@@ -214,11 +260,11 @@ public class PushedAuthorizationTests(TestServer server) : IClassFixture<TestSer
     }
 
     /// <summary>A page of the server itself, one event, no redirect.</summary>
-    private async Task RefusedHereAsync(Scenario s, string query)
+    private async Task RefusedHereAsync(Scenario s, string query, string reason = "request_uri")
     {
         var (mark, before) = (await server.NowAsync(), await Footprint.OfAsync(server));
         var page = await new TestBrowser(server).GetAsync("/authorize?" + query);
         Assert.Equal((HttpStatusCode.BadRequest, null), (page.Status, page.Location));
-        await server.OnlyARefusalSinceAsync(mark, before, AuditTypes.AuthorizationRefused, "request_uri");
+        await server.OnlyARefusalSinceAsync(mark, before, AuditTypes.AuthorizationRefused, reason);
     }
 }

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using McpAuth.Protocol;
 using McpAuth.Protocol.Audit;
 
 namespace McpAuthServer.Tests.Registry;
@@ -281,11 +282,28 @@ public sealed class ApplyRefusalTests : RegistrySuite
     }
 
     [Fact]
+    [Trait("Spec", "RFC9068-5")]
     public async Task Apply_ResourceOfAnotherRegisteredServer_IsRefused()
     {
         await Registry.Applied(ApplyFile.Full());
 
         var outcome = await Registry.File(ServerOnly("srv_impostor", "https://files.example/mcp"));
+
+        Assert.Equal(("conflict", "$.tool_servers[0].resource"), (Assert.Single(outcome.Faults).Code, outcome.Faults[0].Path));
+        Assert.DoesNotContain("srv_impostor", await Registry.Dump(), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(Names.Paths.Token)]
+    [InlineData(Names.Paths.GuardAudience)]
+    [InlineData(Names.Paths.UserInfo)]
+    [Trait("Invariant", "1")]
+    [Trait("Spec", "RFC9068-5")]
+    public async Task Apply_ResourceThatIsAnAudienceOfTheServerItself_IsRefused(string path)
+    {
+        await Registry.Applied(ApplyFile.Full());
+
+        var outcome = await Registry.File(ServerOnly("srv_impostor", RegistryHarness.Issuer.Value + path));
 
         Assert.Equal(("conflict", "$.tool_servers[0].resource"), (Assert.Single(outcome.Faults).Code, outcome.Faults[0].Path));
         Assert.DoesNotContain("srv_impostor", await Registry.Dump(), StringComparison.Ordinal);
