@@ -249,6 +249,13 @@ public sealed class LifecycleTests : IAsyncLifetime
         Assert.True(new McpGuardOptionsValidator().Validate(null, new McpGuardOptions { AuthorizationServer = issuer, Resource = resource, StaleReadGrace = TimeSpan.FromSeconds(grace) }).Failed);
 
     [Fact]
+    public void Options_ThatNameOfflineAccess_StopTheStart()
+    {
+        var options = new McpGuardOptions { AuthorizationServer = "https://auth.example", Resource = "https://files.example/mcp", Scopes = { Names.Scopes.OfflineAccess } };
+        Assert.Contains("offline_access", new McpGuardOptionsValidator().Validate(null, options).FailureMessage, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Options_ThatAreRight_Pass() => Assert.Equal(
         ValidateOptionsResult.Success, new McpGuardOptionsValidator().Validate(null, new McpGuardOptions { AuthorizationServer = "https://auth.example", Resource = "https://files.example/mcp" }));
 
