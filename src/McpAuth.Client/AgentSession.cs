@@ -97,7 +97,10 @@ public sealed class AgentSession : IAsyncDisposable
     public async Task<DelegationRequest> AskPerson(
         Uri redirectUri, string purpose, JsonElement authorizationDetails, DateTimeOffset? expiresAt = null, CancellationToken cancellationToken = default)
     {
-        Uri endpoint = (await server.Metadata(cancellationToken)).AuthorizationEndpoint ?? throw ServerConnection.Senseless("it has no authorization endpoint");
+        AuthorizationServerMetadata metadata = await server.Metadata(cancellationToken);
+        Uri endpoint = metadata.AuthorizationEndpoint ?? throw ServerConnection.Senseless("it has no authorization endpoint");
+        // MCP 2026-07-28, Authorization Code Protection: a server that says nothing of PKCE would take a stolen code.
+        if (!metadata.TakesS256) throw ServerConnection.Senseless("it does not say that it takes S256 challenges");
         return new DelegationRequest(this, endpoint, client.ClientId, redirectUri, TaskMember.NewDetails(authorizationDetails, purpose, expiresAt));
     }
 

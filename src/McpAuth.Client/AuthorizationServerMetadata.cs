@@ -6,8 +6,8 @@ namespace McpAuth.Client;
 /// <summary>Where the server's endpoints are (RFC 8414).</summary>
 public sealed class AuthorizationServerMetadata
 {
-    private AuthorizationServerMetadata(string issuer, Uri? authorization, Uri token, Uri introspection, Uri jwks) =>
-        (Issuer, AuthorizationEndpoint, TokenEndpoint, IntrospectionEndpoint, JwksUri) = (issuer, authorization, token, introspection, jwks);
+    private AuthorizationServerMetadata(string issuer, Uri? authorization, Uri token, Uri introspection, Uri jwks, bool takesS256) =>
+        (Issuer, AuthorizationEndpoint, TokenEndpoint, IntrospectionEndpoint, JwksUri, TakesS256) = (issuer, authorization, token, introspection, jwks, takesS256);
 
     public string Issuer { get; }
 
@@ -16,6 +16,9 @@ public sealed class AuthorizationServerMetadata
     public Uri TokenEndpoint { get; }
     public Uri IntrospectionEndpoint { get; }
     public Uri JwksUri { get; }
+
+    /// <summary>The server says that it holds a code to its challenge (RFC 7636 §4.2, RFC 8414 §2). Where it does not say so, none is asked for.</summary>
+    internal bool TakesS256 { get; }
 
     /// <summary>Where the document of an issuer is: the well-known path is put between host and path (RFC 8414 §3.1).</summary>
     public static Uri Location(string issuer)
@@ -47,7 +50,9 @@ public sealed class AuthorizationServerMetadata
         if (Endpoint(document, "token_endpoint", configured) is not { } token) return Missing("token_endpoint");
         if (Endpoint(document, "introspection_endpoint", configured) is not { } introspection) return Missing("introspection_endpoint");
         if (Endpoint(document, "jwks_uri", configured) is not { } jwks) return Missing("jwks_uri");
-        return new AuthorizationServerMetadata(issuer, authorization, token, introspection, jwks);
+        bool takesS256 = document.TryGetProperty("code_challenge_methods_supported", out JsonElement methods) && methods.ValueKind == JsonValueKind.Array
+            && methods.EnumerateArray().Any(m => m.ValueKind == JsonValueKind.String && m.GetString() == Names.Pkce.S256);
+        return new AuthorizationServerMetadata(issuer, authorization, token, introspection, jwks, takesS256);
     }
 
     private static Fault Missing(string member) =>

@@ -72,6 +72,22 @@ public sealed class DelegationRequestTests : IClassFixture<FakeServer>, IAsyncLi
     }
 
     [Theory]
+    [InlineData("[]")]
+    [InlineData("[\"plain\"]")]
+    [InlineData("\"S256\"")]
+    [InlineData(null)]
+    [Trait("Spec", "MCP-2026-07-28-pkce")]
+    public async Task AskPerson_ServerThatDoesNotSayItTakesS256_IsNotAsked(string? methods)
+    {
+        string document = FakeServer.Metadata(server.Issuer, server.Issuer);
+        server.Answers["/.well-known/oauth-authorization-server"] = _ => Answer.Json(methods is null
+            ? document.Replace("code_challenge_methods_supported", "other", StringComparison.Ordinal) : document.Replace("[\"S256\"]", methods, StringComparison.Ordinal));
+        await using AgentSession other = await Attest(server, clientKey);
+        HttpRequestException e = await Assert.ThrowsAsync<HttpRequestException>(() => other.AskPerson(Callback, "p", Json(Details)));
+        Assert.Equal(HttpRequestError.InvalidResponse, e.HttpRequestError);
+    }
+
+    [Theory]
     [InlineData("http://files.example/callback")]
     [InlineData("https://files.example/callback#x")]
     [InlineData("/callback")]

@@ -57,6 +57,7 @@ public sealed class FakeServer : IAsyncLifetime
     public static string Metadata(string issuer, string at) => JsonSerializer.Serialize(new
     {
         issuer, authorization_endpoint = at + "/authorize", token_endpoint = at + "/token", introspection_endpoint = at + "/introspect", jwks_uri = at + "/jwks",
+        code_challenge_methods_supported = (string[])["S256"],
     });
 
     public ConnectionOptions Options(int attempts = 3) =>
