@@ -99,7 +99,7 @@ public sealed class AgentSession : IAsyncDisposable
     {
         AuthorizationServerMetadata metadata = await server.Metadata(cancellationToken);
         Uri endpoint = metadata.AuthorizationEndpoint ?? throw ServerConnection.Senseless("it has no authorization endpoint");
-        // OAuth 2.1 §7.10
+        // OAuth 2.1 §7.10; MCP 2026-07-28, Authorization Code Protection.
         if (!metadata.KeepsChallenges) throw ServerConnection.Senseless("it does not say that it keeps S256 challenges");
         return new DelegationRequest(this, endpoint, client.ClientId, redirectUri, TaskMember.NewDetails(authorizationDetails, purpose, expiresAt));
     }

@@ -109,7 +109,7 @@ public sealed class DelegationRequestTests : IClassFixture<FakeServer>, IAsyncLi
     [InlineData("[]")]
     [InlineData("\"S256\"")]
     [InlineData(null)]
-    [Trait("Spec", "OAuth2.1-7.10")]
+    [Trait("Spec", "OAuth2.1-7.10"), Trait("Spec", "MCP-2026-07-28-pkce")]
     public async Task AskPerson_ServerThatMayNotKeepTheChallenge_IsNotAsked(string? methods)
     {
         server.Answers["/.well-known/oauth-authorization-server"] = _ => Answer.Json(FakeServer.Metadata(server.Issuer, server.Issuer).Replace(

@@ -230,6 +230,23 @@ public sealed class GuardChannelTests : IClassFixture<FakeServer>, IDisposable
     }
 
     [Fact]
+    [Trait("Spec", "RFC9449-8.2")]
+    public async Task Token_NonceThatComesWithAToken_IsUsedFromThenOn()
+    {
+        int issued = 0;
+        server.Answers["/token"] = _ => Answer.Json($$"""{"access_token":"next-{{++issued}}","token_type":"DPoP","expires_in":60}""") with
+        {
+            Headers = new() { ["DPoP-Nonce"] = issued < 3 ? $"n-{issued}" : "" },
+        };
+        for (int i = 0; i < 4; i++)
+        {
+            await guard.OpenStream();
+            server.Clock.Advance(TimeSpan.FromSeconds(60));
+        }
+        Assert.Equal([null, "n-1", "n-2", "n-2"], server.To("/token").Select(r => r.Proof!.Nonce));
+    }
+
+    [Fact]
     [Trait("Spec", "RFC9449-8")]
     public async Task Token_ANewNonceEveryTime_EndsAfterTheSecond()
     {

@@ -264,6 +264,13 @@ public sealed class LifecycleTests : IAsyncLifetime
     }
 
     [Fact]
+    public void Options_ThatNameOfflineAccess_StopTheStart()
+    {
+        var options = new McpGuardOptions { AuthorizationServer = "https://auth.example", Resource = "https://files.example/mcp", Scopes = { Names.Scopes.OfflineAccess } };
+        Assert.Contains("offline_access", new McpGuardOptionsValidator().Validate(null, options).FailureMessage, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Options_ThatAreRight_Pass() => Assert.Equal(
         ValidateOptionsResult.Success, new McpGuardOptionsValidator().Validate(null, new McpGuardOptions { AuthorizationServer = "https://auth.example", Resource = "https://files.example/mcp" }));
 

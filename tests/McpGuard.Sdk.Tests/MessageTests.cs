@@ -68,10 +68,42 @@ public sealed class MessageTests(GuardFixture fixture) : IClassFixture<GuardFixt
         request.Headers.Host = "evil.example";
         using HttpResponseMessage response = await Host.Http.SendAsync(request);
         Assert.Equal("*", response.Headers.GetValues("Access-Control-Allow-Origin").Single());
+        Assert.Equal((200, "application/json"), ((int)response.StatusCode, response.Content.Headers.ContentType?.ToString()));
         string body = await response.Content.ReadAsStringAsync();
         Assert.Equal(
             $$"""{"resource":"{{Host.Resource}}","authorization_servers":["{{Server.Issuer}}"],"scopes_supported":["tools:read"],"bearer_methods_supported":["header"],"dpop_signing_alg_values_supported":["ES256","RS256"],"authorization_details_types_supported":["mcp_tool_call"]}""",
             body);
+    }
+
+    [Theory]
+    [Trait("Spec", "RFC9728-3.1")]
+    [InlineData("/.well-known/oauth-protected-resource")]
+    [InlineData("/.well-known/oauth-protected-resource/mcp")]
+    public async Task Metadata_ByAnotherMethod_IsNotGiven(string path)
+    {
+        using HttpResponseMessage response = await Host.Http.PostAsync(Host.Url(path), new StringContent(""));
+        Assert.Equal((405, "GET"), ((int)response.StatusCode, response.Content.Headers.Allow.Single()));
+        Assert.Empty(await response.Content.ReadAsStringAsync());
+    }
+
+    [Theory]
+    [Trait("Spec", "RFC9728-3.1")]
+    [InlineData("https://files.example", "https://files.example/.well-known/oauth-protected-resource")]
+    [InlineData("https://files.example/", "https://files.example/.well-known/oauth-protected-resource")]
+    [InlineData("https://files.example:8443/team/mcp", "https://files.example:8443/.well-known/oauth-protected-resource/team/mcp")]
+    [InlineData("https://files.example/mcp/", "https://files.example/.well-known/oauth-protected-resource/mcp/")]
+    public void Metadata_Address_HasTheWellKnownPartBetweenHostAndPath(string resource, string address) =>
+        Assert.Equal(address, new McpGuard.Sdk.Http.ResourceAddress(Microsoft.Extensions.Options.Options.Create(new McpGuardOptions { Resource = resource })).Metadata);
+
+    [Fact]
+    [Trait("Spec", "RFC9728-3.2")]
+    public async Task Metadata_OfAServerThatNeedsNoScope_LeavesTheMemberOut()
+    {
+        await using FakeAuthorizationServer server = await FakeAuthorizationServer.StartAsync();
+        await using ToolHost host = await ToolHost.StartAsync(server, o => o.Scopes.Clear());
+        string body = await host.Http.GetStringAsync(host.Url("/.well-known/oauth-protected-resource/mcp"));
+        Assert.DoesNotContain("scopes_supported", body, StringComparison.Ordinal);
+        Assert.DoesNotContain("[]", body, StringComparison.Ordinal);
     }
 
     [Theory]
@@ -239,6 +271,94 @@ public sealed class MessageTests(GuardFixture fixture) : IClassFixture<GuardFixt
         Assert.Equal(status, (await Host.Send(request)).Status);
     }
 
+    [Theory]
+    [Trait("Spec", "MCP-2026-07-28-headers")]
+    [InlineData("""{"region":null}""", null, 200)]
+    [InlineData("{}", null, 200)]
+    [InlineData("""{"region":null}""", "eu", 400)]
+    [InlineData("{}", "eu", 400)]
+    public async Task ParameterHeader_WithoutAnArgument_IsNotExpectedAndNotTaken(string arguments, string? header, int status)
+    {
+        using HttpRequestMessage request = Host.Request(ToolHost.Call("region", arguments), Server.Token());
+        request.Headers.Add(Names.Mcp.MethodHeader, "tools/call");
+        request.Headers.Add(Names.Mcp.NameHeader, "region");
+        if (header is not null) request.Headers.Add("Mcp-Param-Region", header);
+        Answer answer = await Host.Send(request);
+        Assert.Equal((status, status == 400 ? -32020 : (int?)null), (answer.Status, answer.Error));
+    }
+
+    /// <summary>Equal to the argument, and refused all the same: what is not plain ASCII has to be encoded.</summary>
+    [Fact]
+    [Trait("Spec", "MCP-2026-07-28-headers")]
+    public async Task ParameterHeader_WithCharactersNoHeaderHas_IsAHeaderMismatch()
+    {
+        using var http = new HttpClient(new SocketsHttpHandler { RequestHeaderEncodingSelector = (_, _) => Encoding.UTF8 });
+        using HttpRequestMessage request = Host.Request(ToolHost.Call("region", """{"region":"zürich"}"""), Server.Token());
+        request.Headers.Add(Names.Mcp.MethodHeader, "tools/call");
+        request.Headers.Add(Names.Mcp.NameHeader, "region");
+        request.Headers.TryAddWithoutValidation("Mcp-Param-Region", "zürich");
+        Answer answer = await Host.Send(request, http);
+        Assert.Equal((400, -32020), (answer.Status, answer.Error));
+        Assert.DoesNotContain("region zürich", Host.Runs.All);
+    }
+
+    [Fact]
+    [Trait("Spec", "MCP-2026-07-28-headers")]
+    public async Task HeaderNames_InAnotherCase_AreTheSame()
+    {
+        using HttpRequestMessage request = Host.Request(ToolHost.Call("region", """{"region":"case"}"""), Server.Token());
+        request.Headers.Add("MCP-METHOD", "tools/call");
+        request.Headers.Add("mcp-name", "region");
+        request.Headers.Add("mcp-PARAM-region", "case");
+        Assert.Equal("case", (await Host.Send(request)).Text);
+    }
+
+    [Theory]
+    [Trait("Spec", "MCP-2026-07-28-headers")]
+    [InlineData(null, Names.Mcp.V20260728)]
+    [InlineData(Names.Mcp.V20251125, Names.Mcp.V20260728)]
+    [InlineData(Names.Mcp.V20260728, Names.Mcp.V20251125)]
+    public async Task Version_OfHeaderAndBodyNotOne_IsAHeaderMismatch(string? header, string body)
+    {
+        string call = ToolHost.Call("echo", """{"text":"versions"}""").Replace(Names.Mcp.V20260728, body, StringComparison.Ordinal);
+        using HttpRequestMessage request = Host.Request(call, Server.Token());
+        request.Headers.Remove(Names.Mcp.ProtocolVersionHeader);
+        if (header is not null) request.Headers.Add(Names.Mcp.ProtocolVersionHeader, header);
+        request.Headers.Add(Names.Mcp.MethodHeader, "tools/call");
+        request.Headers.Add(Names.Mcp.NameHeader, "echo");
+        Answer answer = await Host.Send(request);
+        Assert.Equal((400, -32020), (answer.Status, answer.Error));
+        Assert.DoesNotContain("echo versions", Host.Runs.All);
+    }
+
+    [Theory]
+    [Trait("Spec", "MCP-2026-07-28-transports")]
+    [InlineData(Names.Mcp.V20260728)]
+    [InlineData(Names.Mcp.V20251125)]
+    public async Task Notification_ThatIsKnown_IsAcceptedWithoutABody(string version)
+    {
+        using HttpRequestMessage request = Host.Request("""{"jsonrpc":"2.0","method":"notifications/initialized"}""", Server.Token(), version);
+        request.Headers.Add(Names.Mcp.MethodHeader, "notifications/initialized");
+        Answer answer = await Host.Send(request);
+        Assert.Equal((202, ""), (answer.Status, answer.Body));
+    }
+
+    [Fact]
+    [Trait("Spec", "MCP-2026-07-28-authorization")]
+    public async Task Request_OnAConnectionThatWasAuthenticated_NeedsATokenOfItsOwn()
+    {
+        using var http = new HttpClient(new SocketsHttpHandler { MaxConnectionsPerServer = 1 });
+        async Task<int> Call(string? token)
+        {
+            using HttpRequestMessage request = Host.Request(ToolHost.Call("echo", """{"text":"connection"}"""), token);
+            request.Headers.Add(Names.Mcp.MethodHeader, "tools/call");
+            request.Headers.Add(Names.Mcp.NameHeader, "echo");
+            return (await Host.Send(request, http)).Status;
+        }
+        Assert.Equal((200, 401), (await Call(Server.Token()), await Call(null)));
+        Assert.Single(Host.Runs.All, "echo connection");
+    }
+
     /// <summary>What a retry brings is the handler's to distrust, in whatever form it comes.</summary>
     [Theory]
     [Trait("Spec", "MCP-2026-07-28-mrtr")]
@@ -268,7 +388,8 @@ public sealed class MessageTests(GuardFixture fixture) : IClassFixture<GuardFixt
         using HttpRequestMessage request = Host.Request(ToolHost.Call("echo", """{"text":"v"}"""), Server.Token(), version);
         Answer answer = await Host.Send(request);
         Assert.Equal((400, -32022), (answer.Status, answer.Error));
-        Assert.Equal("2026-07-28", answer.Json!.Value.GetProperty("error").GetProperty("data").GetProperty("supported")[0].GetString());
+        IEnumerable<string?> supported = answer.Json!.Value.GetProperty("error").GetProperty("data").GetProperty("supported").EnumerateArray().Select(v => v.GetString());
+        Assert.Equal([Names.Mcp.V20260728, Names.Mcp.V20251125, Names.Mcp.V20250618], supported);
         Assert.Equal(1, answer.Json!.Value.GetProperty("id").GetInt32());
     }
 

@@ -134,6 +134,19 @@ public sealed class SchemaTests
         Assert.True(Stopwatch.GetElapsedTime(started) < TimeSpan.FromMilliseconds(500));
     }
 
+    /// <summary>Whatever the machine does besides: an answer that came late must not turn into another one.</summary>
+    [Fact]
+    [Trait("Attack", "166")]
+    public void Pattern_OnABusyMachine_AnswersTheSame()
+    {
+        ToolSchema tool = Tool("""{"type":"object","properties":{"v":{"pattern":"^(a+)+$"}}}""");
+        string text = new('a', 300_000);
+        JsonElement wrong = Json($$"""{"v":"{{text}}!"}"""), right = Json($$"""{"v":"{{text}}"}""");
+        var answers = new (bool Wrong, bool Right)[200];
+        Parallel.For(0, answers.Length, new ParallelOptions { MaxDegreeOfParallelism = 32 }, i => answers[i] = (tool.Validate(wrong) is not null, tool.Validate(right) is null));
+        Assert.All(answers, answer => Assert.Equal((true, true), answer));
+    }
+
     [Fact]
     [Trait("Attack", "166")]
     public void Alternatives_ThatMultiply_AreDeniedNotFollowedForever()
@@ -149,6 +162,37 @@ public sealed class SchemaTests
     [Fact]
     public void Reference_ToItself_IsDeniedNotFollowedForever() =>
         Assert.NotNull(Tool("""{"type":"object","properties":{"v":{"$ref":"#/properties/v"}}}""").Validate(Json("""{"v":1}""")));
+
+    [Theory]
+    [Trait("Spec", "MCP-2026-07-28-headers")]
+    [InlineData("""{"properties":{"v":{"type":"string","x-mcp-header":"Region"}}}""", "Mcp-Param-Region")]
+    [InlineData("""{"properties":{"v":{"type":["integer","null"],"x-mcp-header":"a!#$%&'*+-.^_`|~1"}}}""", "Mcp-Param-a!#$%&'*+-.^_`|~1")]
+    [InlineData("""{"properties":{"v":{"properties":{"w":{"type":"boolean","x-mcp-header":"Deep"}}}}}""", "Mcp-Param-Deep")]
+    public void HeaderAnnotation_OfAPrimitiveArgument_NamesItsHeader(string schema, string header) =>
+        Assert.Equal(header, Assert.Single(Tool(schema).HeaderParameters).Header);
+
+    /// <summary>Clients leave such a tool out; so does the guard, which could not tell what its callers have to send.</summary>
+    [Theory]
+    [Trait("Spec", "MCP-2026-07-28-headers")]
+    [InlineData("""{"properties":{"v":{"type":"string","x-mcp-header":""}}}""")]
+    [InlineData("""{"properties":{"v":{"type":"string","x-mcp-header":"a b"}}}""")]
+    [InlineData("""{"properties":{"v":{"type":"string","x-mcp-header":"a\r\nX-Evil: 1"}}}""")]
+    [InlineData("""{"properties":{"v":{"type":"string","x-mcp-header":"ä"}}}""")]
+    [InlineData("""{"properties":{"v":{"type":"number","x-mcp-header":"A"}}}""")]
+    [InlineData("""{"properties":{"v":{"type":["string","array"],"x-mcp-header":"A"}}}""")]
+    [InlineData("""{"properties":{"v":{"type":"null","x-mcp-header":"A"}}}""")]
+    [InlineData("""{"properties":{"v":{"x-mcp-header":"A"}}}""")]
+    [InlineData("""{"properties":{"v":{"type":"string","x-mcp-header":"A"},"w":{"type":"string","x-mcp-header":"a"}}}""")]
+    [InlineData("""{"type":"string","x-mcp-header":"A"}""")]
+    [InlineData("""{"properties":{"v":{"items":{"type":"string","x-mcp-header":"A"}}}}""")]
+    [InlineData("""{"allOf":[{"properties":{"v":{"type":"string","x-mcp-header":"A"}}}]}""")]
+    [InlineData("""{"if":{"properties":{"v":{"type":"string","x-mcp-header":"A"}}}}""")]
+    [InlineData("""{"properties":{"v":{"$ref":"#/$defs/v"}},"$defs":{"v":{"type":"string","x-mcp-header":"A"}}}""")]
+    public void HeaderAnnotation_AnywhereElseOrOfAnotherForm_MakesTheDefinitionInvalid(string schema)
+    {
+        Assert.False(ToolSchema.Compile(Json(schema)).TryGet(out _, out Fault? fault));
+        Assert.Equal("invalid_header_annotation", fault.Code);
+    }
 
     private static ToolSchema Tool(string schema) => ToolSchema.Compile(Json(schema)).Value;
 

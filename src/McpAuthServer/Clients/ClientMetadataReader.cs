@@ -54,6 +54,9 @@ internal sealed class ClientMetadataReader
         // RFC 8705 §3.4. If it were passed over, tokens would be bound to less than the client asked for.
         if (Flag(Names.Mtls.BoundAccessTokens))
             Refuse(Names.Mtls.BoundAccessTokens, "Only a client that an administrator registered gets tokens that are bound to a certificate.");
+        // MCP 2026-07-28, Client Registration. One that was kept before this was asked for goes on.
+        if (isDocument && policy is not null && string.IsNullOrWhiteSpace(name))
+            Refuse(Names.Registration.ClientName, "A document says what the program is called.");
         return new ClientMetadata(
             string.IsNullOrWhiteSpace(name) ? null : name, redirects, Uris(Names.Registration.PostLogoutRedirectUris, isPublic, Names.Registration.InvalidMetadata),
             method, alsoPublic, keys, keySet, grants, Flag(Names.Registration.RequirePushed), Flag(Names.Registration.DpopBound));

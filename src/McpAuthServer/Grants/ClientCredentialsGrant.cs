@@ -59,8 +59,8 @@ internal sealed class ClientCredentialsGrant(Issuer issuer, TaskStore tasks, Ses
 
     private async Task<GrantResult> ForClientAsync(TokenRequest request, ClientRecord client, CancellationToken cancel)
     {
-        if (request.Form[Names.Resources.AuthorizationDetails] is not null)
-            return new OAuthError(Names.Errors.InvalidAuthorizationDetails, "A client that is no agent asks by scope.");
+        if (request.DetailsRefused is { } refused)
+            return refused;
         var (target, error) = request.Target(client.Authority.Locations is [var only] ? only.Location : null);
         if (error is not null)
             return error;

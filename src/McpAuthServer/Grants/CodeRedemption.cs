@@ -1,4 +1,5 @@
 using McpAuth.Protocol;
+using McpAuth.Protocol.ToolCalls;
 using McpAuthServer.Authorizations;
 using McpAuthServer.Delegation;
 using McpAuthServer.Http;
@@ -32,6 +33,8 @@ internal sealed class CodeRedemption(PersonAt people, PersonSessions sessions, S
     private async Task<GrantResult> ByScopeAsync(TokenRequest request, CodeRecord code, Presence presence, string grantType, CancellationToken cancel)
     {
         var client = request.Client.Client!;
+        if (request.DetailsRefused is { } refused)
+            return refused;
         if (request.Registry.ToolServers.GetValueOrDefault(code.ToolServer!) is not { Active: true } server)
             return new OAuthError(Names.Errors.InvalidTarget, "The tool server is no longer active.");
         var (target, error) = request.Target(server.Resource);
@@ -64,6 +67,8 @@ internal sealed class CodeRedemption(PersonAt people, PersonSessions sessions, S
     {
         if (request.Form.Values(Names.Resources.Resource).Count > 0)
             return new OAuthError(Names.Errors.InvalidTarget, "The person was not asked for any resource.");
+        if (request.DetailsRefused is { } refused)
+            return refused;
         // RFC 6749 §6: less may be asked for than was granted.
         var held = ScopeWords.Split(code.Scope);
         var words = request.Form[Names.OAuth.Scope] is { } scope ? ScopeWords.Split(scope) : held;
@@ -93,12 +98,29 @@ internal sealed class CodeRedemption(PersonAt people, PersonSessions sessions, S
             return OAuthError.InvalidGrant("The agent is not active, or is no longer this client's.", Names.Reasons.AgentSuspended);
         if (code.TaskExpires <= request.Now)
             return OAuthError.InvalidGrant("The task's deadline has passed.", Names.Reasons.TaskEnded);
+        if (!HandedOver(request, code).TryGet(out var what, out var fault))
+            return fault;
         var grant = Id.New(Id.Grant, request.Now);
-        return new GrantResult.IssueDelegated(new DelegationPlan(agent.Id, code.Authority, code.Purpose!, code.TaskExpires!.Value, presence)
+        return new GrantResult.IssueDelegated(new DelegationPlan(agent.Id, what.Authority, code.Purpose!, what.Until, presence)
         {
             UserId = code.UserId, ClientId = request.Client.Id, Consent = code.Consent, GrantId = grant, Jti = Id.New(Id.DelegationToken, request.Now), IssuedAt = request.Now,
-            Expires = Issuance.Earliest(request.Now + options.AccessTokenLifetime, code.TaskExpires!.Value), Thumbprint = request.Proof?.Thumbprint,
+            Expires = Issuance.Earliest(request.Now + options.AccessTokenLifetime, what.Until), Thumbprint = request.Proof?.Thumbprint,
             GrantType = grantType, Credential = new UseCode(code, grant, request.Now), Consume = request.Consume, RegistryVersion = request.Registry.Version,
         });
+    }
+
+    /// <summary>RFC 9396 §6: all that the person handed over or, where the request names it, less; and no other task.</summary>
+    private static Result<(Authority Authority, DateTimeOffset Until)> HandedOver(TokenRequest request, CodeRecord code)
+    {
+        if (request.Details() is not { } details)
+            return (code.Authority, code.TaskExpires!.Value);
+        if (!details.TryGet(out var asked, out var fault))
+            return fault;
+        if (asked.Task is { } task && task.Purpose != code.Purpose)
+            return new Fault(Names.Errors.InvalidAuthorizationDetails, "The person was asked for another task.");
+        if (asked.Authority.Exceeds(code.Authority) is { } beyond)
+            return new Fault(Names.Errors.InvalidAuthorizationDetails, $"More than the person handed over: {beyond.Message}", beyond.Path);
+        var until = asked.Task?.ExpiresAt is { } sooner && sooner < code.TaskExpires ? DateTimeOffset.FromUnixTimeSeconds(sooner.ToUnixTimeSeconds()) : code.TaskExpires!.Value;
+        return until > request.Now ? (asked.Authority, until) : new Fault(Names.Errors.InvalidAuthorizationDetails, "The task's deadline has passed.");
     }
 }

@@ -58,6 +58,8 @@ internal sealed class RefreshTokenGrant(
     private async Task<GrantResult> ByScopeAsync(
         TokenRequest request, RefreshRecord record, GrantRecord grant, TaskRecord task, Presence presence, Func<string, string, UseRefreshToken> use, CancellationToken cancel)
     {
+        if (request.DetailsRefused is { } refused)
+            return refused;
         if (request.Registry.ToolServers.GetValueOrDefault(grant.ToolServer!) is not { Active: true } server)
             return new OAuthError(Names.Errors.InvalidTarget, "The tool server is no longer active.");
         var (target, error) = request.Target(server.Resource);

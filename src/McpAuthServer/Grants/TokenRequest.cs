@@ -55,6 +55,10 @@ internal sealed class TokenRequest(StrictForm form, AuthenticatedClient client, 
             : new Fault(Names.Errors.InvalidScope, "The scope names something that was not granted.");
     }
 
+    /// <summary>The refusal of authorization_details where authority is told in words of scope: they are never passed over (RFC 9396 §6, §8).</summary>
+    public OAuthError? DetailsRefused => Form[Names.Resources.AuthorizationDetails] is null ? null
+        : new(Names.Errors.InvalidAuthorizationDetails, "A client that is no agent asks by scope.");
+
     /// <summary>The authorization_details, if any, and the task they name.</summary>
     public Result<(Authority Authority, TaskRequest? Task)>? Details()
     {

@@ -40,8 +40,7 @@ internal static class Answers
         {
             writer.WriteStartObject("data");
             writer.WriteStartArray("supported");
-            // Other revisions are reached by initialize, not by trying versions (MCP 2026-07-28).
-            writer.WriteStringValue(Names.Mcp.V20260728);
+            foreach (string version in HeaderRules.Versions) writer.WriteStringValue(version);
             writer.WriteEndArray();
             writer.WriteString("requested", error.Requested);
             writer.WriteEndObject();

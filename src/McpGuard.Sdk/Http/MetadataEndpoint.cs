@@ -48,8 +48,10 @@ internal sealed class MetadataEndpoint(ResourceAddress resource, IOptions<McpGua
             Array("authorization_details_types_supported", [Names.Resources.McpToolCall]);
             writer.WriteEndObject();
 
-            void Array(string name, IEnumerable<string> values)
+            void Array(string name, IList<string> values)
             {
+                // RFC 9728 §3.2: a parameter without values is left out.
+                if (values.Count == 0) return;
                 writer.WriteStartArray(name);
                 foreach (string value in values) writer.WriteStringValue(value);
                 writer.WriteEndArray();

@@ -19,15 +19,18 @@ internal sealed class SchemaCompiler
 
     private readonly JsonElement root;
     private readonly Dictionary<string, SchemaNode> references = new(StringComparer.Ordinal);
-    private int nodes;
+    private int nodes, annotated;
 
     private SchemaCompiler(JsonElement root) => this.root = root;
 
-    public static Result<SchemaNode> Compile(JsonElement schema)
+    /// <summary>The schema, and how many header annotations it has wherever they stand.</summary>
+    public static Result<(SchemaNode Root, int Annotated)> Compile(JsonElement schema)
     {
         try
         {
-            return new SchemaCompiler(schema).Node(schema, "$", 0);
+            var compiler = new SchemaCompiler(schema);
+            SchemaNode root = compiler.Node(schema, "$", 0);
+            return (root, compiler.annotated);
         }
         catch (SchemaException e)
         {
@@ -91,7 +94,10 @@ internal sealed class SchemaCompiler
             case "maxProperties": node.MaxProperties = Count(value, path); break;
             case "uniqueItems": node.UniqueItems = value.ValueKind is JsonValueKind.True or JsonValueKind.False ? value.GetBoolean() : throw new SchemaException("uniqueItems is a boolean.", path); break;
             case "pattern": node.Pattern = EcmaPattern.Compile(Text(value, path), path); break;
-            case "x-mcp-header": node.Header = Text(value, path); break;
+            case "x-mcp-header":
+                node.Header = Text(value, path);
+                annotated++;
+                break;
             case "$ref": node.Reference = Resolve(Text(value, path), path, depth); break;
             case "$defs" or "definitions":
                 // Compiled where they are referred to.

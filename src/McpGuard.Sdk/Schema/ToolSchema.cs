@@ -11,15 +11,12 @@ internal sealed class ToolSchema
     private readonly HashSet<string>? known; // null = the author said that any other argument is welcome
     private readonly bool hasDefaults;
 
-    private ToolSchema(SchemaNode root)
+    private ToolSchema(SchemaNode root, IReadOnlyList<HeaderParameter> headers)
     {
-        this.root = root;
+        (this.root, HeaderParameters) = (root, headers);
         var names = new HashSet<string>(StringComparer.Ordinal);
         known = Names(root, names, 0) ? null : names;
         hasDefaults = HasDefaults(root, 0);
-        var headers = new List<HeaderParameter>();
-        Headers(root, [], headers, 0);
-        HeaderParameters = headers;
     }
 
     /// <summary>The arguments that must also stand in <c>Mcp-Param-*</c> headers.</summary>
@@ -28,7 +25,8 @@ internal sealed class ToolSchema
     public static Result<ToolSchema> Compile(JsonElement schema)
     {
         if (schema.ValueKind != JsonValueKind.Object) return new Fault("unsupported_schema", "inputSchema is an object.");
-        return SchemaCompiler.Compile(schema).TryGet(out SchemaNode? root, out Fault? fault) ? new ToolSchema(root) : fault;
+        if (!SchemaCompiler.Compile(schema).TryGet(out (SchemaNode Root, int Annotated) compiled, out Fault? fault)) return fault;
+        return HeaderAnnotations.Read(compiled.Root, compiled.Annotated).TryGet(out HeaderParameter[]? headers, out fault) ? new ToolSchema(compiled.Root, headers) : fault;
     }
 
     /// <summary>
@@ -93,17 +91,6 @@ internal sealed class ToolSchema
         foreach (SchemaNode all in node.AllOf) Fill(all, value, depth + 1);
     }
 
-    private static void Headers(SchemaNode node, string[] path, List<HeaderParameter> headers, int depth)
-    {
-        if (depth > SchemaValidation.Deepest) return;
-        foreach ((string name, SchemaNode property) in node.Properties)
-        {
-            string[] at = [.. path, name];
-            if (property.Header is { Length: > 0 } header) headers.Add(new HeaderParameter(McpAuth.Protocol.Names.Mcp.ParamHeaderPrefix + header, at));
-            Headers(property, at, headers, depth + 1);
-        }
-    }
-
     private static IEnumerable<SchemaNode> Alternatives(SchemaNode node)
     {
         // Not "if": it asks about arguments, it does not admit any.
@@ -111,10 +98,6 @@ internal sealed class ToolSchema
         return inner.OfType<SchemaNode>();
     }
 }
-
-/// <param name="Header">The whole header name, <c>Mcp-Param-…</c>.</param>
-/// <param name="Path">The property's path in the arguments.</param>
-internal sealed record HeaderParameter(string Header, string[] Path);
 
 [System.Text.Json.Serialization.JsonSerializable(typeof(JsonObject))]
 internal sealed partial class SchemaJson : System.Text.Json.Serialization.JsonSerializerContext;

@@ -30,6 +30,7 @@ public sealed class ClientMetadataTests
         { Dynamic, """{"client_name":"Cursor","redirect_uris":["cursor://anysphere.cursor-mcp/oauth/callback","https://www.cursor.com/agents/mcp/oauth/callback","http://localhost:8787/callback"],"application_type":"web","token_endpoint_auth_method":"none","grant_types":["authorization_code","refresh_token"],"response_types":["code"]}""", "none", ["authorization_code", "refresh_token"] },
         { Dynamic, """{"client_name":"Visual Studio Code","client_uri":"https://code.visualstudio.com","redirect_uris":["https://insiders.vscode.dev/redirect","https://vscode.dev/redirect","http://127.0.0.1/","http://127.0.0.1:33418/"],"grant_types":["authorization_code","refresh_token","urn:ietf:params:oauth:grant-type:device_code"],"response_types":["code"],"token_endpoint_auth_method":"none","application_type":"native"}""", "none", ["authorization_code", "refresh_token", Names.Device.GrantType] },
         { Dynamic, """{"client_name":"Gemini CLI MCP Client","redirect_uris":["http://localhost:7777/oauth/callback"],"grant_types":["authorization_code","refresh_token"],"response_types":["code"],"token_endpoint_auth_method":"none","scope":""}""", "none", ["authorization_code", "refresh_token"] },
+        { Dynamic, """{"client_name":"MCP CLI Proxy","client_uri":"https://github.com/modelcontextprotocol/mcp-cli","redirect_uris":["http://localhost:3334/oauth/callback"],"grant_types":["authorization_code","refresh_token"],"response_types":["code"],"token_endpoint_auth_method":"none","software_id":"6b1a4c0e-5d1f-4a57-9c39-0d4c6f0b7a11","software_version":"0.1.0","scope":"openid email profile"}""", "none", ["authorization_code", "refresh_token"] },
         { Dynamic, """{"client_name":"MCP Inspector","client_uri":"https://github.com/modelcontextprotocol/inspector","redirect_uris":["http://localhost:6274/oauth/callback","http://localhost:6274/oauth/callback/debug"],"grant_types":["authorization_code","refresh_token"],"response_types":["code"],"token_endpoint_auth_method":"client_secret_basic","scope":"tools:read"}""", "client_secret_basic", ["authorization_code", "refresh_token"] },
     };
 
@@ -166,7 +167,7 @@ public sealed class ClientMetadataTests
         var all = new[] { "password", "implicit", "client_credentials", Names.Exchange.GrantType, "urn:ietf:params:oauth:grant-type:jwt-bearer", "refresh_token", "authorization_code" };
         foreach (var origin in new[] { Dynamic, Document })
         {
-            var client = Read($$"""{"redirect_uris":["https://a.example/cb"],"grant_types":{{JsonSerializer.Serialize(all)}},"scope":"admin tools:read"}""", origin).Value.ToClient("https://a.client.test/x", origin, null, true);
+            var client = Read($$"""{"client_name":"A","redirect_uris":["https://a.example/cb"],"grant_types":{{JsonSerializer.Serialize(all)}},"scope":"admin tools:read"}""", origin).Value.ToClient("https://a.client.test/x", origin, null, true);
             Assert.Equal(["authorization_code", "refresh_token"], client.GrantTypes.Order());
             Assert.True(client.AgentId is null && client.Authority.IsEmpty);
             Assert.DoesNotContain("scope", client.Metadata, StringComparison.Ordinal);
@@ -187,7 +188,7 @@ public sealed class ClientMetadataTests
     [Trait("Spec", "CIMD-8.2")]
     public void Document_WithSeveralMethods_IsTakenByWhatBothSidesCan(string json, string method, bool alsoPublic)
     {
-        var metadata = Read(json.Replace("KEY", Jwk, StringComparison.Ordinal).Replace("{", """{"redirect_uris":["https://a.example/cb"],""", StringComparison.Ordinal, once: true), Document).Value;
+        var metadata = Read(json.Replace("KEY", Jwk, StringComparison.Ordinal).Replace("{", """{"client_name":"A","redirect_uris":["https://a.example/cb"],""", StringComparison.Ordinal, once: true), Document).Value;
         Assert.Equal((method, alsoPublic), (metadata.AuthMethod, metadata.AlsoPublic));
         Assert.Equal(method == "none", metadata.Keys.Count == 0 && metadata.JwksUri is null);
     }
@@ -204,7 +205,7 @@ public sealed class ClientMetadataTests
     [InlineData("""{"token_endpoint_auth_method":"private_key_jwt"}""")]
     [Trait("Attack", "26")]
     public void Document_WithASecretOrAMethodThatCannotBe_IsRefused(string json) =>
-        Assert.Equal("invalid_client_metadata", Read(json.Replace("{", """{"redirect_uris":["https://a.example/cb"],""", StringComparison.Ordinal, once: true), Document).Fault?.Code);
+        Assert.Equal("invalid_client_metadata", Read(json.Replace("{", """{"client_name":"A","redirect_uris":["https://a.example/cb"],""", StringComparison.Ordinal, once: true), Document).Fault?.Code);
 
     [Fact]
     public void Metadata_Bounds_AreHeld()
@@ -218,17 +219,27 @@ public sealed class ClientMetadataTests
         Assert.Equal("client_name", Read(Of(1, ClientMetadataReader.NameLength + 1), Dynamic).Fault?.Path);
     }
 
-    [Fact]
-    public void Name_NotGiven_IsWhereTheClientIsFrom()
+    [Theory]
+    [InlineData("")]
+    [InlineData(",\"client_name\":\" \"")]
+    [InlineData(",\"client_name\":null")]
+    public void Name_NotGivenInARegistration_IsWhereTheClientIsFrom(string name) =>
+        Assert.Equal("app.example", Read($$"""{"redirect_uris":["https://app.example/cb"]{{name}}}""", Dynamic).Value.ToClient("dyn_1", Dynamic, null, true).Name);
+
+    [Theory]
+    [InlineData("")]
+    [InlineData(",\"client_name\":\" \"")]
+    [InlineData(",\"client_name\":null")]
+    [Trait("Spec", "MCP-2026-07-28-registration")]
+    public void Name_OfADocument_IsNeeded(string name)
     {
-        const string Json = """{"redirect_uris":["https://app.example/cb"],"client_name":" "}""";
-        Assert.Equal("a.client.test", Read(Json, Document).Value.ToClient("https://a.client.test/x", Document, null, true).Name);
-        Assert.Equal("app.example", Read(Json, Dynamic).Value.ToClient("dyn_1", Dynamic, null, true).Name);
+        var fault = Read($$"""{"redirect_uris":["https://app.example/cb"]{{name}}}""", Document).Fault!;
+        Assert.Equal(("invalid_client_metadata", "client_name"), (fault.Code, fault.Path));
     }
 
     [Fact]
     public void Null_IsAsIfItWereNotThere() => Assert.True(Read(
-        """{"redirect_uris":["https://a.example/cb"],"jwks":null,"jwks_uri":null,"software_statement":null,"client_name":null,"scope":null,"grant_types":null,"client_secret":null}""", Document).Ok);
+        """{"redirect_uris":["https://a.example/cb"],"jwks":null,"jwks_uri":null,"software_statement":null,"client_name":"A","scope":null,"grant_types":null,"client_secret":null}""", Document).Ok);
 
     /// <summary>Whatever is put together of right and wrong members: an answer, bounded in what it grants, and one text for one meaning.</summary>
     [Fact]
@@ -249,7 +260,8 @@ public sealed class ClientMetadataTests
         Prop.ForAll(
             (from chosen in Gen.ListOf(Gen.Elements(members), 4) from picks in Gen.ArrayOf(Gen.Elements(values), 4) from good in Gen.Choose(0, 3) from count in Gen.Choose(0, 4) from origin in Gen.Elements(Dynamic, Document)
              select (Json: "{" + string.Join(',', chosen.Zip(picks).Take(count).DistinctBy(m => m.First).Where(m => m.First != "redirect_uris" || good == 0).Select(m => $"\"{m.First}\":{m.Second}")
-                 .Concat(good == 0 ? [] : new[] { "\"redirect_uris\":[\"https://a.example/cb\"]" })) + "}", Origin: origin)).ToArbitrary(),
+                 .Concat(good == 0 ? [] : new[] { "\"redirect_uris\":[\"https://a.example/cb\"]" })
+                 .Concat(good < 2 || chosen.Contains("client_name") ? [] : new[] { "\"client_name\":\"A\"" })) + "}", Origin: origin)).ToArbitrary(),
             input =>
             {
                 if (!Read(input.Json, input.Origin).TryGet(out var metadata, out var fault))

@@ -147,6 +147,7 @@ public class AuthorizationCodeTests(TestServer server) : IClassFixture<TestServe
     [InlineData("redirect_uri", "https://other.test/cb", Names.Errors.InvalidGrant, "redirect_uri")]
     [InlineData("resource", "https://elsewhere.test/mcp", Names.Errors.InvalidTarget, null)]
     [InlineData("scope", "tools:read tool:delete_file", Names.Errors.InvalidScope, null)]
+    [InlineData("authorization_details", "[]", Names.Errors.InvalidAuthorizationDetails, null)]
     [Trait("Attack", "70")]
     [Trait("Attack", "72")]
     [Trait("Spec", "RFC6749-4.1.3")]

@@ -23,7 +23,22 @@ public abstract class IntrospectionSuite
         Assert.Equal("DPoP", answer.GetProperty("token_type").GetString());
         foreach (var claim in Answers.Claims(token.AccessToken).EnumerateObject())
             Assert.Equal(claim.Value.GetRawText(), answer.GetProperty(claim.Name).GetRawText());
+        // RFC 9449 §6.2, RFC 9396 §9.2: members of their own.
+        Assert.Equal(s.Agent.Key.Public.Thumbprint, answer.GetProperty("cnf").GetProperty("jkt").GetString());
+        Assert.Equal("mcp_tool_call", Assert.Single(answer.GetProperty("authorization_details").EnumerateArray()).GetProperty("type").GetString());
         Assert.Equal("Bearer", (await guard.IntrospectAsync((await (await s.ServiceTokenAsync()).ReadAsync(ProtocolJson.Default.TokenResponse)).AccessToken)).GetProperty("token_type").GetString());
+    }
+
+    [SuiteFact]
+    [Trait("Spec", "RFC9470-6.2")]
+    public async Task Introspect_TokenOfAPerson_TellsWhenAndHowTheySignedIn()
+    {
+        var s = await Server.ScenarioAsync();
+        var (flow, asker) = (new PersonFlow(s), await IntrospectingServer.OfAsync(s));
+
+        var answer = await asker.AskAsync((await flow.TokenAsync()).AccessToken);
+
+        Assert.Equal((flow.Session!.AuthTime.ToUnixTimeSeconds(), "pwd"), (answer.GetProperty("auth_time").GetInt64(), answer.GetProperty("acr").GetString()));
     }
 
     [SuiteFact]
