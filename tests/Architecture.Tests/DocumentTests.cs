@@ -43,6 +43,11 @@ public sealed partial class DocumentTests
     public void SpecMap_RowThatIsRight_IsNotFound() => Assert.Empty(SpecMap.Violations(
         "m.md", "text\n\n| r | f | t |\n|---|---|---|\n| x \\| y | `src/A.cs` | `A_Tests.There`, N.S.A_Tests.There |\n", Set("A_Tests.There"), Set("src/A.cs")));
 
+    [Fact]
+    public void SpecMap_NotDone_HasItsReason() => Assert.Equal(
+        ["m.md:4 is not | not done | why |", "m.md:5 is not | not done | why |"],
+        SpecMap.Violations("m.md", "| not done | why |\n|---|---|\n| x | there is no y |\n| x | |\n| x |\n", Set(), Set()));
+
     [Theory]
     [InlineData("| 7 | c | o | tested |", "case 7 is called tested, but no test has the trait Attack=7")]
     [InlineData("| 8 | c | o | later |\n| 8 | c | o | later |", "case 8 stands twice (line 4)")]

@@ -1,7 +1,8 @@
 namespace Architecture.Tests.Documents;
 
 /// <param name="Line">One-based.</param>
-internal sealed record MarkdownRow(int Line, IReadOnlyList<string> Cells);
+/// <param name="Header">The cells above the rule.</param>
+internal sealed record MarkdownRow(int Line, IReadOnlyList<string> Cells, IReadOnlyList<string> Header);
 
 /// <summary>The rows of all tables in a document, without headers.</summary>
 internal static class MarkdownTable
@@ -10,6 +11,7 @@ internal static class MarkdownTable
     {
         var lines = text.ReplaceLineEndings("\n").Split('\n');
         var inTable = false;
+        List<string> header = [];
         for (var i = 0; i < lines.Length; i++)
         {
             if (!lines[i].StartsWith('|'))
@@ -21,11 +23,12 @@ internal static class MarkdownTable
             {
                 // The first line is the header; the line under it is the rule.
                 inTable = true;
+                header = Cells(lines[i]);
                 if (i + 1 < lines.Length && IsRule(lines[i + 1]))
                     i++;
                 continue;
             }
-            yield return new MarkdownRow(i + 1, Cells(lines[i]));
+            yield return new MarkdownRow(i + 1, Cells(lines[i]), header);
         }
     }
 
