@@ -225,7 +225,7 @@ public class AuthorizeAttackTests(TestServer server) : IClassFixture<TestServer>
         {
             "[{\"type\":\"mcp_tool_call\",\"a\\\"b\\\\c\\u00e9\\r\\nSet-Cookie: x<script>\":1}]",
             "[{\"type\":\"mcp_tool_call\",\"locations\":[\"x\"],\"tools\":{\"t\\\"\\\\\\u00e9\":{\"\\u0000\":1}}}]",
-            $"[{{\"type\":\"mcp_tool_call\",\"{new string('\u00e9', 3000)}\":1}}]",
+            $"[{{\"type\":\"mcp_tool_call\",\"{new string('x', 3000)}\":1}}]",
         })
         {
             var answer = await browser.GetAsync("/authorize?" + s.AuthorizeQuery(s.Agent, [], new Dictionary<string, string?> { ["authorization_details"] = details }));
