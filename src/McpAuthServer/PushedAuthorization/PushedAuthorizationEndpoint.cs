@@ -46,7 +46,7 @@ internal static class PushedAuthorizationEndpoint
         // 3. The request itself. §2.1: not by another reference.
         if (form[Names.Authorization.RequestUri] is not null)
             return await RefuseAsync(OAuthError.InvalidRequest("request_uri cannot be pushed.", "request_uri"), client.Id, consume);
-        switch (requests.Read(form, software, wasPushed: true, snapshot, time.GetUtcNow()))
+        switch (await requests.ReadAsync(form, software, wasPushed: true, snapshot, time.GetUtcNow(), context.RequestAborted))
         {
             case ReadRequest.Unanswerable no:
                 return await RefuseAsync(OAuthError.InvalidRequest("redirect_uri is not one of the client's.", no.Reason), client.Id, consume);
