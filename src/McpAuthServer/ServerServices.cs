@@ -103,6 +103,7 @@ internal static class ServerServices
         services.AddSingleton<ProofReader>();
         services.AddSingleton<TokenPresenter>();
         services.AddSingleton<ClientCallers>();
+        services.AddSingleton<ClientRequests>();
         services.AddSingleton<AgentCallers>();
         services.AddSingleton<GuardCallers>();
 

@@ -35,17 +35,19 @@ public sealed class KeyRevocationTests : IAsyncLifetime
         using SigningKey stolen = server.Key;
         string token = server.Token(new() { Jti = "at_cached" });
         Assert.Equal(200, await Call(token)); // primed: the token is cached as valid
-        int opened = server.StreamsOpened;
         server.RevokeKey();
         await RefusedInTime(token);
-        await server.Event(e => e is { Type: AuditTypes.CallRefused, Jti: null, Reason: Names.Reasons.KeyRevoked } or { Type: AuditTypes.CallRefused, Jti: "at_cached", Reason: Names.Reasons.Revoked });
+        // The key set that came to verify the word no longer has the key, which for that moment is only unknown; once the word is applied, it is revoked.
+        await RefusedUntilRecorded(token, e => e is { Jti: null, Reason: Names.Reasons.KeyRevoked } or { Jti: "at_cached", Reason: Names.Reasons.Revoked });
 
         // Whoever has the key makes new ones.
         Assert.Equal(401, await Call(server.Token(new() { By = stolen })));
-        await server.Event(e => e is { Type: AuditTypes.CallRefused, Reason: Names.Reasons.KeyRevoked });
-        // To verify the word on it, the new key was fetched: no pause before an honest token is taken, and the stream did not break.
-        Assert.Equal(200, await Call(server.Token()));
-        Assert.Equal(opened, server.StreamsOpened);
+        // With the word came the new key: no pause before an honest token is taken, and the feed was not given up for a key nobody knew.
+        Assert.Equal(200, await Call(server.Token(new() { Jti = "at_honest" })));
+        await server.Event(e => e.Jti == "at_honest");
+        // The record is in order: what was refused before the honest call is the forged one.
+        Assert.Equal(Names.Reasons.KeyRevoked, server.Events().TakeWhile(e => e.Jti != "at_honest").Last(e => e.Type == AuditTypes.CallRefused).Reason);
+        Assert.DoesNotContain(host.Logged, line => line.Contains("feed cannot be applied", StringComparison.Ordinal));
         Assert.Equal(401, await Call(token));
         await host.Ready();
     }
@@ -55,7 +57,7 @@ public sealed class KeyRevocationTests : IAsyncLifetime
     public async Task KeyRevoked_WhileACallRuns_EndsIt()
     {
         Task<Answer> running = host.CallTool("wait", "{}", server.Token(), Names.Mcp.V20260728);
-        for (int i = 0; i < 100 && !host.Runs.All.Contains("wait"); i++) await Task.Delay(20);
+        await host.Ran("wait");
         long revoked = Stopwatch.GetTimestamp();
         server.RevokeKey();
         Assert.Equal(401, (await running).Status);
@@ -77,8 +79,9 @@ public sealed class KeyRevocationTests : IAsyncLifetime
         await host.Ready(ready: false);
 
         server.StaleKey = null;
+        // How soon it is asked for is held by IssuerKeysTests, where no machine is slow.
         long shown = Stopwatch.GetTimestamp();
-        while (await Call(server.Token()) != 200) Assert.True(Stopwatch.GetElapsedTime(shown) < 5 * Tokens.IssuerKeys.ShortPause + TimeSpan.FromSeconds(1), "The new key is not taken.");
+        while (await Call(server.Token()) != 200) Assert.True(Stopwatch.GetElapsedTime(shown) < TimeSpan.FromSeconds(20), "The new key is not taken.");
         Assert.Equal(401, await Call(token));
         await host.Ready();
     }
@@ -113,7 +116,9 @@ public sealed class KeyRevocationTests : IAsyncLifetime
         int fetched = server.KeyFetches;
         // Only the kind tells what is a key: the set of keys stays, and is not asked for.
         server.Revoke("key_of_nobody", "client");
-        await Task.Delay(500);
+        // The feed is applied in order: once this is refused, the other word was heard.
+        server.Revoke("tsk_next");
+        await RefusedInTime(server.Token(new() { Task = "tsk_next" }));
         Assert.Equal(200, await Call(token));
         Assert.Equal(fetched, server.KeyFetches);
     }
@@ -122,6 +127,18 @@ public sealed class KeyRevocationTests : IAsyncLifetime
     {
         long revoked = Stopwatch.GetTimestamp();
         while (await Call(token) != 401) Assert.True(Stopwatch.GetElapsedTime(revoked) < Bound, "Still allowed long after the bound.");
+    }
+
+    /// <summary>Calls, and is refused, until a refusal is on record that is like this.</summary>
+    private async Task RefusedUntilRecorded(string token, Func<AuditEvent, bool> like)
+    {
+        for (int i = 0; i < 200; i++)
+        {
+            Assert.Equal(401, await Call(token));
+            if (server.Events().Any(e => e.Type == AuditTypes.CallRefused && like(e))) return;
+            await Task.Delay(50);
+        }
+        Assert.Fail("The refusals say only: " + string.Join(", ", server.Events().Select(e => e.Reason).Distinct()));
     }
 
     /// <summary>The status; 0 when the revocation met the call as its answer had begun, and ended it.</summary>

@@ -60,13 +60,12 @@ public sealed class RevocationTests : IAsyncLifetime
     public async Task Revocation_WhileACallRuns_EndsItWithinTheBound(string version, int? status)
     {
         Task<Answer> running = host.CallTool("wait", "{}", server.Token(), version);
-        for (int i = 0; i < 100 && !host.Runs.All.Contains("wait"); i++) await Task.Delay(20);
+        await host.Ran("wait");
         long revoked = Stopwatch.GetTimestamp();
         server.Revoke("tsk_1");
         if (status is null) await Assert.ThrowsAnyAsync<HttpRequestException>(() => running);
         else Assert.Equal(status, (await running).Status);
-        for (int i = 0; i < 100 && !host.Runs.All.Contains("stopped"); i++) await Task.Delay(20);
-        Assert.Contains("stopped", host.Runs.All);
+        await host.Ran("stopped");
         Assert.True(Stopwatch.GetElapsedTime(revoked) < 5 * Limits.RevocationBound);
     }
 

@@ -149,6 +149,13 @@ internal sealed class ToolHost : IAsyncDisposable
         throw new TimeoutException("Not in the state awaited: " + last);
     }
 
+    /// <summary>Waits until a handler has said this.</summary>
+    public async Task Ran(string what)
+    {
+        for (int i = 0; i < 1000 && !Runs.All.Contains(what); i++) await Task.Delay(20);
+        Assert.Contains(what, Runs.All);
+    }
+
     /// <summary>A request of 2026-07-28 with everything right; the test changes what it is about.</summary>
     public HttpRequestMessage Request(string body, string? token, string version = Names.Mcp.V20260728, string scheme = "Bearer")
     {

@@ -41,10 +41,10 @@ internal sealed class AuthorizationRequests(Issuer issuer, ClientDirectory clien
         if (!client.Active)
             return UnknownClient;
         if (Reference(query) is not { } reference)
-            return Read(form, client, wasPushed: false, registry, now);
+            return await ReadAsync(form, client, wasPushed: false, registry, now, cancel);
         // RFC 9126 §4: what was pushed is the request, and nothing of the query beside it.
         return await pushed.FindAsync(reference.Reference, client.Id, cancel) is { } kept && Parse(kept).TryGet(out form, out _)
-            ? Read(form, client, wasPushed: true, registry, now)
+            ? await ReadAsync(form, client, wasPushed: true, registry, now, cancel)
             : UnknownReference(client.Id);
     }
 
@@ -56,7 +56,7 @@ internal sealed class AuthorizationRequests(Issuer issuer, ClientDirectory clien
 
     /// <param name="form">Where parameters that stand twice are still told.</param>
     /// <param name="client">Whoever the form says.</param>
-    public ReadRequest Read(StrictForm form, ClientRecord client, bool wasPushed, RegistrySnapshot registry, DateTimeOffset now)
+    public async Task<ReadRequest> ReadAsync(StrictForm form, ClientRecord client, bool wasPushed, RegistrySnapshot registry, DateTimeOffset now, CancellationToken cancel)
     {
         // 1. Where the answer may go. Until that is known nothing is sent anywhere (RFC 6749 §4.1.2.1).
         var state = form.Repeated.Contains(Names.OAuth.State) ? null : form[Names.OAuth.State];
@@ -97,7 +97,7 @@ internal sealed class AuthorizationRequests(Issuer issuer, ClientDirectory clien
         // 4. Who the client takes the person to be (OpenID Connect Core §3.1.2.1): by an ID token of its own, also by one that is expired.
         IdTokenHint? told = null;
         var hint = form[Names.OpenId.IdTokenHint];
-        if (hint is not null && (!idTokens.ReadHint(hint).TryGet(out told, out _) || (told is not null && told.ClientId != client.Id)))
+        if (hint is not null && (!(await idTokens.ReadHintAsync(hint, cancel)).TryGet(out told, out _) || (told is not null && told.ClientId != client.Id)))
             return Refuse(Names.Errors.InvalidRequest, "id_token_hint is no ID token that this client got here.");
 
         // 5. How the person is to be asked, and what for.

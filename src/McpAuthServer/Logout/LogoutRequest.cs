@@ -30,7 +30,7 @@ internal sealed class LogoutRequests(ClientDirectory clients, RegistryCache regi
 
         // 1. By an ID token, also an expired one; signed and issued here.
         IdTokenHint? hint = null;
-        if (form[Names.OpenId.IdTokenHint] is { } text && !idTokens.ReadHint(text).TryGet(out hint, out _))
+        if (form[Names.OpenId.IdTokenHint] is { } text && !(await idTokens.ReadHintAsync(text, cancel)).TryGet(out hint, out _))
             return new Fault(Names.OpenId.IdTokenHint, "What the program shows of your sign-in does not come from here.");
 
         // 2. §2: the client is the one of the ID token, whoever else is named.

@@ -49,11 +49,11 @@ internal sealed class IdTokens(SigningKeyRing keys, Issuer issuer)
     /// An ID token of this server, expired or not (RP-Initiated Logout §2); null when it outlived its key, for keys are given up sooner than sign-ins, and
     /// so says nothing. Codes: those of <see cref="StrictJwt.Read"/>, <c>bad_signature</c>, <c>foreign_issuer</c>.
     /// </summary>
-    public Result<IdTokenHint?> ReadHint(string text)
+    public async ValueTask<Result<IdTokenHint?>> ReadHintAsync(string text, CancellationToken cancel)
     {
         if (!StrictJwt.Read(text, Rules).TryGet(out var jwt, out var fault))
             return fault;
-        if (jwt.KeyId is not { } kid || keys.Current.Find(kid) is not { } key)
+        if (await keys.FindAsync(jwt.KeyId, cancel) is not { } key)
             return Result<IdTokenHint?>.Of(null);
         if (!key.Verify(jwt))
             return new Fault(Names.Reasons.BadSignature, "The ID token's signature is wrong.");

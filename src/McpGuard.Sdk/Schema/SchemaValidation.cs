@@ -1,4 +1,6 @@
+using System.Diagnostics;
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using McpAuth.Protocol;
 
 namespace McpGuard.Sdk.Schema;
@@ -79,14 +81,27 @@ internal struct SchemaValidation
         return null;
     }
 
-    private static Fault? Text(SchemaNode node, string value, string path)
+    private Fault? Text(SchemaNode node, string value, string path)
     {
         if (node.MinLength is not null || node.MaxLength is not null)
         {
             int length = value.EnumerateRunes().Count(); // characters, not UTF-16 units (§6.3.1)
             if (length < node.MinLength || length > node.MaxLength) return No(path, "The length is out of bounds.");
         }
-        return node.Pattern is null || node.Pattern.IsMatch(value) ? null : No(path, "The value does not have the form required.");
+        if (node.Pattern is null) return null;
+        long started = Stopwatch.GetTimestamp();
+        try
+        {
+            bool fits = node.Pattern.IsMatch(value);
+            if (Stopwatch.GetElapsedTime(started) < EcmaPattern.InTime) return fits ? null : No(path, "The value does not have the form required.");
+        }
+        catch (RegexMatchTimeoutException)
+        {
+            // As below.
+        }
+        // Out of bounds, as with too many steps: no alternative comes true by it.
+        steps = MostSteps + 1;
+        return No(path, "The value cannot be checked in time.");
     }
 
     private static Fault? Number(SchemaNode node, double value, string path) =>

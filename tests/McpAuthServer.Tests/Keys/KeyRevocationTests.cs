@@ -7,6 +7,7 @@ using McpAuth.Protocol.Messages;
 using McpAuth.Testing;
 using McpAuthServer.Keys;
 using McpAuthServer.Storage;
+using McpAuthServer.Tests.Consents;
 using McpAuthServer.Tests.Harness;
 using Microsoft.Extensions.DependencyInjection;
 
@@ -218,6 +219,31 @@ public sealed class PostgresKeyRevocationTests : KeyRevocationSuite
 
         Assert.Equal(HttpStatusCode.NotFound, answer.StatusCode);
         Assert.Equal(Server.Signer(), other.Signer());
+    }
+
+    [PostgresTheory]
+    [InlineData("sign-in")]
+    [InlineData("sign-out")]
+    [Trait("Spec", "OIDC-RPLogout-2")]
+    public async Task IdToken_UnderAKeyThatANodeHasNotHeardOf_IsAHintThere(string to)
+    {
+        var s = await Server.ScenarioAsync();
+        var (site, browser) = (await RelyingParty.OfAsync(s), await s.BrowserAsync());
+        var other = await Nodes.StartAsync(Begun);
+        await Server.Keys().RevokeAsync(Server.Signer());
+        await Server.Services.GetRequiredService<SigningKeyRing>().LookAsync(default);
+        var hint = (await site.SignInAsync(browser)).IdToken!;
+        Assert.NotEqual(other.Signer(), KeyedServer.KeyId(hint));
+        var there = new TestBrowser(other);
+        foreach (var (name, value) in browser.Cookies)
+            there.Cookies[name] = value;
+
+        // Without the hint both would end at a page of the server.
+        var answer = await there.GetAsync(to == "sign-in"
+            ? "/authorize?" + site.Query(new Dictionary<string, string?> { ["id_token_hint"] = hint, ["prompt"] = Names.Authorization.PromptNone })
+            : $"{Names.Paths.Logout}?id_token_hint={hint}&post_logout_redirect_uri={Uri.EscapeDataString(site.PostLogoutUri)}");
+
+        Assert.StartsWith(to == "sign-in" ? site.RedirectUri + "?code=" : site.PostLogoutUri, answer.Location, StringComparison.Ordinal);
     }
 
     [SuiteFact]

@@ -1,6 +1,7 @@
 using McpAuth.Protocol.Audit;
 using McpAuth.Testing;
 using McpAuthServer.Storage;
+using Microsoft.Extensions.Logging;
 
 namespace McpAuthServer.Tests.Storage;
 
@@ -130,6 +131,29 @@ public abstract class CommitLogTests : StoreSuite
         Assert.True(Store.Log.Ready);
     }
 
+    /// <summary>A store taken for broken would be thrown away, and everybody refused for one unit's mistake.</summary>
+    [SuiteFact]
+    public async Task Commit_UnitUsesWhatIsDisposedOf_IsTheUnitsFaultAndNotTheStores()
+    {
+        var gone = new MemoryStream();
+        await gone.DisposeAsync();
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => Store.Do(tx => tx.Run(Put.With("bad", null)) + gone.ReadByte()).WaitAsync(Patience));
+        Assert.True(Store.Log.Ready);
+        await PutThing("next").WaitAsync(Patience);
+        Assert.Equal(["next"], await Store.Texts("select id from things"));
+    }
+
+    /// <summary>Whatever goes wrong beside the store, the thread that all wait for goes on.</summary>
+    [SuiteFact]
+    public async Task Commit_FailureThatCannotBeLogged_IsToldToTheCallerAndTheNextIsServed()
+    {
+        var node = await Node(o => o.Writers = 1, logs: new FullDisk());
+        await Assert.ThrowsAsync<CommitLogFailedException>(() =>
+            node.Do(tx => tx.Run(new Sql("insert into owed (id, thing) values ('o', 'nothing')").With())).WaitAsync(Patience));
+        Assert.Equal(1, await PutThing("next", on: node).WaitAsync(Patience));
+        Assert.True(node.Log.Ready);
+    }
+
     [SuiteFact]
     public async Task Upkeep_LogNotReady_TriesUntilACommitSucceeds()
     {
@@ -232,4 +256,22 @@ public abstract class CommitLogTests : StoreSuite
 
     private static int Revocation(WriteTx tx, string subject, long until) => tx.Run(new Sql(
         "insert into revocations (kind, subject, op, reason, at, until) values ('task', @subject, 'deny', 'test', 0, @until)").With(subject, until));
+
+    /// <summary>A log with no room left.</summary>
+    private sealed class FullDisk : ILoggerProvider, ILogger
+    {
+        public ILogger CreateLogger(string categoryName) => this;
+
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => logLevel == LogLevel.Critical;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
+            throw new IOException("No space left on device");
+
+        public void Dispose()
+        {
+        }
+    }
 }

@@ -35,6 +35,31 @@ public sealed class PostgresCommitLogTests : CommitLogTests
         Assert.Equal(0, await Store.Number("select count(*) from things"));
     }
 
+    /// <summary>A connection that is given up in the middle of something says so, each time in its own way; the only thread there is must outlive that.</summary>
+    [PostgresTheory]
+    [InlineData("after a statement")]
+    [InlineData("while a row is read")]
+    [InlineData("while rows are to come")]
+    [InlineData("after the connection broke")]
+    public async Task Commit_ConnectionGivenUpInsideAUnit_TheThreadThatCommitsGoesOn(string when)
+    {
+        var node = await Node(o => o.Writers = 1);
+        var failed = await Assert.ThrowsAsync<CommitLogFailedException>(() => node.Do<int>(tx =>
+        {
+            tx.Run(new Sql("insert into things (id) values ('half')").With());
+            if (when == "while a row is read") tx.First<int>(new Sql("select 1").With(), _ => throw Broken());
+            if (when == "while rows are to come") tx.All<int>(new Sql("select generate_series(1, 100000)").With(), _ => throw Broken());
+            if (when == "after the connection broke") Assert.ThrowsAny<Exception>(() => tx.Run(new Sql("select pg_terminate_backend(pg_backend_pid())").With()));
+            throw Broken();
+        }).WaitAsync(Patience));
+        Assert.IsType<IOException>(failed.InnerException);
+        await Insert(node, "next").WaitAsync(Patience);
+        Assert.True(node.Log.Ready);
+        Assert.Equal(["next"], await node.Texts("select id from things"));
+
+        static IOException Broken() => new("Connection reset by peer");
+    }
+
     [PostgresFact]
     public async Task Commit_TwoUnitsDeadlock_BothSucceedInTheEnd()
     {

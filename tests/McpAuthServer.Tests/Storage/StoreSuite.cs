@@ -1,5 +1,6 @@
 using McpAuth.Testing;
 using McpAuthServer.Storage;
+using Microsoft.Extensions.Logging;
 
 namespace McpAuthServer.Tests.Storage;
 
@@ -39,9 +40,9 @@ public abstract class StoreSuite : IAsyncLifetime
     private protected virtual Task Prepare() => Task.CompletedTask;
 
     /// <summary>Another node on the same database.</summary>
-    private protected async Task<TestStore> Node(Action<StoreOptions>? also = null, TimeProvider? time = null)
+    private protected async Task<TestStore> Node(Action<StoreOptions>? also = null, TimeProvider? time = null, ILoggerProvider? logs = null)
     {
-        var node = new TestStore(Database + also, time);
+        var node = new TestStore(Database + also, time, logs);
         nodes.Add(node);
         if (Migrated) await node.Migrator.Apply(default);
         return node;

@@ -3,6 +3,7 @@ using McpAuth.Protocol.Audit;
 using McpAuthServer.Storage;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
 
 namespace McpAuthServer.Tests.Storage;
 
@@ -11,10 +12,10 @@ internal sealed class TestStore : IAsyncDisposable
 {
     private readonly ServiceProvider services;
 
-    public TestStore(Action<StoreOptions> configure, TimeProvider? time = null)
+    public TestStore(Action<StoreOptions> configure, TimeProvider? time = null, ILoggerProvider? logs = null)
     {
         var collection = new ServiceCollection();
-        collection.AddLogging();
+        collection.AddLogging(logging => _ = logs is null ? logging : logging.AddProvider(logs));
         if (time is not null) collection.AddSingleton(time);
         collection.AddStore(configure);
         services = collection.BuildServiceProvider();

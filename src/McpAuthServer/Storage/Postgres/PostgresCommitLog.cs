@@ -46,10 +46,20 @@ internal sealed partial class PostgresCommitLog : ICommitLog
         var taken = new List<PendingUnit>(1);
         while (queue.Take(taken, 1))
         {
-            Write(taken[0], ref session);
+            try
+            {
+                Write(taken[0], ref session);
+            }
+            catch (Exception e)
+            {
+                // Of what nobody foresaw, as a log that cannot be written: all commits wait for this thread, so nothing may end it.
+                ready = false;
+                Drop(ref session);
+                taken[0].Fail(new CommitLogFailedException(e));
+            }
             taken.Clear();
         }
-        session?.Dispose();
+        Drop(ref session);
         if (Interlocked.Decrement(ref working) == 0) stopped.SetResult();
     }
 
@@ -123,7 +133,7 @@ internal sealed partial class PostgresCommitLog : ICommitLog
         }
         catch (Exception)
         {
-            // It is being thrown away because it is broken; whatever it says to that must not end the thread that all commits wait for.
+            // It is being thrown away, mostly because it is broken; what it says to that changes nothing.
         }
         session = null;
     }

@@ -56,7 +56,17 @@ internal sealed partial class SqliteCommitLog : ICommitLog, IEventSequence
         var batch = new List<PendingUnit>(MostUnits);
         while (queue.Take(batch, MostUnits))
         {
-            Write(batch);
+            try
+            {
+                Write(batch);
+            }
+            catch (Exception e)
+            {
+                // Of what nobody foresaw, as a log that cannot be written: all commits wait for this thread, so nothing may end it.
+                ready = false;
+                Close();
+                foreach (var unit in batch) unit.Fail(new CommitLogFailedException(e));
+            }
             batch.Clear();
         }
         Close();
