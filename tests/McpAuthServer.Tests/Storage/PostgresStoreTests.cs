@@ -35,7 +35,7 @@ public sealed class PostgresCommitLogTests : CommitLogTests
         Assert.Equal(0, await Store.Number("select count(*) from things"));
     }
 
-    /// <summary>A connection that is given up in the middle of something says so, each time in its own way; the only thread there is must outlive that.</summary>
+    /// <summary>Where a connection is given up in the middle of something, nothing of it stays, and the only writer goes on with another.</summary>
     [PostgresTheory]
     [InlineData("after a statement")]
     [InlineData("while a row is read")]
