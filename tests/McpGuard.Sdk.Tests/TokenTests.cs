@@ -189,7 +189,7 @@ public sealed class TokenTests(GuardFixture fixture) : IClassFixture<GuardFixtur
         Assert.Equal(status, answer.Status);
         string[] parts = answer.Challenge.Split(' ', 2);
         Assert.Equal((scheme, 2), (parts[0], parts.Length));
-        MatchCollection attributes = Regex.Matches(parts[1], "(?:^|, )([a-z_]+)=\"([\x21\x23-\x5b\x5d-\x7e ]*)\"");
+        MatchCollection attributes = Regex.Matches(parts[1], @"(?:^|, )([a-z_]+)=""([\x20\x21\x23-\x5b\x5d-\x7e]*)""");
         Assert.Equal(parts[1].Length, attributes.Sum(a => a.Length));
         Assert.Equal(attributes.Count, attributes.Select(a => a.Groups[1].Value).Distinct().Count());
         Assert.Contains(attributes, a => a.Groups[1].Value == "resource_metadata");

@@ -32,7 +32,7 @@ internal static class PushedAuthorizationEndpoint
 
         // 3. The request itself. §2: it names its client, as one in an address would, whatever authenticated it; §2.1: not by another reference.
         if (form[Names.OAuth.ClientId] is null)
-            return await RefuseAsync(OAuthError.InvalidRequest("client_id is missing.", "client_id"), client.Id, consume);
+            return await RefuseAsync(OAuthError.InvalidRequest("client_id is missing.", "client_id"));
         if (form[Names.Authorization.RequestUri] is not null)
             return await RefuseAsync(OAuthError.InvalidRequest("request_uri cannot be pushed.", "request_uri"));
         switch (await requests.ReadAsync(form, software, wasPushed: true, request.Registry, time.GetUtcNow(), context.RequestAborted))
