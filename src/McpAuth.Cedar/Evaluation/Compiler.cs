@@ -134,7 +134,7 @@ internal sealed class Compiler
     {
         if (arguments.Length != function.Parameters.Count) return new MiscalledNode(function, arguments);
         if (arguments.Length == 2)
-            return function.Name == "isInRange" ? new IsInRangeNode(function, arguments[0], arguments[1]) : new BinaryCallNode(function, arguments[0], arguments[1]);
+            return function.Operation == ExtensionOperation.IsInRange ? new IsInRangeNode(function, arguments[0], arguments[1]) : new BinaryCallNode(function, arguments[0], arguments[1]);
         if (arguments[0] is not ConstantNode { Value: var argument }) return new UnaryCallNode(function, arguments[0]);
         Value value = ExtensionOperations.Apply(function, [argument]);
         return value.IsNone ? new FailingNode(CallFailure.Of(function, argument)) : new ConstantNode(value);
