@@ -16,7 +16,8 @@ public sealed class CedarIpAddress : IEquatable<CedarIpAddress>
 
     private int Width => IsIpv6 ? 128 : 32;
 
-    private UInt128 HostBits => Prefix == Width ? UInt128.Zero : (UInt128.One << (Width - Prefix)) - UInt128.One; // /0 of IPv6 wraps to all ones
+    // Shifting by the full width would shift by nothing.
+    private UInt128 HostBits => Prefix == 0 ? UInt128.MaxValue >> (128 - Width) : (UInt128.One << (Width - Prefix)) - UInt128.One;
 
     private UInt128 First => Address & ~HostBits;
 
