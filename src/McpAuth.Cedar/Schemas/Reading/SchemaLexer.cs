@@ -29,7 +29,7 @@ internal sealed class SchemaLexer(string text)
         char c = text[at++];
         if (Identifiers.IsStart(c))
         {
-            while (at < text.Length && Identifiers.IsPart(text[at])) at++;
+            at = start + Identifiers.Length(text.AsSpan(start));
             return Made(TokenKind.Word, start);
         }
         if (c == '"') return Made(SkipText() ? TokenKind.Text : TokenKind.Unknown, start);
