@@ -1,5 +1,4 @@
 using McpAuth.Cedar.Text;
-using Identifiers = McpAuth.Cedar.Schemas.Syntax.Identifiers;
 
 namespace McpAuth.Cedar.Schemas.Reading;
 

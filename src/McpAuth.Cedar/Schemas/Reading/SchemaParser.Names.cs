@@ -1,7 +1,6 @@
 using System.Text;
 using McpAuth.Cedar.Schemas.Syntax;
 using McpAuth.Cedar.Text;
-using Identifiers = McpAuth.Cedar.Schemas.Syntax.Identifiers;
 
 namespace McpAuth.Cedar.Schemas.Reading;
 

@@ -1,6 +1,5 @@
 using McpAuth.Cedar.Schemas.Syntax;
 using McpAuth.Cedar.Text;
-using Identifiers = McpAuth.Cedar.Schemas.Syntax.Identifiers;
 
 namespace McpAuth.Cedar.Schemas.Reading;
 
