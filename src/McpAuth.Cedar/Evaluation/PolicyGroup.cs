@@ -61,8 +61,8 @@ internal sealed class PolicyGroup(PolicyBody body, EntityScope principal, Action
             case ScopeKind.Any: return true;
             case ScopeKind.Equal: return frame.Action.Equals(Action.Actions[0]);
             default:
-                foreach (EntityUid group in Action.Actions)
-                    if (frame.IsIn(frame.Action, group)) return true;
+                for (int i = 0; i < Action.Actions.Count; i++) // a walk by enumerator would allocate one
+                    if (frame.IsIn(frame.Action, Action.Actions[i])) return true;
                 return false;
         }
     }

@@ -58,6 +58,10 @@ internal sealed class IfExpr(SourceSpan span, Expr condition, Expr then, Expr ot
 /// </summary>
 internal sealed class ChainExpr(SourceSpan span, bool and, Expr[] operands) : Expr(span, Over(operands))
 {
+    /// <summary>The chain of these; when the first is a chain of the same operator, its operands come instead of it.</summary>
+    public static ChainExpr Of(SourceSpan span, bool and, List<Expr> operands) =>
+        operands[0] is ChainExpr first && first.And == and ? new(span, and, [.. first.Operands, .. operands.Skip(1)]) : new(span, and, [.. operands]);
+
     /// <summary>True for <c>&amp;&amp;</c>, false for <c>||</c>.</summary>
     public bool And { get; } = and;
 
