@@ -12,6 +12,9 @@ public static class Limits
     /// <summary>Characters (UTF-16) of one policy or schema text, and bytes of one JSON document: 16 Mi.</summary>
     public const int Text = 16 * 1024 * 1024;
 
+    /// <summary>Pairs of an entity and an ancestor in one store; entities with the same parents count once. A chain of 2,900 entities has as many.</summary>
+    public const int Ancestors = 4 * 1024 * 1024;
+
     /// <summary>Errors reported for one text; the first ones are what matters.</summary>
     public const int Errors = 100;
 }

@@ -2,24 +2,25 @@ using McpAuth.Cedar.Values;
 
 namespace McpAuth.Cedar.Entities;
 
-/// <summary>An entity: attributes, tags, and the entities it is a member of. Immutable.</summary>
+/// <summary>An entity: attributes, tags, and the entities it is a member of. Immutable; stores make them of an <see cref="EntityDescription"/>.</summary>
 public sealed class Entity
 {
+    private readonly Ancestry ancestry;
+
     /// <param name="ancestors">All of them, not only the direct parents; <see cref="EntityStore"/> works them out.</param>
     internal Entity(EntityUid uid, CedarRecord attributes, CedarRecord tags, IReadOnlyList<EntityUid> parents, EntityUid[] ancestors)
+        : this(uid, attributes, tags, parents, new Ancestry([.. ancestors]))
+    {
+    }
+
+    internal Entity(EntityUid uid, CedarRecord attributes, CedarRecord tags, IReadOnlyList<EntityUid> parents, Ancestry ancestry)
     {
         Uid = uid;
         Attributes = attributes;
         Tags = tags;
         Parents = parents;
-        Ancestors = ancestors;
-        if (ancestors.Length > Small) index = [.. ancestors];
+        this.ancestry = ancestry;
     }
-
-    /// <summary>Up to here a walk is faster than a hash.</summary>
-    private const int Small = 8;
-
-    private readonly HashSet<EntityUid>? index;
 
     public EntityUid Uid { get; }
 
@@ -31,15 +32,12 @@ public sealed class Entity
     public IReadOnlyList<EntityUid> Parents { get; }
 
     /// <summary>Direct and indirect ones, each once, never itself.</summary>
-    internal EntityUid[] Ancestors { get; }
+    internal EntityUid[] Ancestors => ancestry.All;
+
+    internal Ancestry Ancestry => ancestry;
 
     /// <summary>Whether this is <paramref name="other"/> or below it: the operator <c>in</c>.</summary>
-    public bool IsIn(EntityUid other)
-    {
-        if (Uid.Equals(other)) return true;
-        if (index is not null) return index.Contains(other);
-        foreach (EntityUid ancestor in Ancestors)
-            if (ancestor.Equals(other)) return true;
-        return false;
-    }
+    public bool IsIn(EntityUid other) => Uid.Equals(other) || ancestry.Contains(other);
+
+    internal Entity With(Ancestry other) => new(Uid, Attributes, Tags, Parents, other);
 }

@@ -10,6 +10,7 @@ public sealed partial class CedarSchema
 {
     private readonly SchemaSyntax syntax;
     private readonly SchemaNames names;
+    private readonly Dictionary<string, HashSet<string>> enumerations;
 
     /// <param name="syntax">What it was read from, to be written back.</param>
     internal CedarSchema(IEnumerable<EntityTypeDeclaration> entityTypes, IEnumerable<ActionDeclaration> actions, SchemaSyntax syntax, SchemaNames names)
@@ -17,6 +18,8 @@ public sealed partial class CedarSchema
         EntityTypes = entityTypes.ToDictionary(e => e.Name, StringComparer.Ordinal);
         Actions = actions.ToDictionary(a => a.Uid);
         (this.syntax, this.names) = (syntax, names);
+        actionTypes = new(ActionTypes);
+        enumerations = EntityTypes.Values.Where(e => e.Ids is not null).ToDictionary(e => e.Name, e => new HashSet<string>(e.Ids!, StringComparer.Ordinal), StringComparer.Ordinal);
     }
 
     /// <summary>By full name. The types of actions are not among them.</summary>

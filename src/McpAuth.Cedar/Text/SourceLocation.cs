@@ -7,21 +7,16 @@ public sealed class SourceLocation
 {
     private readonly string text;
 
-    internal SourceLocation(string text, SourceSpan span)
-    {
-        this.text = text;
-        Span = span;
-        int start = Math.Min(span.Start, text.Length);
-        ReadOnlySpan<char> before = text.AsSpan(0, start);
-        Line = before.Count('\n') + 1;
-        Column = start - (before.LastIndexOf('\n') + 1) + 1;
-    }
+    internal SourceLocation(string text, SourceSpan span) => (this.text, Span) = (text, span);
 
     public SourceSpan Span { get; }
 
-    public int Line { get; }
+    // Counted only for who asks: a text may have as many places worth a word as it has lines.
+    public int Line => Before.Count('\n') + 1;
 
-    public int Column { get; }
+    public int Column => Before.Length - (Before.LastIndexOf('\n') + 1) + 1;
+
+    private ReadOnlySpan<char> Before => text.AsSpan(0, Math.Min(Span.Start, text.Length));
 
     public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{Line}:{Column}");
 

@@ -1,4 +1,5 @@
 using System.Collections;
+using McpAuth.Cedar.Data;
 
 namespace McpAuth.Cedar.Values;
 
@@ -51,6 +52,10 @@ public sealed class CedarRecord : IReadOnlyCollection<KeyValuePair<string, Value
     }
 
     public bool Contains(string name) => IndexOf(name) >= 0;
+
+    /// <summary>In Cedar's JSON format.</summary>
+    /// <exception cref="CedarException">An attribute is named <c>__entity</c>, <c>__extn</c> or <c>__expr</c>, which would be read as something else.</exception>
+    public string ToJson() => ValueWriter.Text(json => ValueWriter.Write(json, this));
 
     public bool Equals(CedarRecord? other) =>
         ReferenceEquals(this, other) ||

@@ -28,7 +28,10 @@ public sealed class CedarSet : IReadOnlyCollection<Value>, IEquatable<CedarSet>
             foreach (Value value in values) index.Add(value);
             members = [.. index];
         }
-        foreach (Value member in members) hash = unchecked(hash + (member.GetHashCode() * 31)); // a sum, so that order does not matter
+        int sum = 0;
+        foreach (Value member in members) sum = unchecked(sum + member.GetHashCode()); // a sum, so that order does not matter
+        // Mixed, because sets of sets are summed again: {{1}, {2}} must not meet {{1, 2}}, and there is no end of such partitions.
+        hash = HashCode.Combine(sum, members.Length);
     }
 
     public int Count => members.Length;

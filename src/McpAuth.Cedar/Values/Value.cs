@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using McpAuth.Cedar.Data;
 using McpAuth.Cedar.Extensions;
 
 namespace McpAuth.Cedar.Values;
@@ -126,6 +127,15 @@ public readonly struct Value : IEquatable<Value>
 
     /// <summary>As an expression of the policy language.</summary>
     public override string ToString() => ValueText.Of(this);
+
+    /// <summary>In Cedar's JSON format, as attributes of entities and contexts are.</summary>
+    /// <exception cref="ArgumentException">This is no value.</exception>
+    /// <exception cref="CedarException">A record has an attribute named <c>__entity</c>, <c>__extn</c> or <c>__expr</c>, which would be read as something else.</exception>
+    public string ToJson()
+    {
+        Value self = this;
+        return ValueWriter.Text(json => ValueWriter.Write(json, self));
+    }
 
     /// <summary>The bits of a scalar that the caller knows to be one.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using McpAuth.Cedar.Schemas.Syntax;
+using McpAuth.Cedar.Text;
 
 namespace McpAuth.Cedar.Schemas.Reading;
 

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using McpAuth.Cedar.Schemas.Syntax;
+using McpAuth.Cedar.Text;
 
 namespace McpAuth.Cedar.Schemas.Reading;
 
@@ -41,7 +42,7 @@ internal static partial class JsonSchemaReader
     private static NamespaceSyntax? ReadNamespace(string name, JsonPart part)
     {
         if (part.Members("commonTypes", "entityTypes", "actions", "annotations") is not { } members) return null;
-        if (name.Length > 0 && (!Identifiers.IsPath(name) || Identifiers.IsCedars(name)))
+        if (name.Length > 0 && (!SchemaWords.IsPath(name) || SchemaWords.IsCedars(name)))
             part.Findings.Error("invalid_name", $"'{name}' is no name for a namespace.", part.Path);
         var annotations = ReadAnnotations(members);
         if (name.Length == 0 && annotations.Count > 0)
@@ -143,14 +144,14 @@ internal static partial class JsonSchemaReader
     private static string? ReadPath(JsonPart part)
     {
         if (part.String() is not { } name) return null;
-        if (Identifiers.IsPath(name)) return name;
+        if (SchemaWords.IsPath(name)) return name;
         part.Findings.Error("invalid_name", $"'{name}' is no name of a type: identifiers joined by '::'.", part.Path);
         return null;
     }
 
     private static bool CheckName(string id, JsonPart part)
     {
-        if (Identifiers.IsIdentifier(id)) return true;
+        if (SchemaWords.IsIdentifier(id)) return true;
         part.Findings.Error("invalid_name", $"'{id}' is no name for a type.", part.Path);
         return false;
     }
@@ -161,7 +162,7 @@ internal static partial class JsonSchemaReader
         List<KeyValuePair<string, string>> all = [];
         foreach ((string key, JsonPart value) in annotations)
         {
-            if (!Identifiers.IsAny(key)) part.Findings.Error("invalid_name", $"'{key}' is no name for an annotation.", value.Path);
+            if (!Identifiers.IsIdentifier(key)) part.Findings.Error("invalid_name", $"'{key}' is no name for an annotation.", value.Path);
             else if (value.IsNull) all.Add(new(key, ""));
             else if (value.String() is { } text) all.Add(new(key, text));
         }

@@ -1,5 +1,3 @@
-using Identifiers = McpAuth.Cedar.Schemas.Syntax.Identifiers;
-using McpAuth.Cedar.Schemas.Syntax;
 using McpAuth.Cedar.Text;
 
 namespace McpAuth.Cedar.Schemas.Reading;
@@ -30,7 +28,7 @@ internal sealed class SchemaLexer(string text)
         char c = text[at++];
         if (Identifiers.IsStart(c))
         {
-            while (at < text.Length && Identifiers.IsPart(text[at])) at++;
+            at = start + Identifiers.Length(text.AsSpan(start));
             return Made(TokenKind.Word, start);
         }
         if (c == '"') return Made(SkipText() ? TokenKind.Text : TokenKind.Unknown, start);

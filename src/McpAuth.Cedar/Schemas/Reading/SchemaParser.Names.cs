@@ -1,4 +1,3 @@
-using Identifiers = McpAuth.Cedar.Schemas.Syntax.Identifiers;
 using System.Text;
 using McpAuth.Cedar.Schemas.Syntax;
 using McpAuth.Cedar.Text;
@@ -16,7 +15,7 @@ internal sealed partial class SchemaParser
         }
         SourceSpan span = token.Span;
         string name = text.Substring(span.Start, span.Length);
-        if (Identifiers.IsReserved(name))
+        if (SchemaWords.IsReserved(name))
         {
             Fail("reserved_name", $"'{name}' is a word of the policy language and no name.");
             return null;
@@ -34,9 +33,9 @@ internal sealed partial class SchemaParser
             return null;
         }
         SourceSpan span = token.Span;
-        if (TextLiteral.Read(text, span, out SourceSpan wrong) is not { } value)
+        if (EscapedText.Read(text.AsSpan(span.Start + 1, span.Length - 2), out EscapedText.Fault fault) is not { } value)
         {
-            findings.Error("invalid_escape", $"'{Shown(wrong)}' is no escape.", wrong.ToPlace(), @"There are \n, \r, \t, \0, \\, \"", \', \x41 and \u{1F600}.");
+            findings.Error("invalid_escape", fault.Message, new SourceSpan(span.Start + 1 + fault.Start, fault.Length).ToPlace());
             return null;
         }
         Advance();
@@ -46,7 +45,7 @@ internal sealed partial class SchemaParser
     /// <summary>An identifier, or any text between quotes.</summary>
     private NameSyntax? ReadName() => token.Kind == TokenKind.Text ? ReadText() : ReadIdentifier("a name, or a text in quotes");
 
-    /// <summary>Identifiers joined by <c>::</c>.</summary>
+    /// <summary>SchemaWords joined by <c>::</c>.</summary>
     private NameSyntax? ReadPath()
     {
         if (ReadIdentifier() is not { } first) return null;

@@ -1,4 +1,3 @@
-using Identifiers = McpAuth.Cedar.Schemas.Syntax.Identifiers;
 using McpAuth.Cedar.Schemas.Syntax;
 using McpAuth.Cedar.Text;
 
@@ -61,7 +60,7 @@ internal sealed partial class SchemaParser
             return;
         }
         var space = new NamespaceSyntax(name.Name, name.Place, annotations);
-        if (Identifiers.IsCedars(name.Name)) Reserved(name);
+        if (SchemaWords.IsCedars(name.Name)) Reserved(name);
         else if (!namespaces.TryAdd(name.Name, space))
             findings.Error("duplicate_namespace", $"The namespace '{name.Name}' stands twice.", name.Place, "Put all of its declarations into one block.");
         while (!Is('}') && token.Kind != TokenKind.End && !findings.Full)
@@ -189,7 +188,7 @@ internal sealed partial class SchemaParser
     }
 
     private void Reserved(NameSyntax name) =>
-        findings.Error("reserved_name", $"The name '{name.Name}' is not free: '{Identifiers.Cedar}' belongs to the built-in types.", name.Place);
+        findings.Error("reserved_name", $"The name '{name.Name}' is not free: '{SchemaWords.Cedar}' belongs to the built-in types.", name.Place);
 
     private string Shown(SourceSpan span) => span.Length <= 40 ? text.Substring(span.Start, span.Length) : string.Concat(text.AsSpan(span.Start, 40), "…");
 }

@@ -49,8 +49,8 @@ internal sealed class SchemaNames
     /// </summary>
     public Resolved? Resolve(string? space, string name, Reference kind)
     {
-        if (Identifiers.IsQualified(name)) return ResolveFull(name, kind);
-        return (space is null ? null : ResolveFull(Identifiers.Qualify(space, name), kind)) ?? ResolveFull(name, kind);
+        if (SchemaWords.IsQualified(name)) return ResolveFull(name, kind);
+        return (space is null ? null : ResolveFull(SchemaWords.Qualify(space, name), kind)) ?? ResolveFull(name, kind);
     }
 
     /// <summary>The declared names of that kind, as they could be written within the namespace.</summary>
@@ -75,7 +75,7 @@ internal sealed class SchemaNames
     /// <summary><c>__cedar::Long</c> always; <c>Long</c> where nothing in the empty namespace is called so.</summary>
     private CedarType? Builtin(string name)
     {
-        string alone = name.StartsWith(Identifiers.Cedar + "::", StringComparison.Ordinal) ? name[(Identifiers.Cedar.Length + 2)..] : name;
+        string alone = name.StartsWith(SchemaWords.Cedar + "::", StringComparison.Ordinal) ? name[(SchemaWords.Cedar.Length + 2)..] : name;
         if (ReferenceEquals(alone, name) && Entities.ContainsKey(name)) return null;
         return Builtins.GetValueOrDefault(alone);
     }

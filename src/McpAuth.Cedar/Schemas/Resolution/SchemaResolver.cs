@@ -1,4 +1,5 @@
 using McpAuth.Cedar.Schemas.Syntax;
+using McpAuth.Cedar.Text;
 using McpAuth.Cedar.Values;
 
 namespace McpAuth.Cedar.Schemas.Resolution;
@@ -39,7 +40,7 @@ internal sealed class SchemaResolver
         RecordType shape = types.ResolveRecord(space, entity.Shape, "shape of an entity type");
         CedarType? tags = entity.Tags is null ? null : types.Resolve(space, entity.Tags);
         foreach (NameSyntax name in entity.Names)
-            entities.Add(new(Identifiers.Qualify(space, name.Name), parents, shape, tags, entity.Ids) { Annotations = entity.Annotations });
+            entities.Add(new(SchemaWords.Qualify(space, name.Name), parents, shape, tags, entity.Ids) { Annotations = entity.Annotations });
     }
 
     private void Add(string? space, ActionSyntax action)
@@ -50,7 +51,7 @@ internal sealed class SchemaResolver
         HashSet<string> principals = Entities(space, action.AppliesTo?.Principals ?? [], "a principal");
         HashSet<string> resources = Entities(space, action.AppliesTo?.Resources ?? [], "a resource");
         RecordType context = types.ResolveRecord(space, action.AppliesTo?.Context, "context of an action");
-        string type = Identifiers.Qualify(space, Identifiers.Action);
+        string type = SchemaWords.Qualify(space, SchemaWords.Action);
         foreach (NameSyntax id in action.Ids)
             actions.Add(new(new(type, id.Name), parents, principals, resources, context) { Annotations = action.Annotations });
     }
@@ -65,11 +66,11 @@ internal sealed class SchemaResolver
 
     private EntityUid? ResolveAction(string? space, ActionNameSyntax action)
     {
-        string type = action.Type ?? Identifiers.Action;
+        string type = action.Type ?? SchemaWords.Action;
         EntityUid outer = new(type, action.Id);
-        if (space is not null && !Identifiers.IsQualified(type))
+        if (space is not null && !SchemaWords.IsQualified(type))
         {
-            EntityUid inner = new(Identifiers.Qualify(space, type), action.Id);
+            EntityUid inner = new(SchemaWords.Qualify(space, type), action.Id);
             if (names.Actions.ContainsKey(inner)) return inner;
         }
         if (names.Actions.ContainsKey(outer)) return outer;

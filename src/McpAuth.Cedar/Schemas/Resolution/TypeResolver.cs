@@ -1,4 +1,5 @@
 using McpAuth.Cedar.Schemas.Syntax;
+using McpAuth.Cedar.Text;
 
 namespace McpAuth.Cedar.Schemas.Resolution;
 

@@ -18,7 +18,7 @@ internal sealed class JsonPlace(JsonPlace? parent, string step)
 
     public static implicit operator Place(JsonPlace path) => new(default, path);
 
-    public JsonPlace Member(string name) => new(this, Identifiers.IsAny(name) ? $".{Cut(name)}" : $"['{Cut(name)}']");
+    public JsonPlace Member(string name) => new(this, Identifiers.IsIdentifier(name) ? $".{Cut(name)}" : $"['{Cut(name)}']");
 
     public JsonPlace Item(int index) => new(this, $"[{index}]");
 
