@@ -1,6 +1,5 @@
 using McpAuth.Cedar.Data;
 using McpAuth.Cedar.Schemas;
-using McpAuth.Cedar.Text;
 using McpAuth.Cedar.Values;
 
 namespace McpAuth.Cedar;
@@ -9,18 +8,9 @@ namespace McpAuth.Cedar;
 public sealed record Request(EntityUid Principal, EntityUid Action, EntityUid Resource, CedarRecord Context)
 {
     /// <summary>Reads <c>{"principal":…,"action":…,"resource":…,"context":{…}}</c>, entities as <c>{"type":…,"id":…}</c>; without a context it is empty.</summary>
-    /// <param name="schema">When given, it says what the context may hold, and the request must be one it knows (<see cref="Check"/>).</param>
+    /// <param name="schema">When given, it says what the context may hold, and the request must be one it knows (<see cref="CedarSchema.Conforms(Request)"/>).</param>
     /// <returns>Errors with their JSON path; warnings for members that are not part of the format.</returns>
     public static Parsed<Request> ParseJson(ReadOnlySpan<byte> utf8, CedarSchema? schema = null) => RequestReader.Read(utf8, schema);
-
-    /// <summary>What a schema has against this request; nothing when it is one that policies valid for the schema are made for.</summary>
-    public IReadOnlyList<Diagnostic> Check(CedarSchema schema)
-    {
-        ArgumentNullException.ThrowIfNull(schema);
-        var findings = new DataFindings();
-        new RequestConformance(schema, new("request"), findings).Check(this);
-        return findings.Errors;
-    }
 
     /// <summary>What <see cref="ParseJson"/> reads as an equal request.</summary>
     /// <exception cref="CedarException">A record has an attribute named <c>__entity</c>, <c>__extn</c> or <c>__expr</c>, which would be read as something else.</exception>

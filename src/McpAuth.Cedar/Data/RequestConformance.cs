@@ -1,13 +1,13 @@
 using McpAuth.Cedar.Schemas;
+using McpAuth.Cedar.Text;
 using McpAuth.Cedar.Values;
-using NearMiss = McpAuth.Cedar.Text.NearMiss;
 
 namespace McpAuth.Cedar.Data;
 
 /// <summary>Whether a request is one that a schema knows: the action, who may ask for it of what, and its context.</summary>
 internal sealed class RequestConformance(CedarSchema schema, JsonTrail trail, DataFindings findings)
 {
-    private readonly Conformance values = new(schema, trail, findings);
+    private readonly ReportedConformance values = new(schema, trail, findings);
 
     public void Check(Request request)
     {

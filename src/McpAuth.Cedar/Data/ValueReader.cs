@@ -7,7 +7,7 @@ namespace McpAuth.Cedar.Data;
 
 /// <summary>
 /// Values in Cedar's JSON format. Where a type is expected, text may stand for an extension value, and entities and extension calls may do without
-/// their escapes; that the value then is of the type is for <see cref="Conformance"/> to say.
+/// their escapes; that the value then is of the type is for <see cref="ReportedConformance"/> to say.
 /// </summary>
 internal static class ValueReader
 {

@@ -1,18 +1,19 @@
 using McpAuth.Cedar.Data;
 using McpAuth.Cedar.Schemas;
+using McpAuth.Cedar.Schemas.Syntax;
+using McpAuth.Cedar.Text;
 using McpAuth.Cedar.Values;
-using NearMiss = McpAuth.Cedar.Text.NearMiss;
 
 namespace McpAuth.Cedar.Entities;
 
 /// <summary>Whether an entity is as a schema declares its type. Actions are compared with the schema's own, when all ancestors are known.</summary>
 internal sealed class EntityConformance(CedarSchema schema, JsonTrail trail, DataFindings findings)
 {
-    private readonly Conformance values = new(schema, trail, findings);
+    private readonly ReportedConformance values = new(schema, trail, findings);
 
     public void Check(EntityDescription entity)
     {
-        if (ActionTypes.Contain(entity.Uid.Type) || CheckUid(entity.Uid) is not { } type) return;
+        if (SchemaWords.IsActionType(entity.Uid.Type) || CheckUid(entity.Uid) is not { } type) return;
         trail.Enter("attrs");
         CheckAttributes(entity.Attributes, type);
         trail.Leave();
@@ -52,7 +53,7 @@ internal sealed class EntityConformance(CedarSchema schema, JsonTrail trail, Dat
 
     public void CheckParent(EntityUid parent, EntityTypeDeclaration type)
     {
-        if (schema.AncestorTypes(type.Name).Contains(parent.Type)) values.CheckUid(parent);
+        if (schema.IsBelow(type.Name, parent.Type)) values.CheckUid(parent);
         else findings.Error("wrong_parent_type", $"By the schema, entities of type {type.Name} are in none of type {parent.Type}.", trail.ToString());
     }
 }

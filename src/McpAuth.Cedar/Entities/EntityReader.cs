@@ -1,6 +1,7 @@
 using System.Text.Json;
 using McpAuth.Cedar.Data;
 using McpAuth.Cedar.Schemas;
+using McpAuth.Cedar.Schemas.Syntax;
 using McpAuth.Cedar.Values;
 
 namespace McpAuth.Cedar.Entities;
@@ -104,9 +105,9 @@ internal sealed class EntityReader(CedarSchema? schema, DataFindings findings, J
         if (member == Member.Uid)
         {
             uid = UidReader.Read(ref at);
-            if (uid is not null && !ActionTypes.Contain(uid.Type)) type = conformance?.CheckUid(uid);
+            if (uid is not null && !SchemaWords.IsActionType(uid.Type)) type = conformance?.CheckUid(uid);
         }
-        else if (uid is null || (schema is not null && type is null && !ActionTypes.Contain(uid.Type)))
+        else if (uid is null || (schema is not null && type is null && !SchemaWords.IsActionType(uid.Type)))
         {
             at.Skip(); // that is reported, and nothing can be said about the rest
         }
@@ -151,7 +152,7 @@ internal sealed class EntityReader(CedarSchema? schema, DataFindings findings, J
             {
                 read.Add(parent);
                 if (type is not null) conformance!.CheckParent(parent, type);
-                else if (ActionTypes.Contain(of.Type) && !ActionTypes.Contain(parent.Type)) at.Error("wrong_parent_type", "An action can only be in actions.");
+                else if (SchemaWords.IsActionType(of.Type) && !SchemaWords.IsActionType(parent.Type)) at.Error("wrong_parent_type", "An action can only be in actions.");
             }
             at.Trail.Leave();
         }

@@ -1,7 +1,8 @@
 using McpAuth.Cedar.Data;
 using McpAuth.Cedar.Schemas;
+using McpAuth.Cedar.Schemas.Syntax;
+using McpAuth.Cedar.Text;
 using McpAuth.Cedar.Values;
-using NearMiss = McpAuth.Cedar.Text.NearMiss;
 
 namespace McpAuth.Cedar.Entities;
 
@@ -57,11 +58,11 @@ public sealed partial class EntityStore
         if (!hierarchy.TryClose(findings)) return null;
         var byUid = new Dictionary<EntityUid, Entity>(distinct.Count);
         foreach (EntityDescription entity in distinct.All) byUid.Add(entity.Uid, Make(entity, hierarchy[entity.Uid]));
-        if (schema is not null)
+        if (schema?.ActionEntities(findings) is { } declared)
         {
-            foreach (Entity action in byUid.Values.Where(e => ActionTypes.Contain(e.Uid.Type)))
-                CheckAction(action, schema, findings, distinct.PathOf(action.Uid));
-            foreach (Entity action in schema.ActionEntities.Values) byUid[action.Uid] = action;
+            foreach (Entity action in byUid.Values.Where(e => SchemaWords.IsActionType(e.Uid.Type)))
+                CheckAction(action, declared, findings, distinct.PathOf(action.Uid));
+            foreach (Entity action in declared.Values) byUid[action.Uid] = action;
         }
         return findings.Any ? null : new(byUid);
     }
@@ -104,10 +105,10 @@ public sealed partial class EntityStore
     private static Entity Make(EntityDescription entity, Ancestry ancestry) =>
         new(entity.Uid, entity.Attributes, entity.Tags, [.. entity.Parents.Distinct()], ancestry);
 
-    private static void CheckAction(Entity action, CedarSchema schema, DataFindings findings, string? path)
+    private static void CheckAction(Entity action, IReadOnlyDictionary<EntityUid, Entity> all, DataFindings findings, string? path)
     {
-        if (!schema.ActionEntities.TryGetValue(action.Uid, out Entity? declared))
-            findings.Error("unknown_action", $"The schema has no action {action.Uid}.", path, NearMiss.Help(action.Uid.ToString(), schema.Actions.Keys.Select(a => a.ToString())));
+        if (!all.TryGetValue(action.Uid, out Entity? declared))
+            findings.Error("unknown_action", $"The schema has no action {action.Uid}.", path, NearMiss.Help(action.Uid.ToString(), all.Keys.Select(a => a.ToString())));
         else if (action.Attributes.Count + action.Tags.Count > 0 || !action.Ancestry.SameAs(declared.Ancestry))
             findings.Error("action_differs", $"{action.Uid} is not as the schema declares it.", path, "leave actions out: the schema adds them");
     }

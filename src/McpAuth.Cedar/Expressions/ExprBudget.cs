@@ -5,10 +5,10 @@ namespace McpAuth.Cedar.Expressions;
 /// several times. It is one object, but whoever walks the expression comes by every time, and nested in one another they would double the way at each
 /// level. So a text may repeat only so much.
 /// </summary>
-internal sealed class ExprBudget
+/// <param name="length">Of the text: what it may repeat grows with it, but never faster.</param>
+internal sealed class ExprBudget(int length)
 {
-    private const long Most = 1_000_000;
-
+    private readonly long most = Math.Max(1_000_000, length);
     private long repeated;
 
     /// <summary>Nodes so far, those repeated counted as often as they stand there.</summary>
@@ -21,6 +21,6 @@ internal sealed class ExprBudget
         long more = (size * (times - 1)) + ((long)times * times / 2);
         repeated += more;
         Nodes += more;
-        return repeated <= Most;
+        return repeated <= most;
     }
 }

@@ -4,7 +4,7 @@ using McpAuth.Cedar.Values;
 namespace McpAuth.Cedar.Policies;
 
 /// <summary>One policy, or a template that becomes policies by being linked. Immutable.</summary>
-public sealed class Policy
+public sealed partial class Policy
 {
     internal Policy(string id, PolicyBody body, Policy? template = null)
     {

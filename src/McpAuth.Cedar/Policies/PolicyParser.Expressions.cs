@@ -8,7 +8,7 @@ namespace McpAuth.Cedar.Policies;
 /// <summary>Expressions: the operators, from the loosest to the tightest.</summary>
 internal sealed partial class PolicyParser
 {
-    private readonly ExprBudget budget = new();
+    private readonly ExprBudget budget;
     private int nesting;
 
     // "if" expression "then" expression "else" expression | or

@@ -1,3 +1,4 @@
+using McpAuth.Cedar.Expressions;
 using McpAuth.Cedar.Text;
 
 namespace McpAuth.Cedar.Policies;
@@ -27,6 +28,7 @@ internal sealed partial class PolicyParser
     {
         this.text = text;
         this.ids = ids;
+        budget = new ExprBudget(text.Length);
         lexer = new PolicyLexer(text);
         current = lexer.Next();
         ahead = lexer.Next();
@@ -62,7 +64,13 @@ internal sealed partial class PolicyParser
     {
         current = stoppedAt;
         while (current.Kind is not (TokenKind.Semicolon or TokenKind.End)) Advance();
-        if (current.Kind == TokenKind.Semicolon) Advance();
+        Accept(TokenKind.Semicolon);
+        // The error was a semicolon within braces: what closes them is no policy.
+        while (current.Kind == TokenKind.CloseBrace)
+        {
+            Advance();
+            Accept(TokenKind.Semicolon);
+        }
     }
 
     // annotations, effect "(" scope ")" conditions ";"

@@ -1,3 +1,5 @@
+using System.Text;
+
 namespace McpAuth.Cedar.Policies;
 
 public sealed partial class PolicySet
@@ -12,5 +14,20 @@ public sealed partial class PolicySet
     {
         ArgumentNullException.ThrowIfNull(text);
         return PolicyParser.Read(text, ids);
+    }
+
+    /// <summary>
+    /// All policies and templates as the language writes them, in the order they were read or added: one layout, whatever they were read from. A linked
+    /// policy is written as the policy that it is; the language has no links. Ids are not written, unless an annotation holds them.
+    /// </summary>
+    public string ToCedar()
+    {
+        var text = new StringBuilder();
+        foreach (Policy policy in byId.Values)
+        {
+            if (text.Length > 0) text.Append('\n');
+            PolicyText.Append(text, policy.Body);
+        }
+        return text.ToString();
     }
 }

@@ -19,6 +19,8 @@ public sealed class SchemaCorpusTests
             if (!fromText.Ok) different.Add($"{name}: {fromText.Diagnostics[0]}");
             else if (!fromJson.Ok) different.Add($"{name}: {fromJson.Diagnostics[0]}");
             else if (!new SchemaComparison().Same(fromText.Value, fromJson.Value)) different.Add($"{name}: not the same");
+            else if (!new SchemaComparison().Same(fromText.Value, CedarSchema.Parse(fromJson.Value.ToCedar()).Value)) different.Add($"{name}: not the same when written as text");
+            else if (!new SchemaComparison().Same(fromJson.Value, CedarSchema.ParseJson(Encoding.UTF8.GetBytes(fromText.Value.ToJson())).Value)) different.Add($"{name}: not the same when written as JSON");
         }
         Assert.True(different.Count == 0, $"{different.Count} of {jsons.Count}:\n{string.Join('\n', different.Take(10))}");
         Assert.Equal(7750, jsons.Count);

@@ -1,15 +1,17 @@
 using McpAuth.Cedar.Schemas;
+using McpAuth.Cedar.Text;
+using McpAuth.Cedar.Validation;
 using McpAuth.Cedar.Values;
-using NearMiss = McpAuth.Cedar.Text.NearMiss;
 
 namespace McpAuth.Cedar.Data;
 
-/// <summary>Whether values are of the types that a schema declares. What is not is reported with the path to it.</summary>
-internal sealed class Conformance(CedarSchema schema, JsonTrail trail, DataFindings findings)
+/// <summary>What <see cref="Conformance"/> decides, for readers: all that is not of its type is reported, with the path to it.</summary>
+internal sealed class ReportedConformance(CedarSchema schema, JsonTrail trail, DataFindings findings)
 {
     /// <summary>As deep as the type, which is bounded.</summary>
     public void Check(Value value, CedarType type)
     {
+        if (schema.Conforms(value, type)) return;
         switch (type)
         {
             case PrimitiveType primitive:
@@ -33,6 +35,7 @@ internal sealed class Conformance(CedarSchema schema, JsonTrail trail, DataFindi
 
     public void Check(CedarRecord record, RecordType type)
     {
+        if (schema.Conforms(record, type)) return;
         foreach ((string name, Value value) in record)
         {
             trail.Enter(name);
@@ -47,15 +50,11 @@ internal sealed class Conformance(CedarSchema schema, JsonTrail trail, DataFindi
     /// <summary>An entity of an enumerated type, or an action, must be one of those the schema names.</summary>
     public void CheckUid(EntityUid uid)
     {
-        if (schema.EntityTypes.TryGetValue(uid.Type, out EntityTypeDeclaration? type))
-        {
-            if (type.Ids is { } ids && !ids.Contains(uid.Id))
-                Error("unknown_entity", $"{uid.Type} is an enumerated type, and '{Shown(uid.Id)}' is not one of its ids.", NearMiss.Help(uid.Id, ids));
-        }
-        else if (ActionTypes.Contain(uid.Type) && !schema.Actions.ContainsKey(uid))
-        {
+        if (schema.HasId(uid)) return;
+        if (schema.Enumeration(uid.Type) is { } ids)
+            Error("unknown_entity", $"{uid.Type} is an enumerated type, and '{Shown(uid.Id)}' is not one of its ids.", NearMiss.Help(uid.Id, ids));
+        else
             Error("unknown_action", $"The schema has no action {Shown(uid.ToString())}.", NearMiss.Help(uid.ToString(), schema.Actions.Keys.Select(a => a.ToString())));
-        }
     }
 
     private void Report(Value value, CedarType type) => Error("wrong_type", $"Expected {Name(type)}, found {Name(value.Kind)}.");
