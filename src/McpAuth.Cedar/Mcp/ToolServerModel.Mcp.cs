@@ -1,6 +1,5 @@
 using McpAuth.Cedar.Entities;
 using McpAuth.Cedar.Schemas;
-using McpAuth.Cedar.Schemas.Syntax;
 using McpAuth.Cedar.Text;
 using McpAuth.Cedar.Values;
 

@@ -73,6 +73,40 @@ public class AgentCoreProfileTests
     }
 
     [Fact]
+    public void Schema_IsThis() => Assert.Equal(
+        """
+        namespace AgentCore {
+          entity OAuthUser {id: String} tags String;
+          entity IamEntity {id: String};
+          entity Gateway;
+          action "Mcp";
+          action "CallTool" in ["Mcp"];
+          action "Calendar", "Billing" in ["CallTool"];
+          action "Calendar___move" in ["Calendar"] appliesTo {
+            principal: [OAuthUser],
+            resource: [Gateway],
+            context: {input: {appointment: String, days: Long}}
+          };
+          action "Calendar___list" in ["Calendar"] appliesTo {
+            principal: [OAuthUser],
+            resource: [Gateway],
+            context: {input: {}}
+          };
+          action "Billing___charge" in ["Billing"] appliesTo {
+            principal: [OAuthUser],
+            resource: [Gateway],
+            context: {input: {flags?: Set<String>, reason?: String, total: decimal}}
+          };
+          action "search_all" in ["CallTool"] appliesTo {
+            principal: [OAuthUser],
+            resource: [Gateway],
+            context: {input: {query?: String}}
+          };
+        }
+        """,
+        Clinic.Schema!.ToCedar().TrimEnd());
+
+    [Fact]
     public void Action_IsInItsTargetAndInTheGroupsOfAll()
     {
         Entity move = Clinic.Entities.Find(new("AgentCore::Action", "Calendar___move"))!;

@@ -91,14 +91,14 @@ public sealed record ToolHiveClaims
 
     private EntityUid[] Groups(JsonElement claims)
     {
-        IEnumerable<string>? groups = GroupClaim is null ? null : Texts(claims, GroupClaim);
+        string[]? groups = GroupClaim is null ? null : Texts(claims, GroupClaim);
         foreach (string usual in UsualGroups) groups ??= Texts(claims, usual);
-        IEnumerable<string> roles = (RoleClaim is null ? null : Texts(claims, RoleClaim)) ?? [];
+        string[] roles = (RoleClaim is null ? null : Texts(claims, RoleClaim)) ?? [];
         return [.. (groups ?? []).Concat(roles).Distinct(StringComparer.Ordinal).Select(g => new EntityUid(GroupType, g))];
     }
 
     /// <summary>The texts in an array; null when there is no array. A claim may have points in its name, so that comes before a path.</summary>
-    private static IEnumerable<string>? Texts(JsonElement claims, string path)
+    private static string[]? Texts(JsonElement claims, string path)
     {
         if (!claims.TryGetProperty(path, out JsonElement found))
         {
