@@ -29,7 +29,7 @@ public sealed class AuthorizationResponse
     /// <summary>The policies that could not be evaluated, in the order of the set.</summary>
     public IReadOnlyList<PolicyError> Errors => errors;
 
-    /// <summary>What the schema has against the request; null unless <see cref="Cause"/> is <see cref="DenialCause.RequestInvalid"/>.</summary>
+    /// <summary>What is wrong with the request, in one sentence that quotes no value; null unless <see cref="Cause"/> is <see cref="DenialCause.RequestInvalid"/>.</summary>
     public string? RequestFault { get; private set; }
 
     internal void Begin()
@@ -70,6 +70,14 @@ public sealed class AuthorizationResponse
     {
         Cause = DenialCause.RequestInvalid;
         RequestFault = fault;
+    }
+
+    /// <summary>Denies what was allowed although a policy failed.</summary>
+    internal void DenyFailed()
+    {
+        if (Decision == Decision.Deny || errors.Count == 0) return;
+        (Decision, Cause) = (Decision.Deny, DenialCause.PolicyFailed);
+        reasons.Clear();
     }
 
     internal void Conclude(IReadOnlyList<Policy> policies, AuthorizationMode mode)

@@ -18,12 +18,13 @@ public sealed class Authorizer
     private readonly CedarSchema? schema;
     private readonly ScopeIndex index;
 
-    private Authorizer(PolicySet policies, CedarSchema? schema, AuthorizationMode mode)
+    /// <param name="schema">What each request is checked against; null when whoever asks has done that.</param>
+    internal Authorizer(PolicySet policies, CedarSchema? schema, AuthorizationMode mode, string? argumentPrefix = null)
     {
         this.policies = policies;
         this.schema = schema;
         Mode = mode;
-        var compiler = new Compiler();
+        var compiler = new Compiler(argumentPrefix);
         Groups = PolicyGroups.Of(policies.Policies, compiler);
         Paths = compiler.Paths;
         Names = compiler.Names;
@@ -64,7 +65,8 @@ public sealed class Authorizer
         Span<Slot> slots = Slots();
         try
         {
-            Decide(request, entities, response, slots);
+            var frame = new Frame(request.Principal, request.Action, request.Resource, request.Context, entities, Paths, slots);
+            Decide(ref frame, response);
         }
         finally
         {
@@ -81,9 +83,9 @@ public sealed class Authorizer
         return new(response, [.. policies.Policies.Select(p => new Tracer().Trace(p, request, entities))]);
     }
 
-    internal void Decide(Request request, EntityStore entities, AuthorizationResponse response, Span<Slot> slots)
+    /// <summary>Decides what stands in the frame; slots may have been filled.</summary>
+    internal void Decide(ref Frame frame, AuthorizationResponse response)
     {
-        var frame = new Frame(request.Principal, request.Action, request.Resource, request.Context, entities, Paths, slots);
         var visitor = new GroupVisitor(response);
         index.Visit(ref frame, ref visitor);
         response.Conclude(policies.Policies, Mode);

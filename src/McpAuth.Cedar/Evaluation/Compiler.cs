@@ -8,7 +8,10 @@ namespace McpAuth.Cedar.Evaluation;
 /// Makes nodes of expressions. Constants are built once (literal sets, <c>ip("10.0.0.0/8")</c>), reads of the context are numbered
 /// (<see cref="ContextPaths"/>), entity names and attribute names that are equal become one object, so that comparing them is comparing references.
 /// </summary>
-internal sealed class Compiler
+/// <param name="argumentPrefix">
+/// Where a call's arguments are attributes of the context and of the resource too (<c>arg_</c>): how their names start. They are read from one place.
+/// </param>
+internal sealed class Compiler(string? argumentPrefix = null)
 {
     private readonly Dictionary<string, string> names = new(StringComparer.Ordinal);
     private readonly Dictionary<EntityUid, EntityUid> uids = [];
@@ -68,18 +71,36 @@ internal sealed class Compiler
 
     private Node Attribute(AttributeExpr attribute)
     {
-        if (PathOf(attribute) is not { } path) return new AttributeNode(Compile(attribute.Target), Intern(attribute.Name));
-        Reads.Value(path);
-        return new ContextPathNode(path);
+        if (PathOf(attribute) is { } path)
+        {
+            Reads.Value(path);
+            return new ContextPathNode(path);
+        }
+        Node target = Compile(attribute.Target);
+        string name = Intern(attribute.Name);
+        if (!IsArgument(name)) return new AttributeNode(target, name);
+        int argument = Paths.Add(-1, name);
+        Reads.Value(argument);
+        return new ArgumentNode(target, name, argument);
     }
 
     private Node Has(HasExpr has)
     {
-        if (TargetPath(has.Target) is not { } parent) return new HasNode(Compile(has.Target), Intern(has.Name));
-        int path = Paths.Add(parent, Intern(has.Name));
-        Reads.Presence(path);
-        return new HasContextPathNode(path);
+        string name = Intern(has.Name);
+        if (TargetPath(has.Target) is { } parent)
+        {
+            int path = Paths.Add(parent, name);
+            Reads.Presence(path);
+            return new HasContextPathNode(path);
+        }
+        Node target = Compile(has.Target);
+        if (!IsArgument(name)) return new HasNode(target, name);
+        int argument = Paths.Add(-1, name);
+        Reads.Presence(argument);
+        return new HasArgumentNode(target, name, argument);
     }
+
+    private bool IsArgument(string name) => argumentPrefix is not null && name.StartsWith(argumentPrefix, StringComparison.Ordinal);
 
     /// <summary>The number of <c>context.a.b</c>; null when the expression is anything else.</summary>
     private int? PathOf(AttributeExpr attribute) =>

@@ -13,6 +13,9 @@ internal sealed class ContextPaths
 
     public ContextPath this[int number] => all[number];
 
+    /// <summary>The number of an attribute of the context itself; -1 when no policy reads it.</summary>
+    public int Find(string name) => numbers.TryGetValue((-1, name), out int number) ? number : -1;
+
     /// <param name="parent">The number of the path without its last name; -1 for the context itself.</param>
     public int Add(int parent, string name)
     {

@@ -23,8 +23,13 @@ public enum DenialCause
     /// <summary><see cref="AuthorizationMode.Strict"/> only: a <c>forbid</c> could not be evaluated, so nobody knows whether it forbids.</summary>
     ForbidFailed,
 
-    /// <summary><see cref="AuthorizationMode.Strict"/> only: the request is not one that the schema knows.</summary>
+    /// <summary>
+    /// The request is not one that the schema knows (<see cref="AuthorizationMode.Strict"/> only), or the tool call is malformed (always).
+    /// </summary>
     RequestInvalid,
+
+    /// <summary>A policy could not be evaluated, and the policies were written for a product that denies then.</summary>
+    PolicyFailed,
 }
 
 /// <summary>What becomes of policies that fail.</summary>

@@ -37,6 +37,7 @@ public sealed class Explanation
             DenialCause.NothingPermits => ": no policy permits it",
             DenialCause.Forbidden => ": forbidden",
             DenialCause.ForbidFailed => ": a forbid could not be evaluated",
+            DenialCause.PolicyFailed => ": a policy could not be evaluated",
             _ => $": {Response.RequestFault}",
         });
         if (Response.Reasons.Count > 0) text.Append(" by ").AppendJoin(", ", Response.Reasons);

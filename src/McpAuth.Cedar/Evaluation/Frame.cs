@@ -28,6 +28,7 @@ internal struct Slot
 internal ref struct Frame
 {
     private readonly EntityStore entities;
+    private readonly EntityStore? known;
     private readonly ContextPaths paths;
     private readonly Span<Slot> slots;
     private Entity? principalEntity;
@@ -35,7 +36,9 @@ internal ref struct Frame
     private Entity? resourceEntity;
     private Found found;
 
-    public Frame(EntityUid principal, EntityUid action, EntityUid resource, CedarRecord context, EntityStore entities, ContextPaths paths, Span<Slot> slots)
+    /// <param name="known">Entities that are what they are whatever <paramref name="entities"/> say: a tool server's actions.</param>
+    public Frame(
+        EntityUid principal, EntityUid action, EntityUid resource, CedarRecord context, EntityStore entities, ContextPaths paths, Span<Slot> slots, EntityStore? known = null)
     {
         Principal = principal;
         Action = action;
@@ -44,6 +47,7 @@ internal ref struct Frame
         this.entities = entities;
         this.paths = paths;
         this.slots = slots;
+        this.known = known;
     }
 
     public readonly EntityUid Principal { get; }
@@ -70,7 +74,7 @@ internal ref struct Frame
         if (ReferenceEquals(uid, Principal)) return Find(uid, Found.Principal, ref principalEntity);
         if (ReferenceEquals(uid, Resource)) return Find(uid, Found.Resource, ref resourceEntity);
         if (ReferenceEquals(uid, Action)) return Find(uid, Found.Action, ref actionEntity);
-        return entities.Find(uid);
+        return known?.Find(uid) ?? entities.Find(uid);
     }
 
     /// <summary>The operator <c>in</c>, for one entity on the right.</summary>
@@ -164,7 +168,7 @@ internal ref struct Frame
     {
         if ((found & which) == 0)
         {
-            entity = entities.Find(uid);
+            entity = known?.Find(uid) ?? entities.Find(uid);
             found |= which;
         }
         return entity;

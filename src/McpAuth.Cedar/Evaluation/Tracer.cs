@@ -10,16 +10,17 @@ namespace McpAuth.Cedar.Evaluation;
 /// Evaluates policies part by part, to tell what each part came to. Every part is compiled and run by itself: slow, and by construction the same answers
 /// as the decision's own nodes give.
 /// </summary>
-internal sealed class Tracer
+internal sealed class Tracer(string? argumentPrefix = null)
 {
-    private readonly Compiler compiler = new();
+    private readonly Compiler compiler = new(argumentPrefix);
 
-    public PolicyExplanation Trace(Policy policy, Request request, EntityStore entities)
+    /// <param name="known">As of <see cref="Frame"/>.</param>
+    public PolicyExplanation Trace(Policy policy, Request request, EntityStore entities, EntityStore? known = null)
     {
         PolicyGroup scope = new(policy.Body, policy.Body.Principal, policy.Body.Action, policy.Body.Resource, []) { Reads = new() };
         var parts = policy.Body.Conditions.Select(c => (Condition: c, Part: Compile(c.Expression))).ToList();
         var frame = new Frame(
-            request.Principal, request.Action, request.Resource, request.Context, entities, compiler.Paths, new Slot[compiler.Paths.Count]);
+            request.Principal, request.Action, request.Resource, request.Context, entities, compiler.Paths, new Slot[compiler.Paths.Count], known);
         if (scope.Test(ref frame) != Truth.True) return new(policy, PolicyOutcome.NotSatisfied, InScope: false, []);
 
         var steps = new List<ExplanationStep>();

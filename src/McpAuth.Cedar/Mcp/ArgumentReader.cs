@@ -14,23 +14,35 @@ internal readonly ref struct ArgumentReader(JsonText texts, Span<Slot> slots)
 {
     private static readonly JsonReaderOptions Strict = new() { MaxDepth = 64 };
 
+    internal const string HalfACharacter = "a name in the arguments holds half a character";
+
     private readonly Span<Slot> slots = slots;
 
+    /// <summary>Reads into the slots.</summary>
     /// <returns>Null, or what is wrong, in one sentence that quotes no value.</returns>
-    public string? Read(ReadOnlySpan<byte> arguments, WantedPart wanted)
+    public string? Read(ReadOnlySpan<byte> arguments, WantedPart wanted) => Read(arguments, wanted, out _);
+
+    /// <summary>Reads into the slots, or, where no path leads to the arguments, into <paramref name="whole"/>.</summary>
+    public string? Read(ReadOnlySpan<byte> arguments, WantedPart wanted, out Value whole)
     {
+        whole = default;
+        if (arguments.IsEmpty) arguments = "{}"u8;
         if (!Utf8.IsValid(arguments)) return "the arguments are not UTF-8";
         var reader = new Utf8JsonReader(arguments, Strict);
         try
         {
             reader.Read();
             if (reader.TokenType != JsonTokenType.StartObject) return "the arguments are not an object";
-            string? fault = ReadPart(ref reader, wanted);
-            return fault ?? (reader.Read() ? "the arguments are followed by something else" : null);
+            string? fault = null;
+            if (wanted.Path >= 0) fault = ReadPart(ref reader, wanted);
+            else if (wanted.IsValue) whole = Convert(ref reader, wanted.Type!.Type, wanted.Name, out fault);
+            else reader.Skip();
+            if (fault is null) reader.Read(); // what follows is no JSON, and thrown at
+            return fault;
         }
         catch (JsonException)
         {
-            return "the arguments are not JSON";
+            return "the arguments are not JSON, or nest too deeply";
         }
     }
 
@@ -46,23 +58,24 @@ internal readonly ref struct ArgumentReader(JsonText texts, Span<Slot> slots)
             return Absent(part, new(FailureCode.NoAttribute, part.Name));
         }
         slot.State = SlotState.Present;
-        if (part.Value)
+        if (part.IsValue)
         {
             slot.Value = Convert(ref reader, part.Type.Type, part.Name, out string? fault);
             return fault;
         }
         if (reader.TokenType != JsonTokenType.StartObject)
         {
-            if (part.Parts.Count > 0) return NotOf(part.Name, part.Type.Type);
+            if (part.Parts.Length > 0) return NotOf(part.Name, part.Type.Type);
             reader.Skip(); // only its presence is asked for
             return null;
         }
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
-            WantedPart? child = Find(ref reader, part.Parts);
+            WantedPart? child = Find(ref reader, part, out string? fault);
+            if (fault is not null) return fault;
             reader.Read();
             if (child is null) reader.Skip();
-            else if (ReadPart(ref reader, child) is { } fault) return fault;
+            else if ((fault = ReadPart(ref reader, child)) is not null) return fault;
         }
         foreach (WantedPart child in part.Parts)
             if (slots[child.Path].State == SlotState.Unknown && Absent(child, new(FailureCode.NoAttribute, child.Name)) is { } fault) return fault;
@@ -86,10 +99,17 @@ internal readonly ref struct ArgumentReader(JsonText texts, Span<Slot> slots)
         foreach (WantedPart child in part.Parts) Unreachable(child, failure);
     }
 
-    private static WantedPart? Find(ref Utf8JsonReader reader, IReadOnlyList<WantedPart> parts)
+    private static WantedPart? Find(ref Utf8JsonReader reader, WantedPart of, out string? fault)
     {
-        for (int i = 0; i < parts.Count; i++)
-            if (reader.ValueTextEquals(parts[i].Utf8Name)) return parts[i];
+        fault = null;
+        if (reader.ValueIsEscaped)
+        {
+            int at = JsonText.IndexOf(ref reader, of.PartNames);
+            if (at == JsonText.NotText) fault = HalfACharacter;
+            return at < 0 ? null : of.Parts[at];
+        }
+        foreach (WantedPart part in of.Parts)
+            if (reader.ValueSpan.SequenceEqual(part.Utf8Name)) return part;
         return null;
     }
 
@@ -135,7 +155,7 @@ internal readonly ref struct ArgumentReader(JsonText texts, Span<Slot> slots)
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
             if (!texts.TryRead(ref reader, out string? attribute)) fault = $"a name in `{name}` is not text";
-            else if (attributes.ContainsKey(attribute)) fault = $"`{attribute}` stands twice";
+            else if (attributes.ContainsKey(attribute)) fault = $"a name in `{name}` stands twice";
             if (fault is not null) return default;
             reader.Read();
             if (reader.TokenType == JsonTokenType.Null || !type.Attributes.TryGetValue(attribute!, out AttributeType? known))

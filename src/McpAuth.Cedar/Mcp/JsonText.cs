@@ -8,6 +8,9 @@ namespace McpAuth.Cedar.Mcp;
 /// <summary>Text of a JSON token. A text that the policies hold is given as the policies' own object, without making another.</summary>
 internal sealed class JsonText
 {
+    /// <summary>No position: the token is no text.</summary>
+    public const int NotText = -2;
+
     private const int OnStack = 256;
 
     private readonly Dictionary<string, string>.AlternateLookup<ReadOnlySpan<char>> known;
@@ -22,7 +25,7 @@ internal sealed class JsonText
         ReadOnlySpan<byte> bytes = reader.ValueSpan;
         char[]? rented = bytes.Length > OnStack ? ArrayPool<char>.Shared.Rent(bytes.Length) : null;
         Span<char> characters = rented ?? stackalloc char[OnStack];
-        int length = reader.ValueIsEscaped ? Unescape(bytes, characters) : Encoding.UTF8.GetChars(bytes, characters);
+        int length = Read(ref reader, characters);
         if (length >= 0)
         {
             ReadOnlySpan<char> read = characters[..length];
@@ -32,8 +35,29 @@ internal sealed class JsonText
         return text is not null;
     }
 
+    /// <summary>
+    /// Which of these an escaped name token is: its position, -1 for none, <see cref="NotText"/> when an escape in it stands for half a character. It is
+    /// unescaped once, however many there are.
+    /// </summary>
+    public static int IndexOf(scoped ref Utf8JsonReader reader, scoped ReadOnlySpan<string> names)
+    {
+        ReadOnlySpan<byte> bytes = reader.ValueSpan;
+        char[]? rented = bytes.Length > OnStack ? ArrayPool<char>.Shared.Rent(bytes.Length) : null;
+        Span<char> characters = rented ?? stackalloc char[OnStack];
+        int length = Read(ref reader, characters);
+        int found = length < 0 ? NotText : -1;
+        for (int i = 0; i < names.Length && found == -1; i++)
+            if (characters[..length].SequenceEqual(names[i])) found = i;
+        if (rented is not null) ArrayPool<char>.Shared.Return(rented, clearArray: true);
+        return found;
+    }
+
+    /// <summary>The number of characters; -1 when an escape stands for half a character.</summary>
+    private static int Read(scoped ref Utf8JsonReader reader, scoped Span<char> to) =>
+        reader.ValueIsEscaped ? Unescape(reader.ValueSpan, to) : Encoding.UTF8.GetChars(reader.ValueSpan, to);
+
     /// <summary>The number of characters; -1 for half of a surrogate pair. (The reader has checked the escapes' form.)</summary>
-    private static int Unescape(ReadOnlySpan<byte> bytes, Span<char> to)
+    private static int Unescape(scoped ReadOnlySpan<byte> bytes, scoped Span<char> to)
     {
         int length = 0;
         while (true)

@@ -1,3 +1,4 @@
+using Identifiers = McpAuth.Cedar.Schemas.Syntax.Identifiers;
 using System.Text;
 using McpAuth.Cedar.Schemas.Syntax;
 using McpAuth.Cedar.Text;
