@@ -26,6 +26,13 @@ internal sealed class ExprText
 
     public static void Append(StringBuilder to, Expr expression) => new ExprText(to).Write(expression, Level.Any);
 
+    public static string Of(Expr expression)
+    {
+        var text = new StringBuilder();
+        Append(text, expression);
+        return text.ToString();
+    }
+
     /// <summary>The operand of a chain, as it stands between its operators.</summary>
     public static void AppendOperand(StringBuilder to, ChainExpr chain, Expr operand) =>
         new ExprText(to).Write(operand, chain.And ? Level.Relation : Level.And);
