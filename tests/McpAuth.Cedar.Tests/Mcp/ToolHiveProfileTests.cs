@@ -5,7 +5,6 @@ using McpAuth.Cedar.Mcp;
 using McpAuth.Cedar.Mcp.ToolHive;
 using McpAuth.Cedar.Policies;
 using McpAuth.Cedar.Values;
-using static McpAuth.Cedar.Tests.Mcp.Tools;
 
 namespace McpAuth.Cedar.Tests.Mcp;
 
