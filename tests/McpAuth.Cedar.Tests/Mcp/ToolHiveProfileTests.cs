@@ -106,6 +106,15 @@ public class ToolHiveProfileTests
         Decide($"permit(principal, action, resource) when {{ {condition} }};", Library, """{"sub":"a","arg_n":"mine"}""", "find", """{"n":1,"t":"x","b":true,"o":{"deep":[1e999]}}""").Outcome());
 
     [Fact]
+    public void Explanation_ShowsTheArgumentsThatAreRead()
+    {
+        var authorizer = new ToolCallAuthorizer(PolicySet.Parse("permit(principal, action, resource) when { resource.arg_n == context.arg_n };").Value, Library);
+        string told = authorizer.Explain(new ToolCall { Principal = new("Client", "a"), Tool = "find", Arguments = """{"n":1,"unread":"secret"}"""u8 }, EntityStore.Empty).ToString();
+        Assert.Contains("resource.arg_n  →  decimal(\"1.0\")", told, StringComparison.Ordinal);
+        Assert.DoesNotContain("secret", told, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Claims_BecomeAttributesAndGroups()
     {
         EntityDescription client = new ToolHiveClaims { RoleClaim = "realm_access.roles", MultiValued = ["scope", "scp"] }.Principal(
