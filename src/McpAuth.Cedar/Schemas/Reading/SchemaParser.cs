@@ -1,4 +1,3 @@
-using Identifiers = McpAuth.Cedar.Schemas.Syntax.Identifiers;
 using McpAuth.Cedar.Schemas.Syntax;
 using McpAuth.Cedar.Text;
 
