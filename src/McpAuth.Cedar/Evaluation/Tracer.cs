@@ -1,3 +1,4 @@
+using System.Text;
 using McpAuth.Cedar.Entities;
 using McpAuth.Cedar.Expressions;
 using McpAuth.Cedar.Policies;
@@ -90,7 +91,14 @@ internal sealed class Tracer(string? argumentPrefix = null)
         frame.Failure = default;
         Value result = part.Node.Evaluate(ref frame);
         bool own = result.IsNone && !steps.Exists(s => s.Value.IsNone);
-        return new(ExprText.Of(part.Expression), result, own ? frame.Failure.ToString() : null, Locate(policy, part.Expression), steps);
+        return new(TextOf(part.Expression), result, own ? frame.Failure.ToString() : null, Locate(policy, part.Expression), steps);
+    }
+
+    private static string TextOf(Expr expression)
+    {
+        var text = new StringBuilder();
+        ExprText.Append(text, expression);
+        return text.ToString();
     }
 
     private static SourceLocation? Locate(Policy policy, Expr expression) =>

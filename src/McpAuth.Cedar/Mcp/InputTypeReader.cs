@@ -63,7 +63,7 @@ internal sealed class InputTypeReader(JsonElement root)
     private Typed? Follow(SchemaObject schema, JsonElement reference, JsonPlace at, int depth)
     {
         if (schema.DescribesBesideReference) return None<Typed>(at, "It has a description beside the reference.");
-        if (references.Pointer(reference) is not { } pointer || references.Find(pointer) is not { } target)
+        if (LocalReferences.Pointer(reference) is not { } pointer || references.Find(pointer) is not { } target)
             return None<Typed>(at, "It refers to nothing in this schema.");
         if (!following.Add(pointer)) return None<Typed>(at, "It refers to itself.");
         Typed? typed = Read(target, at.Member("$ref"), depth + 1);

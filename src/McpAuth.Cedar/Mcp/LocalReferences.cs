@@ -15,7 +15,7 @@ internal sealed class LocalReferences(JsonElement root)
     private readonly Dictionary<string, SchemaObject?> found = new(StringComparer.Ordinal);
 
     /// <summary>The pointer of a <c>$ref</c>; null when it is none, or absurdly long.</summary>
-    public string? Pointer(JsonElement reference)
+    public static string? Pointer(JsonElement reference)
     {
         if (SchemaObject.TextOf(reference) is not ['#', ..] text || text.Length > Longest) return null;
         string pointer = Uri.UnescapeDataString(text[1..]); // RFC 6901 §6

@@ -1,6 +1,7 @@
 using McpAuth.Cedar.Entities;
 using McpAuth.Cedar.Evaluation;
 using McpAuth.Cedar.Policies;
+using McpAuth.Cedar.Validation;
 using McpAuth.Cedar.Values;
 
 namespace McpAuth.Cedar.Mcp;
@@ -106,8 +107,8 @@ public sealed class ToolCallAuthorizer
     }
 
     private string? CheckSession(CedarRecord session) =>
-        Mode == AuthorizationMode.Strict && model.Layout.SessionType is { } type && RecordShape.Misfit(session, type) is { } attribute
-            ? $"`{attribute}` of the session is not as the schema says"
+        Mode == AuthorizationMode.Strict && model is { Schema: { } schema, Layout.SessionType: { } type } && !schema.Conforms(session, type)
+            ? schema.Fault(session, type, "session")
             : null;
 
     private static bool Contains(string[] types, string type)

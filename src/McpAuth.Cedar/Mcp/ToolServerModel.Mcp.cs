@@ -1,6 +1,5 @@
 using McpAuth.Cedar.Entities;
 using McpAuth.Cedar.Schemas;
-using McpAuth.Cedar.Schemas.Syntax;
 using McpAuth.Cedar.Text;
 using McpAuth.Cedar.Values;
 
@@ -49,17 +48,17 @@ public sealed partial class ToolServerModel
     /// <summary>The model of a schema whose actions have the arguments at <c>context.input</c>.</summary>
     internal static ToolServerModel Of(CedarSchema schema, IEnumerable<(string Tool, EntityUid Action)> tools, string? session, IReadOnlyList<Diagnostic> notes)
     {
-        Dictionary<EntityUid, Entity> actions = ActionHierarchy.Of(schema);
+        EntityStore actions = EntityStore.Of([], schema).Value;
         RecordType? sessionType = null;
         var bindings = new List<ToolBinding>();
         foreach ((string tool, EntityUid action) in tools)
         {
             ActionDeclaration declared = schema.Actions[action];
             if (session is not null) sessionType = (RecordType)declared.Context.Attributes[session].Type;
-            bindings.Add(new(tool, actions[action], null, [.. declared.Principals], [.. declared.Resources], (RecordType)declared.Context.Attributes[Input].Type));
+            bindings.Add(new(tool, actions.Find(action)!, null, [.. declared.Principals], [.. declared.Resources], (RecordType)declared.Context.Attributes[Input].Type));
         }
         var layout = new ContextLayout(Input, "", session, sessionType ?? RecordType.Empty);
-        return new(bindings, layout, new EntityStore(actions), schema, notes);
+        return new(bindings, layout, actions, schema, notes);
     }
 
     private static string Shown(string name) => name.Length <= 64 ? name : string.Concat(name.AsSpan(0, 64), "…");

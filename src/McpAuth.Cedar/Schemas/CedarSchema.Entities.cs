@@ -40,6 +40,20 @@ public sealed partial class CedarSchema
     {
         if (!Actions.ContainsKey(entity.Uid)) return $"The action {entity.Uid} is not declared{Meant(entity.Uid.Id, Actions.Keys.Select(a => a.Id))}.";
         if (entity.Attributes.Count > 0 || entity.Tags.Count > 0) return $"The action {entity.Uid} has attributes or tags, and no action can have any.";
-        return ActionAncestors(entity.Uid).SetEquals(entity.Ancestors) ? null : $"The action {entity.Uid} is in other groups than the schema declares.";
+        return IsInExactly(entity) ? null : $"The action {entity.Uid} is in other groups than the schema declares.";
+    }
+
+    /// <summary>Stops at the first group too many: the work is bounded by what the entity has.</summary>
+    private bool IsInExactly(Entity action)
+    {
+        HashSet<EntityUid> left = [.. action.Ancestors], seen = [];
+        var rest = new Stack<EntityUid>(Actions[action.Uid].Parents);
+        while (rest.TryPop(out EntityUid? group))
+        {
+            if (!seen.Add(group)) continue;
+            if (!left.Remove(group)) return false;
+            foreach (EntityUid parent in Actions[group].Parents) rest.Push(parent);
+        }
+        return left.Count == 0;
     }
 }

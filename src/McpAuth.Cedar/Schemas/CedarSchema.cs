@@ -18,6 +18,8 @@ public sealed partial class CedarSchema
         EntityTypes = entityTypes.ToDictionary(e => e.Name, StringComparer.Ordinal);
         Actions = actions.ToDictionary(a => a.Uid);
         (this.syntax, this.names) = (syntax, names);
+        types = new(() => new(EntityTypes.Keys, type => EntityTypes.GetValueOrDefault(type)?.Parents, StringComparer.Ordinal));
+        this.actions = new(() => new(Actions.Keys, action => Actions.GetValueOrDefault(action)?.Parents, EqualityComparer<EntityUid>.Default));
         actionTypes = new(ActionTypes);
         enumerations = EntityTypes.Values.Where(e => e.Ids is not null).ToDictionary(e => e.Name, e => new HashSet<string>(e.Ids!, StringComparer.Ordinal), StringComparer.Ordinal);
     }

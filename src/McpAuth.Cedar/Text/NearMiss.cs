@@ -6,13 +6,16 @@ internal static class NearMiss
     /// <summary>Longer names are not compared: the work is the product of the lengths.</summary>
     private const int Longest = 64;
 
+    /// <summary>Of more names a schema may declare, the first ones are compared.</summary>
+    private const int MostCompared = 5_000;
+
     /// <summary>The known name with the fewest typing mistakes between, of at most one in three characters; null when none is near.</summary>
     public static string? Of(string name, IEnumerable<string> known)
     {
         if (name.Length is 0 or > Longest) return null;
         string? best = null;
         int fewest = Math.Max(1, name.Length / 3) + 1;
-        foreach (string candidate in known)
+        foreach (string candidate in known.Take(MostCompared))
         {
             if (candidate.Length > Longest || Math.Abs(candidate.Length - name.Length) >= fewest) continue;
             int distance = Distance(name, candidate);

@@ -1,6 +1,5 @@
 using McpAuth.Cedar.Policies;
 using McpAuth.Cedar.Schemas;
-using McpAuth.Cedar.Values;
 
 namespace McpAuth.Cedar.Validation;
 
@@ -29,15 +28,7 @@ internal static class ScopeChecks
         if (scope.Kind == ScopeKind.Any) return schema.Actions.Values;
         if (!scope.Actions.All(schema.Actions.ContainsKey)) return [];
         if (scope.Kind == ScopeKind.Equal) return scope.Actions.Select(a => schema.Actions[a]);
-        HashSet<EntityUid> groups = [.. scope.Actions];
-        // The names of one declaration share their parents, so that what these are in is asked once.
-        Dictionary<IReadOnlySet<EntityUid>, bool> within = new(ReferenceEqualityComparer.Instance);
-        return schema.Actions.Values.Where(a =>
-        {
-            if (groups.Contains(a.Uid)) return true;
-            if (!within.TryGetValue(a.Parents, out bool known)) within.Add(a.Parents, known = schema.ActionAncestors(a.Uid).Overlaps(groups));
-            return known;
-        });
+        return schema.Actions.Values.Where(a => scope.Actions.Any(group => schema.IsActionIn(a.Uid, group)));
     }
 
     /// <summary>Whether an entity of this type may be what the scope asks for.</summary>

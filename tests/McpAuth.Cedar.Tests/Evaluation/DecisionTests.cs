@@ -1,5 +1,6 @@
 using McpAuth.Cedar.Evaluation;
 using McpAuth.Cedar.Policies;
+using McpAuth.Cedar.Values;
 
 namespace McpAuth.Cedar.Tests.Evaluation;
 
@@ -122,5 +123,17 @@ public sealed class DecisionTests
         for (int i = 0; i < 1000; i++) authorizer.Authorize(World.Request, World.Entities, response);
         Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
         Assert.Equal((Decision.Allow, 2, 1), (response.Decision, response.Reasons.Count, response.Errors.Count));
+    }
+
+    [Fact]
+    public void LinkedTemplates_DecideLikePolicies()
+    {
+        var entity = new EntityUid("Group", "staff");
+        PolicySet set = PolicySet.Parse("permit(principal in ?principal, action, resource);").Value;
+        Assert.Equal(Decision.Deny, Authorizer.CedarCompatible(set).Authorize(World.Request, World.Entities).Decision);
+        PolicySet linked = set.Link("policy0", "staff", entity, null).Value;
+        Assert.Equal(["staff"], Authorizer.CedarCompatible(linked).Authorize(World.Request, World.Entities).Reasons);
+        PolicySet other = set.Link("policy0", "other", new EntityUid("Group", "other"), null).Value;
+        Assert.Equal(Decision.Deny, Authorizer.CedarCompatible(other).Authorize(World.Request, World.Entities).Decision);
     }
 }

@@ -43,17 +43,16 @@ public sealed class PatternTests
         Assert.InRange(matched, tests / 5, tests * 4 / 5);
     }
 
-    /// <summary>Each piece fits at every place but for its last letter; the product of the lengths would take minutes.</summary>
+    /// <summary>The piece fits at every other place up to its middle; to compare it anew there takes the product of the lengths.</summary>
     [Fact]
-    public void LongPiecesThatNearlyFit_TakeLinearTime()
+    public void LongPieceThatNearlyFits_TakesLinearTime()
     {
-        string almost = new string('a', 500_000) + "b";
-        string text = new('a', 2_000_000);
-        var pattern = new Pattern("", almost, almost, "");
+        string half = string.Concat(Enumerable.Repeat("ac", 150_000));
+        string text = string.Concat(Enumerable.Repeat("ac", 3_000_000));
         var watch = Stopwatch.StartNew();
-        Assert.False(pattern.Matches(text));
-        Assert.True(new Pattern("", almost, "").Matches(text + "b"));
-        Assert.True(watch.Elapsed < TimeSpan.FromSeconds(10), watch.Elapsed.ToString());
+        Assert.False(new Pattern("", half + "ab" + half, "").Matches(text));
+        Assert.True(new Pattern("", half + "ab" + half, "").Matches(text + "ab" + half));
+        Assert.True(watch.Elapsed < TimeSpan.FromSeconds(5), watch.Elapsed.ToString());
     }
 
     private static bool Oracle(string[] pieces, string text)

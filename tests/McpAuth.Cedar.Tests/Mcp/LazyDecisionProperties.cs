@@ -38,17 +38,43 @@ public class LazyDecisionProperties
         Assert.True(allowed > 400 && failed > 400, $"{allowed} allowed, {failed} failed: the generator proves little");
     }
 
+    [Fact]
+    public void Argument_NobodyReads_ChangesNothing()
+    {
+        int allowed = 0;
+        Prop.ForAll(Gen.Choose(0, int.MaxValue).ToArbitrary(), seed =>
+        {
+            World clean = new(seed, spare: true), spoilt = new(seed, spare: true, spoil: true);
+            var tools = new ToolCallAuthorizer(clean.Policies, clean.Model);
+            AuthorizationResponse[] responses = [new(), new()];
+            foreach ((World world, AuthorizationResponse response) in new[] { (clean, responses[0]), (spoilt, responses[1]) })
+                tools.Authorize(new ToolCall { Principal = Tools.Ann, Tool = "t", Resource = Tools.Server, Session = Tools.Session, Arguments = world.Arguments }, EntityStore.Empty, response);
+            Assert.Equal(Told(responses[0]), Told(responses[1]));
+            if (responses[0].Decision == Decision.Allow) allowed++;
+        }).Check(Config.QuickThrowOnFailure.WithMaxTest(1000));
+        Assert.True(allowed > 100, $"{allowed} allowed: the generator proves little");
+    }
+
     private static string Told(AuthorizationResponse response) =>
         $"{response.Outcome()} reasons {string.Join(' ', response.Reasons)} errors {string.Join("; ", response.Errors)}";
 
     /// <summary>One random tool, a call of it, and policies about it.</summary>
     private sealed class World
     {
+        private const string Spare = "d e";
+
+        private static readonly string[] Junk = ["1e999", "\"\\ud800\"", "[{\"a\":1,\"a\":2}]", "null", "{\"d e\":7}"];
+
         private readonly Random random;
+        private readonly bool spare;
+        private readonly bool spoil;
         private readonly Dictionary<string, Shape> shape;
 
-        public World(int seed)
+        /// <param name="spare">Whether the policies leave alone what is called <see cref="Spare"/>, and everything as a whole.</param>
+        /// <param name="spoil">Whether what is called so is junk.</param>
+        public World(int seed, bool spare = false, bool spoil = false)
         {
+            (this.spare, this.spoil) = (spare, spoil);
             random = new(seed);
             shape = Members(0);
             Model = ToolServerModel.Create([Tools.Tool("t", SchemaOf(shape), ToolSensitivity.Read, "k"), Tools.Tool("u", """{"type":"object","properties":{"a":{"type":"string"}}}""")]).Value;
@@ -109,7 +135,7 @@ public class LazyDecisionProperties
                 }
                 var text = new StringBuilder();
                 attributes.Add(new(name, Make(member, text, junk)));
-                parts.Add($"{key}:{text}");
+                parts.Add($"{key}:{(spoil && name == Spare ? Junk[text.Length % Junk.Length] : text)}");
             }
             if (junk) parts.Add("\"unknown\":[{\"a\":1e999}]");
             json.Append('{').AppendJoin(',', parts).Append('}');
@@ -172,6 +198,7 @@ public class LazyDecisionProperties
             {
                 string before = path;
                 string name = members is { Count: > 0 } && random.Next(8) > 0 ? members.Keys.ElementAt(random.Next(members.Count)) : Names[random.Next(Names.Length)];
+                if (spare && name == Spare) name = Names[0];
                 last = $"{before} has {JsonSerializer.Serialize(name)}";
                 path = $"{before}[{JsonSerializer.Serialize(name)}]";
                 Shape? member = members?.GetValueOrDefault(name);
@@ -179,6 +206,7 @@ public class LazyDecisionProperties
                 if (members is null) break;
             }
             if (random.Next(10) == 0) kind = "ilsbno"[random.Next(6)];
+            if (spare) return kind == 'o' || members is not null ? last : $"({last} && {path} != 7)";
             string test = kind switch
             {
                 'i' => $"{path} < {random.Next(-3, 4)}",

@@ -19,6 +19,17 @@ public class ToolServerModelTests
         Assert.Null(Tools.Model.ActionOf("Refund"));
     }
 
+    /// <summary>Also with names that Cedar has no words for.</summary>
+    [Fact]
+    public void Schema_WrittenAndReadAgain_IsTheSame()
+    {
+        ToolServerModel model = ToolServerModel.Create([Tools.Tool("a/b.c-d", """{"type":"object","properties":{"a b":{"type":"string"},"if":{"type":"integer"},"\u00e9\"\n":{"type":"boolean"},"__entity":{"type":"string"}}}""")]).Value;
+        CedarSchema again = CedarSchema.Parse(model.Schema!.ToCedar()).Value;
+        var action = new EntityUid("Mcp::Action", "a/b.c-d");
+        Assert.Equal(Tools.Show(model.Schema.Actions[action].Context), Tools.Show(again.Actions[action].Context));
+        Assert.Equal(model.Schema.ToCedar(), again.ToCedar());
+    }
+
     [Fact]
     public void Groups_AreThereForEverySensitivityAndForClassesInUse()
     {

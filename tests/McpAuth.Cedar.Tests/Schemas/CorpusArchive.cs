@@ -11,7 +11,7 @@ internal sealed class CorpusFactAttribute() : SkipUnlessFactAttribute(Vectors.Ha
 internal static class CorpusArchive
 {
     /// <summary>Contents by the name of the test, of the files whose names end so.</summary>
-    public static Dictionary<string, byte[]> Read(string archive, string ending)
+    public static Dictionary<string, byte[]> Read(string archive, string ending, string? but = null)
     {
         Dictionary<string, byte[]> files = new(StringComparer.Ordinal);
         using FileStream packed = File.OpenRead(Path.Combine(Vectors.Folder, "cedar", archive));
@@ -21,6 +21,7 @@ internal static class CorpusArchive
         {
             string name = Path.GetFileName(entry.Name);
             if (entry.DataStream is null || name.StartsWith("._", StringComparison.Ordinal) || !name.EndsWith(ending, StringComparison.Ordinal)) continue;
+            if (but is not null && name.EndsWith(but, StringComparison.Ordinal)) continue;
             var content = new MemoryStream();
             entry.DataStream.CopyTo(content);
             string? folder = Path.GetFileName(Path.GetDirectoryName(entry.Name));

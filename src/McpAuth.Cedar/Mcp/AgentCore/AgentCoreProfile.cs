@@ -1,3 +1,5 @@
+using System.Text.Json;
+using McpAuth.Cedar.Entities;
 using McpAuth.Cedar.Schemas;
 using McpAuth.Cedar.Schemas.Reading;
 using McpAuth.Cedar.Schemas.Resolution;
@@ -69,6 +71,29 @@ public static class AgentCoreProfile
         if (!read.TryGet(out CedarSchema? schema)) return new(read.Diagnostics);
         return new(ToolServerModel.Of(schema, all.Select(t => (t.Name, new EntityUid("AgentCore::Action", t.Name))), session: null, notes));
     }
+
+    /// <summary>The principal of a token's claims: those that are text are its tags.</summary>
+    /// <param name="claims">A JSON object in UTF-8, verified by the caller.</param>
+    /// <returns>Errors where it is none, or has no <c>sub</c>; warnings for the claims that are not text and so no tags.</returns>
+    public static Parsed<EntityDescription> OAuthUser(ReadOnlyMemory<byte> claims)
+    {
+        var findings = new List<Diagnostic>();
+        using JsonDocument? document = ClaimsJson.Read(claims, findings, out string subject);
+        if (findings.Count > 0) return new(findings);
+        var tags = new List<KeyValuePair<string, Value>>();
+        foreach (JsonProperty claim in document!.RootElement.EnumerateObject())
+        {
+            if (SchemaObject.NameOf(claim) is not { } name) continue;
+            if (SchemaObject.TextOf(claim.Value) is { } text) tags.Add(new(name, Value.Of(text)));
+            else findings.Add(ClaimsJson.LeftOut(name, "It is not text."));
+        }
+        return new(new EntityDescription(new("AgentCore::OAuthUser", subject), Id(subject), [], new(tags)), findings);
+    }
+
+    /// <summary>The principal that signs its requests.</summary>
+    public static EntityDescription IamEntity(string arn) => new(new("AgentCore::IamEntity", arn), Id(arn));
+
+    private static CedarRecord Id(string id) => new([new("id", Value.Of(id))]);
 
     /// <summary>The target before the first three underscores; null when there are none, or nothing is before or behind them.</summary>
     private static string? TargetOf(string tool)

@@ -1,5 +1,4 @@
 using McpAuth.Cedar.Entities;
-using McpAuth.Cedar.Text;
 using McpAuth.Cedar.Values;
 
 namespace McpAuth.Cedar.Mcp.ToolHive;
