@@ -1,7 +1,7 @@
 // The Cedar reference, asked by the tests of src/McpAuth.Cedar: a line of JSON in, a line of JSON out, until the input ends.
 //   {"op":"world", policies, templates, links, schema, entities, requests}  → what each function says of it, see world()
 //   {"op":"written", sets: [{policies, templates, links}], entities, requests} → the decisions by each set, and the first set as JSON
-//   {"op":"parse", texts: [...]}                                            → {"accepted": [true, …]}
+//   {"op":"parse", texts: [...]}, {"op":"schemas", texts: [...]}              → {"accepted": [true, …]}
 import { createInterface } from 'node:readline';
 import * as cedar from '@cedar-policy/cedar-wasm/nodejs';
 
@@ -56,6 +56,7 @@ const operations = {
   world,
   written,
   parse: ({ texts }) => ({ accepted: texts.map((text) => ok(cedar.policySetTextToParts(text))) }),
+  schemas: ({ texts }) => ({ accepted: texts.map((text) => ok(cedar.checkParseSchema(text))) }),
 };
 
 for await (const line of createInterface({ input: process.stdin })) {

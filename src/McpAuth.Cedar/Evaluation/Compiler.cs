@@ -46,7 +46,7 @@ internal sealed class Compiler(string? argumentPrefix = null)
         _ => throw new ArgumentException($"No node for {expression.GetType().Name}.", nameof(expression)),
     };
 
-    private string Intern(string name) => names.TryGetValue(name, out string? known) ? known : names[name] = name;
+    private string Intern(string name) => names.TryGetValue(name, out string? known) ? known : names[name] = NameTable.Keep(name);
 
     private Node[] All(IReadOnlyList<Expr> expressions) => [.. expressions.Select(Compile)];
 

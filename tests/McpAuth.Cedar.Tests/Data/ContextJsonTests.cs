@@ -1,4 +1,6 @@
 using McpAuth.Cedar.Data;
+using McpAuth.Cedar.Evaluation;
+using McpAuth.Cedar.Policies;
 using McpAuth.Cedar.Values;
 using static McpAuth.Cedar.Tests.Data.Samples;
 
@@ -135,8 +137,8 @@ public class ContextJsonTests
     [Fact]
     public void Context_NameThatAPolicyUses_IsTheSameObject()
     {
-        string kept = NameTable.Keep(new string("a name that only this test has"));
-        Assert.Same(kept, Read("""{"a name that only this test has":1}""").First().Key);
+        var authorizer = Authorizer.CedarCompatible(PolicySet.Parse("permit(principal, action, resource) when { context.onlyThisTestHasThis };").Value);
+        Assert.Same(authorizer.Names["onlyThisTestHasThis"], Read("""{"onlyThisTestHasThis":1}""").First().Key);
         CedarRecord twice = Read("""{"a":{"some other name":1},"b":{"some other name":2}}""");
         Assert.Same(twice["a"].AsRecord!.First().Key, twice["b"].AsRecord!.First().Key);
     }

@@ -14,8 +14,8 @@ internal static class CaseMaker
         var data = new DataMaker(dice, model, shapes);
         CasePolicy[] made = [.. Enumerable.Range(0, 1 + dice.Below(policies)).Select(i => Policy(dice, model, data, shapes, $"p{i}"))];
         CaseLink[] links = [.. made.Where(p => p.IsTemplate).SelectMany(p => Enumerable.Range(0, dice.Below(3)).Select(i => new CaseLink(p.Id, $"{p.Id}-{i}",
-            p.Head.Contains("?principal", StringComparison.Ordinal) ? data.Uid(dice.Of(model.Entities[..2]).Name) : null,
-            p.Head.Contains("?resource", StringComparison.Ordinal) ? data.Uid(dice.Of(model.Entities[1..3]).Name) : null)))];
+            p.Head.Contains("?principal", StringComparison.Ordinal) ? data.Uid(dice.Of<KindOfEntity>(model.Entities.AsSpan(..2)).Name) : null,
+            p.Head.Contains("?resource", StringComparison.Ordinal) ? data.Uid(dice.Of<KindOfEntity>(model.Entities.AsSpan(1..3)).Name) : null)))];
         return new(model.ToString(), made, links, data.Entities(), [.. Enumerable.Range(0, requests).Select(_ => data.Request())]);
     }
 

@@ -17,14 +17,14 @@ internal sealed class DataMaker(Dice dice, Model model, ModelMaker shapes)
 
     public CaseRequest Request()
     {
-        KindOfAction action = dice.Of(model.Actions[2..]);
+        KindOfAction action = dice.Of<KindOfAction>(model.Actions.AsSpan(2..));
         if (dice.Chance(3)) action = action with { Uid = new(action.Uid.Type, "none") };
         EntityUid principal = Uid(dice.Chance(95) ? dice.Of(action.Principals) : dice.Of(model.Entities).Name);
         EntityUid resource = Uid(dice.Chance(95) ? dice.Of(action.Resources) : dice.Of(model.Entities).Name);
         return new(principal, action.Uid, resource, Record(action.Context, dice.Chance(5)));
     }
 
-    public EntityUid Uid(string type) => new(type, model.Entities.FirstOrDefault(e => e.Name == type)?.Ids is { } ids && dice.Below(200) > 0 ? dice.Of(ids) : dice.Of(Words.Ids[..4]));
+    public EntityUid Uid(string type) => new(type, model.Entities.FirstOrDefault(e => e.Name == type)?.Ids is { } ids && dice.Below(200) > 0 ? dice.Of(ids) : dice.Of<string>(Words.Ids.AsSpan(..4)));
 
     public string Json(Shape shape) => shape.Tag switch
     {

@@ -18,7 +18,7 @@ internal sealed class ExpressionMaker
     public ExpressionMaker(Dice dice, Model model, DataMaker data, ModelMaker shapes, bool typed)
     {
         (this.dice, this.model, this.data, this.shapes, this.typed) = (dice, model, data, shapes, typed);
-        action = dice.Of(model.Actions[2..]);
+        action = dice.Of<KindOfAction>(model.Actions.AsSpan(2..));
         string asking = dice.Of(action.Principals), asked = dice.Of(action.Resources);
         principal = model.Entities.First(e => e.Name == asking);
         resource = model.Entities.First(e => e.Name == asked);
@@ -172,11 +172,11 @@ internal sealed class ExpressionMaker
         };
     }
 
-    private Term AnyEntity(int depth) => Make(new(Tag.Entity, dice.Of(model.Entities[..3]).Name), depth);
+    private Term AnyEntity(int depth) => Make(new(Tag.Entity, dice.Of<KindOfEntity>(model.Entities.AsSpan(..3)).Name), depth);
 
     private string Pattern()
     {
-        string pieces = string.Join('*', Enumerable.Range(0, 1 + dice.Below(3)).Select(_ => Words.Quote(dice.Of(Words.Texts[..9]), pattern: true)[1..^1]));
+        string pieces = string.Join('*', Enumerable.Range(0, 1 + dice.Below(3)).Select(_ => Words.Quote(dice.Of<string>(Words.Texts.AsSpan(..9)), pattern: true)[1..^1]));
         return $"\"{pieces}\"";
     }
 }
