@@ -1,57 +1,93 @@
 #!/usr/bin/env bash
-# Breaks the subset rule of mcp_tool_call in every way listed, one at a time, and expects the tests to notice.
+# Breaks the code in every way listed, one at a time, and expects the tests to notice.
 #
-#   tests/mutations/run.sh            run all; prints `N caught, N survived`, writes docs/mutations.md; non-zero if any survives
-#   tests/mutations/run.sh --check    only compares the sources with those of the last result in docs/mutations.md
-#   MUTANT=exact/range:true tests/mutations/run.sh      one mutant, with the output of its tests
-#   JOBS=2                            test processes at a time (default: the number of processors)
+#   tests/mutations/run.sh [SUBJECT…]   run these (default: all); prints `N caught, N survived`, writes docs/mutations/SUBJECT.md; non-zero if any survives
+#   tests/mutations/run.sh --check [SUBJECT…]   only compares the sources with those of the last results
+#   MUTANT=exact/range:true tests/mutations/run.sh tool-calls    one mutant, with the output of its tests
+#   JOBS=2                              test processes at a time (default: the number of processors)
 #
-# All mutants are compiled once, into a copy of the sources: each mutation point becomes `(Mutation.Is("n") ? mutant : original)`, and the
-# environment says which one is alive. A point whose text is not in the source exactly once ends the run, so the list cannot rot unseen.
+# A subject is a folder here: subject.sh says what is broken and by which tests, rules.txt lists the changes. All mutants of a subject are compiled
+# once, into a copy of the sources: each mutation point becomes `(Mutation.Is("n") ? mutant : original)`, and the environment says which one is
+# alive. A point whose text is not in the source exactly once ends the run, so the list cannot rot unseen.
 set -euo pipefail
 export LC_ALL=C.UTF-8 DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-rules=$root/tests/mutations/rules.txt
-report=$root/docs/mutations.md
+here=$root/tests/mutations
 fail() { printf 'mutations: %s\n' "$*" >&2; exit 2; }
 
+check=false
+[[ ${1:-} != --check ]] || { check=true; shift; }
+subjects=("$@")
+[[ $# -gt 0 ]] || for folder in "$here"/*/; do subjects+=("$(basename "$folder")"); done
+if [[ ${#subjects[@]} -gt 1 ]]; then # each in a process of its own
+    status=0
+    for subject in "${subjects[@]}"; do
+        if $check; then "$0" --check "$subject" || status=1; else "$0" "$subject" || status=1; fi
+    done
+    exit $status
+fi
+subject=${subjects[0]}
+[[ -f $here/$subject/subject.sh ]] || fail "there is no subject $subject"
+report=$root/docs/mutations/$subject.md
+
+# --- what the subject says ---------------------------------------------------------------------------------------------------
+#   title, about   of the report
+#   project        under src, copied whole; code: its folder that file names of the rules are relative to
+#   tests          folders under tests/$project.Tests that are compiled, or `.`
+#   packages, references   of the test project beyond xunit; copies: what the references need beside themselves
+#   hashed         what a result is a result of, beside the rules
+#   more           a function that may add mutants: calls substitute FILE ANCHOR REPLACEMENT and mutant NAME FILTER WHAT
+code='' packages='' references='' copies='' about='' others=''
+more() { :; }
+# shellcheck disable=SC1090
+source "$here/$subject/subject.sh"
+
 sources() { # one hash over all that decides the result
-    (cd "$root" && find src/McpAuth.Protocol/ToolCalls src/McpAuth.Protocol/Text tests/McpAuth.Protocol.Tests/ToolCalls tests/mutations -type f |
-        sort | xargs sha256sum | sha256sum | cut -d' ' -f1)
+    (cd "$root" && { for folder in "${hashed[@]}"; do find "$folder" -type f -not -path '*/bin/*' -not -path '*/obj/*'; done
+        find tests/mutations/run.sh "tests/mutations/$subject" -type f; } | sort -u | xargs sha256sum | sha256sum | cut -d' ' -f1)
 }
 
-if [[ ${1:-} == --check ]]; then
-    grep -qF "$(sources)" "$report" 2>/dev/null || fail "docs/mutations.md is of other sources: run tests/mutations/run.sh"
-    echo "docs/mutations.md is of these sources"
+if $check; then
+    grep -qF "$(sources)" "$report" 2>/dev/null || fail "docs/mutations/$subject.md is of other sources: run ./test mutations $subject"
+    echo "docs/mutations/$subject.md is of these sources"
     exit 0
 fi
 
 hash=$(sources) # before, not after: what is edited meanwhile was not run
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-mkdir -p "$work/src" "$work/tests/ToolCalls" "$work/log"
-cp "$root"/{Directory.Build.props,Directory.Packages.props,global.json,BannedSymbols.txt} "$work/"
-(cd "$root/src" && tar cf - --exclude=bin --exclude=obj --exclude=packages.lock.json McpAuth.Protocol) | tar xf - -C "$work/src"
-cp "$root"/tests/McpAuth.Protocol.Tests/ToolCalls/*.cs "$work/tests/ToolCalls/"
-cat > "$work/tests/McpAuth.Protocol.Tests.csproj" <<'PROJECT'
+mkdir -p "$work/src" "$work/tests/$project.Tests" "$work/log"
+cp "$root"/{Directory.Build.props,Directory.Packages.props,global.json,BannedSymbols.txt,.editorconfig} "$work/"
+copy() { (cd "$root" && tar cf - --exclude=bin --exclude=obj --exclude=packages.lock.json "$@") | tar xf - -C "$work"; }
+copy "src/$project"
+for folder in $tests; do copy "tests/$project.Tests/$folder"; done
+include=''
+for folder in $copies; do copy "$folder"; done
+for reference in $references; do
+    copy "$reference"
+    include+="<ProjectReference Include=\"../../$reference/$(basename "$reference").csproj\" />"
+done
+for package in $packages; do include+="<PackageReference Include=\"$package\" />"; done
+rm -f "$work/tests/$project.Tests/"*.csproj
+cat > "$work/tests/$project.Tests/$project.Tests.csproj" <<PROJECT
 <Project Sdk="Microsoft.NET.Sdk">
   <ItemGroup>
     <PackageReference Include="Microsoft.NET.Test.Sdk" />
     <PackageReference Include="xunit" />
     <PackageReference Include="xunit.runner.visualstudio" PrivateAssets="all" />
     <Using Include="Xunit" />
-    <ProjectReference Include="../src/McpAuth.Protocol/McpAuth.Protocol.csproj" />
+    <ProjectReference Include="../../src/$project/$project.csproj" />
+    $include
   </ItemGroup>
 </Project>
 PROJECT
 
-code=$work/src/McpAuth.Protocol/ToolCalls
-cat > "$code/Mutation.cs" <<'CODE'
-namespace McpAuth.Protocol.ToolCalls;
+cat > "$work/src/$project/Mutation.cs" <<CODE
+namespace $project;
 
 internal static class Mutation
 {
-    private static readonly string? Alive = Environment.GetEnvironmentVariable("MCPAUTH_MUTANT");
+    private static readonly string? Alive = System.Environment.GetEnvironmentVariable("MCPAUTH_MUTANT");
 
     public static bool Is(string name) => name == Alive;
 }
@@ -59,14 +95,15 @@ CODE
 
 mutants=$work/mutants # name, filter, what it does; tab-separated
 : > "$mutants"
+mutant() { printf '%s\t%s\t%s\n' "$1" "$2" "$3" >> "$mutants"; }
 
 # substitute FILE ANCHOR REPLACEMENT: literal; the anchor must be there exactly once.
 substitute() {
-    local file=$1 anchor=$2 text rest
+    local file=$work/src/$project/$code$1 anchor=$2 text rest
     text=$(<"$file")
     rest=${text#*"$anchor"}
-    [[ $rest != "$text" ]] || fail "${file##*/}: not found: $anchor"
-    [[ ${rest#*"$anchor"} == "$rest" ]] || fail "${file##*/}: found more than once: $anchor"
+    [[ $rest != "$text" ]] || fail "$1: not found: $anchor"
+    [[ ${rest#*"$anchor"} == "$rest" ]] || fail "$1: found more than once: $anchor"
     printf '%s\n' "${text%%"$anchor"*}$3$rest" > "$file"
 }
 
@@ -74,7 +111,7 @@ number=0
 while IFS= read -r line; do
     [[ -z $line || $line == \#* ]] && continue
     file=${line%%' | '*}; line=${line#*' | '}
-    tests=${line%%' | '*}; line=${line#*' | '}
+    filter=${line%%' | '*}; line=${line#*' | '}
     anchor=${line%%' | '*}; replacements=${line#*' | '}
     [[ $anchor == *'«'*'»'* && $replacements != "$line" ]] || fail "rules.txt: not a rule: $line"
     before=${anchor%%'«'*}; after=${anchor##*'»'}; original=${anchor#*'«'}; original=${original%'»'*}
@@ -85,44 +122,18 @@ while IFS= read -r line; do
         number=$((number + 1))
         name=$(printf '%s:%02d' "${file%.cs}" "$number")
         mutated="(Mutation.Is(\"$name\") ? $replacement : $mutated)"
-        printf '%s\tFullyQualifiedName~%s\t%s  →  %s\n' "$name" "$tests" "$original" "$replacement" >> "$mutants"
+        mutant "$name" "FullyQualifiedName~$filter" "$original  →  $replacement"
     done
-    substitute "$code/$file" "$before$original$after" "$before$mutated$after"
-done < "$rules"
+    substitute "$file" "$before$original$after" "$before$mutated$after"
+done < "$here/$subject/rules.txt"
+more
 
-# Every ordered pair of constraint types: a pair the rule can refuse is accepted, a pair it can accept is refused. The test of that pair
-# alone must notice.
-declare -A class=([exact]=Exact [one_of]=OneOf [not_one_of]=NotOneOf [range]=Range [prefix]=Prefix [path_under]=PathUnder
-    [contains]=Contains [subset]=Subset [all]=All [any]=Any [wildcard]=Wildcard)
-types=(exact one_of not_one_of range prefix path_under contains subset all any wildcard)
-accepts=" exact/exact exact/one_of exact/range exact/prefix exact/path_under one_of/one_of one_of/range one_of/prefix not_one_of/not_one_of
- range/range prefix/prefix path_under/path_under contains/contains subset/subset "
-for type in "${types[@]}"; do # a type without a line here would go untested
-    grep -q "sealed class ${class[$type]}Constraint(\| class ${class[$type]}Constraint :" "$code"/*.cs || fail "no class for $type"
-done
-[[ $(cat "$code"/*.cs | grep -c 'sealed class [A-Za-z]*Constraint\b') == "${#types[@]}" ]] || fail "a constraint type is missing from run.sh"
-overrides=''
-override() {
-    overrides+="        (${class[$1]}Constraint, ${class[$2]}Constraint) when Mutation.Is(\"$1/$2:$3\") => $3,"$'\n'
-    printf '%s\tFullyQualifiedName~SubsetPropertyTests.Subset_AcceptedPair&DisplayName~child: "%s", parent: "%s"\t%s ⊑ %s  →  %s\n' \
-        "$1/$2:$3" "$1" "$2" "$1" "$2" "$3" >> "$mutants"
-}
-for child in "${types[@]}"; do
-    for parent in "${types[@]}"; do
-        [[ $parent == wildcard ]] || override "$child" "$parent" true
-        if [[ $parent =~ ^(all|any|wildcard)$ || $child =~ ^(all|any)$ || $accepts =~ [[:space:]]$child/$parent[[:space:]] ]]; then
-            override "$child" "$parent" false
-        fi
-    done
-done
-head='=> (child, parent) switch'$'\n''    {'$'\n'
-substitute "$code/SubsetRule.cs" "$head" "$head$overrides"
-
-echo "building $(wc -l < "$mutants") mutants"
-timeout 600 dotnet build "$work/tests" -m:1 -v q -p:RestorePackagesWithLockFile=false -p:TreatWarningsAsErrors=false -p:RunAnalyzers=false \
+echo "$subject: building $(wc -l < "$mutants") mutants"
+timeout 600 dotnet build "$work/tests/$project.Tests" -m:1 -v q -p:RestorePackagesWithLockFile=false -p:TreatWarningsAsErrors=false -p:RunAnalyzers=false \
     -p:GenerateDocumentationFile=false -p:EnforceCodeStyleInBuild=false > "$work/build.log" 2>&1 ||
     { grep -E 'error' "$work/build.log" | sort -u | head -20 >&2; fail "the mutants do not compile"; }
-assembly=$(find "$work/tests/bin" -name McpAuth.Protocol.Tests.dll -not -path '*/ref/*' | head -1)
+assembly=$work/tests/$project.Tests/bin/Debug/net10.0/$project.Tests.dll
+[[ -f $assembly ]] || fail "no $assembly"
 
 run() { # NAME FILTER: prints caught, survived, or broken
     local log=$work/log/${1//\//_} status=0
@@ -132,9 +143,10 @@ run() { # NAME FILTER: prints caught, survived, or broken
     else echo broken; fi
 }
 export -f run
-export work assembly
+export work assembly MCPAUTH_VECTORS=${MCPAUTH_VECTORS:-$root/../shared/vectors}
 
-[[ $(run none 'FullyQualifiedName~ToolCalls') == survived ]] || { tail -20 "$work/log/none" >&2; fail "the tests fail without any mutant"; }
+all=$(cut -f2 "$mutants" | sort -u | paste -sd'|')
+[[ $(run none "$all") == survived ]] || { tail -20 "$work/log/none" >&2; fail "the tests fail without any mutant"; }
 
 if [[ -n ${MUTANT:-} ]]; then
     filter=$(awk -F'\t' -v name="$MUTANT" '$1 == name { print $2 }' "$mutants")
@@ -168,18 +180,18 @@ if [[ $broken != 0 ]]; then
 fi
 
 {
-    printf '# Mutations of the subset rule\n\nWritten by `tests/mutations/run.sh`. Each mutant is one change of the rule of `mcp_tool_call`; it is caught when a test fails.\n\n'
-    printf -- '- Result: **%d caught, %d survived**\n- Sources (`tests/mutations/run.sh --check` compares): `%s`\n\n' "$caught" "$survived" "$hash"
+    printf '# %s\n\nWritten by `./test mutations %s`. %s\n\n' "$title" "$subject" "$about"
+    printf -- '- Result: **%d caught, %d survived**\n- Sources (a test compares): `%s`\n\n' "$caught" "$survived" "$hash"
     printf '| where | mutants | caught |\n|---|---|---|\n'
-    awk -F'\t' '{ group = $2 ~ /\// ? "pairs of constraint types" : substr($2, 1, index($2, ":") - 1) ".cs"; all[group]++; hit[group] += $1 == "caught" }
+    awk -F'\t' -v others="$others" '{ n = split($2, part, ":"); group = others != "" && $2 ~ /\/.*:/ && $2 !~ /:[0-9]+$/ ? others : part[1] ".cs"; all[group]++; hit[group] += $1 == "caught" }
         END { for (group in all) printf "| %s | %d | %d |\n", group, all[group], hit[group] }' "$work/results" | sort
     if [[ $survived != 0 ]]; then
         printf '\nSurvivors:\n\n'
         awk -F'\t' '$1 == "survived" { printf "- `%s`: `%s`\n", $2, $3 }' "$work/results" | sort
     fi
 } > "$work/report.md"
-mkdir -p "$root/docs"
+mkdir -p "$root/docs/mutations"
 cp "$work/report.md" "$report"
 awk -F'\t' '$1 == "survived" { printf "survived: %s  %s\n", $2, $3 }' "$work/results" | sort
-echo "$caught caught, $survived survived"
+echo "$subject: $caught caught, $survived survived"
 [[ $survived == 0 ]]

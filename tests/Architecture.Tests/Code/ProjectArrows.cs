@@ -8,6 +8,7 @@ internal static class ProjectArrows
     private static readonly Dictionary<string, string[]> Allowed = new()
     {
         ["McpAuth.Protocol"] = [],
+        ["McpAuth.Cedar"] = [],
         ["McpAuth.Client"] = ["McpAuth.Protocol"],
         ["McpAuthServer"] = ["McpAuth.Protocol"],
         ["McpGuard.Sdk"] = ["McpAuth.Protocol", "McpAuth.Client"],

@@ -1,0 +1,45 @@
+using McpAuth.Cedar.Evaluation;
+using McpAuth.Cedar.Values;
+
+namespace McpAuth.Cedar.Mcp;
+
+/// <summary>A tool whose arguments are a record of the context, typed by the tool's schema.</summary>
+internal sealed class TypedView : ToolView
+{
+    private readonly ContextLayout layout;
+    private readonly WantedPart wanted;
+    private readonly int session;
+
+    public TypedView(ToolBinding tool, ContextLayout layout, ContextPaths paths, ContextReads reads)
+        : base(tool, reads)
+    {
+        this.layout = layout;
+        session = layout.Session is null ? -1 : paths.Find(layout.Session);
+        int input = paths.Find(layout.Input!);
+        wanted = (IsWhole || input < 0 ? null : WantedPart.Of(paths, reads, input, tool.Input!)) ?? WantedPart.Root(tool.Input!, IsWhole);
+    }
+
+    public override string? Fill(ReadOnlySpan<byte> arguments, CedarRecord session, JsonText texts, Span<Slot> slots, out CedarRecord context)
+    {
+        context = layout.Session is null ? session : CedarRecord.Empty;
+        if (!IsWhole)
+        {
+            if (this.session >= 0) (slots[this.session].State, slots[this.session].Value) = (SlotState.Present, Value.Of(session));
+            return new ArgumentReader(texts, slots).Read(arguments, wanted);
+        }
+        string? fault = new ArgumentReader(texts, slots).Read(arguments, wanted, out Value input);
+        if (fault is not null) return fault;
+        context = Context(input, session);
+        return null;
+    }
+
+    public override CedarRecord Context(CedarRecord session, ReadOnlySpan<Slot> slots, CedarRecord filled)
+    {
+        if (IsWhole) return filled;
+        return Context(wanted.Path < 0 ? Value.Of(CedarRecord.Empty) : wanted.ValueIn(slots), session);
+    }
+
+    private CedarRecord Context(Value input, CedarRecord session) => new(layout.Session is null
+        ? session.Append(new(layout.Input!, input))
+        : [new(layout.Input!, input), new(layout.Session, Value.Of(session))]);
+}
