@@ -1,9 +1,13 @@
 using System.Diagnostics;
+using System.Text;
 using System.Text.Json;
 using McpAuth.Cedar;
 using McpAuth.Cedar.Entities;
 using McpAuth.Cedar.Evaluation;
+using McpAuth.Cedar.Mcp;
 using McpAuth.Cedar.Policies;
+using McpAuth.Cedar.Schemas;
+using McpAuth.Cedar.Values;
 using McpAuth.Testing;
 
 namespace McpAuth.Bench;
@@ -91,6 +95,40 @@ internal static class CedarBench
 
     /// <param name="Request">Principal, action, resource, context.</param>
     private sealed record Workload(string Policies, JsonElement Entities, JsonElement Request);
+
+    /// <summary>The call, ready to be decided in both ways.</summary>
+    private sealed class Subject
+    {
+        private readonly Authorizer authorizer;
+        private readonly ToolCallAuthorizer calls;
+        private readonly EntityStore entities;
+        private readonly Request request;
+        private readonly CedarRecord session;
+        private readonly byte[] arguments;
+        private readonly AuthorizationResponse response = new();
+
+        public Subject(Workload workload)
+        {
+            PolicySet policies = PolicySet.Parse(workload.Policies).Value;
+            entities = EntityStore.ParseJson(Encoding.UTF8.GetBytes(workload.Entities.GetRawText())).Value;
+            request = Request.ParseJson(Encoding.UTF8.GetBytes(workload.Request.GetRawText())).Value;
+            authorizer = Authorizer.CedarCompatible(policies);
+
+            // The same call as it arrives: the arguments as bytes, all else at hand.
+            arguments = Encoding.UTF8.GetBytes(workload.Request.GetProperty("context").GetProperty("arguments").GetRawText());
+            session = new(request.Context.Where(a => a.Key != "arguments"));
+            var input = new RecordType([
+                new("amount", new(CedarType.Long)), new("region", new(CedarType.String)), new("path", new(CedarType.String)), new("note", new(CedarType.String)),
+            ]);
+            ToolBinding tool = new(request.Action.Id, entities.Find(request.Action)!, null, [request.Principal.Type], [request.Resource.Type], input);
+            calls = new(policies, new([tool], new("arguments", "", null, null), EntityStore.Empty, null, []), AuthorizationMode.CedarCompatible);
+        }
+
+        public Decision Decide() => authorizer.Authorize(request, entities, response);
+
+        public Decision DecideRaw() => calls.Authorize(
+            new ToolCall { Principal = request.Principal, Tool = request.Action.Id, Resource = request.Resource, Session = session, Arguments = arguments }, entities, response);
+    }
 
     /// <summary>cedar-wasm in a process of its own.</summary>
     private sealed class WasmPeer : IDisposable

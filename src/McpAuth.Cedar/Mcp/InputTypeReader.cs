@@ -17,8 +17,6 @@ internal sealed class InputTypeReader(JsonElement root)
     /// <summary>Schemas that are read in all, large ones counted more than once; a reference reads what it refers to again.</summary>
     private const int Most = 10_000;
 
-    private const string TooLarge = "The schema is too large to be read to its end.";
-
     /// <summary>As many types as JSON has, integers apart.</summary>
     private const int MostTypes = 7;
 
@@ -41,7 +39,7 @@ internal sealed class InputTypeReader(JsonElement root)
 
     private Typed? Read(SchemaObject schema, JsonPlace at, int depth)
     {
-        if (read >= Most) return None<Typed>(at, TooLarge);
+        if (read >= Most) return None<Typed>(at, "The schema is too large to be read to its end.");
         read += 1 + (schema.Size / 8);
         if (depth > Deepest) return None<Typed>(at, "It nests too deeply.");
         if (schema.Fault is { } fault) return None<Typed>(at, fault);
@@ -78,7 +76,7 @@ internal sealed class InputTypeReader(JsonElement root)
         string? single = null;
         foreach (JsonElement one in type.ValueKind == JsonValueKind.Array ? type.EnumerateArray().ToArray() : [type])
         {
-            string name = TypeName(one);
+            string name = SchemaObject.TextOf(one) ?? "";
             if (name == "null") nullable = true;
             else if (single is null || single == name) single = name;
             else if ((single, name) is ("integer", "number") or ("number", "integer")) single = "number";
@@ -96,13 +94,6 @@ internal sealed class InputTypeReader(JsonElement root)
             _ => None<CedarType>(at, "Its type is none of JSON Schema."),
         };
         return read is null ? null : new(read, nullable);
-    }
-
-    private static string TypeName(JsonElement type)
-    {
-        foreach (string name in (ReadOnlySpan<string>)["string", "boolean", "integer", "number", "array", "object", "null"])
-            if (type.ValueKind == JsonValueKind.String && type.ValueEquals(name)) return name;
-        return "";
     }
 
     private SetType? Array(SchemaObject schema, JsonPlace at, int depth)
@@ -128,11 +119,6 @@ internal sealed class InputTypeReader(JsonElement root)
         var attributes = new List<KeyValuePair<string, AttributeType>>();
         foreach (JsonProperty property in properties.EnumerateObject())
         {
-            if (read >= Most)
-            {
-                Note(members, TooLarge);
-                break;
-            }
             if (SchemaObject.NameOf(property) is not { } name) Note(members, "A name holds half a character.");
             else if (Read(SchemaObject.Of(property.Value), members.Member(name), depth + 1) is { } typed)
                 attributes.Add(new(name, new(typed.Type, Required: !typed.Nullable && schema.Requires(name))));
@@ -150,7 +136,7 @@ internal sealed class InputTypeReader(JsonElement root)
         int index = 0;
         foreach (JsonElement one in alternatives.EnumerateArray())
         {
-            if (this.read++ >= Most) return None<Typed>(whole, TooLarge);
+            this.read++;
             SchemaObject alternative = SchemaObject.Of(one);
             if (alternative.IsNull) nullable = true;
             else read.Add(Read(alternative, at.Item(index), depth + 1));

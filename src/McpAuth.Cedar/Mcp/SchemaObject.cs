@@ -66,7 +66,7 @@ internal sealed class SchemaObject
 
     /// <summary>Whether it allows null and nothing else.</summary>
     public bool IsNull =>
-        (TryGet("type", out JsonElement type) && type.ValueKind == JsonValueKind.String && type.ValueEquals("null")) ||
+        (TryGet("type", out JsonElement type) && TextOf(type) == "null") ||
         (!Has("type") && (Has("enum") || Has("const")) && Values is { Type: null, Null: true });
 
     /// <summary>Of <c>enum</c> or <c>const</c>: the one type of all values but null; null when there is none.</summary>
@@ -117,7 +117,7 @@ internal sealed class SchemaObject
             }
             CedarType? of = one.ValueKind switch
             {
-                JsonValueKind.String => CedarType.String,
+                JsonValueKind.String when TextOf(one) is not null => CedarType.String,
                 JsonValueKind.True or JsonValueKind.False => CedarType.Bool,
                 JsonValueKind.Number => JsonNumber.TryScale(JsonMarshal.GetRawUtf8Value(one), 0, out _) ? CedarType.Long : CedarType.Decimal,
                 _ => null,

@@ -21,7 +21,7 @@ internal sealed class TypedView : ToolView
 
     public override string? Fill(ReadOnlySpan<byte> arguments, CedarRecord session, JsonText texts, Span<Slot> slots, out CedarRecord context)
     {
-        context = CedarRecord.Empty;
+        context = layout.Session is null ? session : CedarRecord.Empty;
         if (!IsWhole)
         {
             if (this.session >= 0) (slots[this.session].State, slots[this.session].Value) = (SlotState.Present, Value.Of(session));
@@ -40,6 +40,6 @@ internal sealed class TypedView : ToolView
     }
 
     private CedarRecord Context(Value input, CedarRecord session) => new(layout.Session is null
-        ? [new(layout.Input!, input)]
+        ? session.Append(new(layout.Input!, input))
         : [new(layout.Input!, input), new(layout.Session, Value.Of(session))]);
 }

@@ -5,7 +5,6 @@ using McpAuth.Cedar.Mcp;
 using McpAuth.Cedar.Mcp.ToolHive;
 using McpAuth.Cedar.Policies;
 using McpAuth.Cedar.Values;
-using static McpAuth.Cedar.Tests.Mcp.Tools;
 
 namespace McpAuth.Cedar.Tests.Mcp;
 
@@ -105,6 +104,15 @@ public class ToolHiveProfileTests
     public void Attribute_StandsWhereItStandsThere(string condition, bool holds) => Assert.Equal(
         holds ? "Allow by policy0" : "Deny: NothingPermits",
         Decide($"permit(principal, action, resource) when {{ {condition} }};", Library, """{"sub":"a","arg_n":"mine"}""", "find", """{"n":1,"t":"x","b":true,"o":{"deep":[1e999]}}""").Outcome());
+
+    [Fact]
+    public void Explanation_ShowsTheArgumentsThatAreRead()
+    {
+        var authorizer = new ToolCallAuthorizer(PolicySet.Parse("permit(principal, action, resource) when { resource.arg_n == context.arg_n };").Value, Library);
+        string told = authorizer.Explain(new ToolCall { Principal = new("Client", "a"), Tool = "find", Arguments = """{"n":1,"unread":"secret"}"""u8 }, EntityStore.Empty).ToString();
+        Assert.Contains("resource.arg_n  →  decimal(\"1.0\")", told, StringComparison.Ordinal);
+        Assert.DoesNotContain("secret", told, StringComparison.Ordinal);
+    }
 
     [Fact]
     public void Claims_BecomeAttributesAndGroups()

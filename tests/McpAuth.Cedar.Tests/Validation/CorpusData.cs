@@ -18,13 +18,13 @@ internal static class CorpusData
 
     public static Value Value(JsonElement json) => json.ValueKind switch
     {
-        JsonValueKind.True or JsonValueKind.False => Values.Value.Of(json.GetBoolean()),
-        JsonValueKind.Number => Values.Value.Of(json.GetInt64()),
-        JsonValueKind.String => Values.Value.Of(json.GetString()!),
-        JsonValueKind.Array => Values.Value.Of(new CedarSet([.. json.EnumerateArray().Select(Value)])),
-        _ when json.TryGetProperty("__entity", out _) => Values.Value.Of(Uid(json)),
+        JsonValueKind.True or JsonValueKind.False => Cedar.Values.Value.Of(json.GetBoolean()),
+        JsonValueKind.Number => Cedar.Values.Value.Of(json.GetInt64()),
+        JsonValueKind.String => Cedar.Values.Value.Of(json.GetString()!),
+        JsonValueKind.Array => Cedar.Values.Value.Of(new CedarSet([.. json.EnumerateArray().Select(Value)])),
+        _ when json.TryGetProperty("__entity", out _) => Cedar.Values.Value.Of(Uid(json)),
         _ when json.TryGetProperty("__extn", out JsonElement call) => Call(call.GetProperty("fn").GetString()!, call.TryGetProperty("arg", out JsonElement one) ? [one] : [.. call.GetProperty("args").EnumerateArray()]),
-        _ => Values.Value.Of(Record(json)),
+        _ => Cedar.Values.Value.Of(Record(json)),
     };
 
     public static IEnumerable<Entity> Entities(JsonElement json)
