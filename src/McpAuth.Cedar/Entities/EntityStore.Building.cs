@@ -47,7 +47,7 @@ public sealed partial class EntityStore
         return findings.Result(findings.Any ? null : LayOver(distinct, findings));
     }
 
-    /// <summary>The same for one entity without attributes, or a few.</summary>
+    /// <summary>The same for a few that are at hand.</summary>
     public Parsed<EntityStore> With(params EntityDescription[] entities) => With(entities, schema: null);
 
     internal static EntityStore? Build(DistinctEntities distinct, CedarSchema? schema, DataFindings findings)

@@ -36,7 +36,7 @@ public class ContextJsonTests
             {"t":{"__extn":{"fn":"offset","args":[{"__extn":{"fn":"datetime","arg":"1970-01-01"}},{"__extn":{"fn":"duration","arg":"-9223372036854775808ms"}}]}}}
             """)["t"]);
 
-    [Theory]
+    [Theory, Trait("Attack", "135")]
     [InlineData("1.5"), InlineData("1.0"), InlineData("1e2"), InlineData("1e-2"), InlineData("9223372036854775808"), InlineData("-9223372036854775809")]
     [InlineData("1e400"), InlineData("123456789012345678901234567890")]
     public void Context_NumberThatIsNoLong_IsRefused(string number) => Assert.Equal(["not_a_long $.a[1]"], Refusals($$"""{"a":[0,{{number}}]}"""));
@@ -102,7 +102,7 @@ public class ContextJsonTests
         Assert.StartsWith("too_deep $.a[0]", Assert.Single(Refusals(Nested(Limits.Depth + 1))), StringComparison.Ordinal);
     }
 
-    [Theory, Trait("Attack", "136")]
+    [Theory, Trait("Attack", "137")]
     [InlineData("[")]
     [InlineData("{\"a\":")]
     [InlineData("{\"__extn\":{\"arg\":")]
@@ -123,7 +123,7 @@ public class ContextJsonTests
         Assert.Equal(Limits.Errors, Refusals($"{{\"a\":[{string.Join(',', Enumerable.Repeat("null", 500))}]}}").Length);
     }
 
-    [Fact, Trait("Attack", "136")]
+    [Fact, Trait("Attack", "137")]
     public async Task Context_SetOfAllPartitions_DoesNotCollide()
     {
         // Each member is a set of two sets that together hold 0 to 15: a hash that adds up would be the same for all 32,768.

@@ -29,7 +29,7 @@ public class EntityStoreTests
         Assert.Equal("cycle", Assert.Single(EntityStore.Of([In(Group("a"), Group("a"))]).Diagnostics).Code);
     }
 
-    [Fact, Trait("Attack", "136")]
+    [Fact, Trait("Attack", "137")]
     public async Task Store_ChainAsLongAsADocument_IsRefusedAtOnce()
     {
         EntityDescription[] chain = [.. Enumerable.Range(0, 200_000).Select(i => In(Group($"{i}"), Group($"{i + 1}")))];
@@ -37,7 +37,7 @@ public class EntityStoreTests
         Assert.Equal("hierarchy_too_large", Assert.Single(parsed.Diagnostics).Code);
     }
 
-    [Fact, Trait("Attack", "136")]
+    [Fact, Trait("Attack", "137")]
     public async Task Store_LongCircle_IsNamedInAShortMessage()
     {
         EntityDescription[] circle = [.. Enumerable.Range(0, 100_000).Select(i => In(Group($"{i}"), Group($"{(i + 1) % 100_000}")))];
