@@ -3,9 +3,19 @@ namespace McpAuth.Cedar.Extensions;
 /// <summary>An IPv4 or IPv6 address or range: the extension type <c>ipaddr</c>. An address alone is a range of one.</summary>
 public sealed class CedarIpAddress : IEquatable<CedarIpAddress>
 {
+    // Worked out once: guards are made of many policies that ask for the same ranges.
+    private readonly UInt128 first, last;
+
     /// <param name="address">The address; of IPv4 the lower 32 bits. Bits beyond the prefix are kept: two ranges that differ there are unequal.</param>
     /// <param name="prefix">0 to 32, or 0 to 128.</param>
-    internal CedarIpAddress(UInt128 address, bool isIpv6, int prefix) => (Address, IsIpv6, Prefix) = (address, isIpv6, prefix);
+    internal CedarIpAddress(UInt128 address, bool isIpv6, int prefix)
+    {
+        (Address, IsIpv6, Prefix) = (address, isIpv6, prefix);
+        int width = isIpv6 ? 128 : 32;
+        // Shifting by the full width would shift by nothing.
+        UInt128 hostBits = prefix == 0 ? UInt128.MaxValue >> (128 - width) : (UInt128.One << (width - prefix)) - UInt128.One;
+        (first, last) = (address & ~hostBits, address | hostBits);
+    }
 
     public UInt128 Address { get; }
 
@@ -14,17 +24,8 @@ public sealed class CedarIpAddress : IEquatable<CedarIpAddress>
     /// <summary>The number of leading bits that all of the range share.</summary>
     public int Prefix { get; }
 
-    private int Width => IsIpv6 ? 128 : 32;
-
-    // Shifting by the full width would shift by nothing.
-    private UInt128 HostBits => Prefix == 0 ? UInt128.MaxValue >> (128 - Width) : (UInt128.One << (Width - Prefix)) - UInt128.One;
-
-    private UInt128 First => Address & ~HostBits;
-
-    private UInt128 Last => Address | HostBits;
-
     /// <summary>Whether all of this lies within <paramref name="range"/>; never across the two families.</summary>
-    public bool IsInRange(CedarIpAddress range) => IsIpv6 == range.IsIpv6 && First >= range.First && Last <= range.Last;
+    public bool IsInRange(CedarIpAddress range) => IsIpv6 == range.IsIpv6 && first >= range.first && last <= range.last;
 
     public bool IsLoopback => IsInRange(IsIpv6 ? Loopback6 : Loopback4);
 
