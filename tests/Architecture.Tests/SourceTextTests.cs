@@ -37,6 +37,7 @@ public sealed partial class SourceTextTests
     [InlineData("Program.cs", "Console.WriteLine();\npublic partial class Program;")]
     [InlineData("GrantExtensions.cs", "namespace Microsoft.AspNetCore.Builder;\npublic static class GrantExtensions;")]
     [InlineData("Grants/Usings.cs", "global using System.Text;")]
+    [InlineData("Grants/Words.cs", "namespace McpAuthServer.Grants;\n\nclass Words\n{\n    const string Text = @\"\n        namespace Other {\";\n}")]
     public void Namespace_OfItsFolder_IsNotFound(string file, string source) =>
         Assert.Empty(SourceText.NamespaceViolations(file, "McpAuthServer", source));
 

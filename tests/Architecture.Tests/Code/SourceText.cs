@@ -36,7 +36,8 @@ internal static partial class SourceText
 
     private static int LineOf(string text, int index) => text.AsSpan(0, index).Count('\n') + 1;
 
-    [GeneratedRegex(@"^\s*namespace\s+([\w.]+)", RegexOptions.Multiline)]
+    // At the start of its line: an indented one is a word of another language, in a text.
+    [GeneratedRegex(@"^namespace\s+([\w.]+)", RegexOptions.Multiline)]
     private static partial Regex Namespace();
 
     [GeneratedRegex(@"^\s*(\w+\s+)*(class|struct|record|interface|enum)\s+\w+", RegexOptions.Multiline)]

@@ -1,5 +1,6 @@
 using McpAuth.Cedar.Evaluation;
 using McpAuth.Cedar.Policies;
+using McpAuth.Cedar.Schemas;
 using McpAuth.Cedar.Values;
 
 namespace McpAuth.Cedar.Tests.Evaluation;
@@ -136,4 +137,34 @@ public sealed class DecisionTests
         PolicySet other = set.Link("policy0", "other", new EntityUid("Group", "other"), null).Value;
         Assert.Equal(Decision.Deny, Authorizer.CedarCompatible(other).Authorize(World.Request, World.Entities).Decision);
     }
+
+    [Theory]
+    [InlineData(Permit, Decision.Allow, DenialCause.None)]
+    [InlineData("", Decision.Deny, DenialCause.NothingPermits)]
+    [InlineData(Permit + Forbid, Decision.Deny, DenialCause.Forbidden)]
+    [InlineData(Permit + "permit(principal, action, resource)" + Failing, Decision.Allow, DenialCause.None)]
+    [InlineData(Permit + "forbid(principal, action, resource)" + Failing, Decision.Deny, DenialCause.ForbidFailed)]
+    public void Strict_ForbidThatFails_Denies(string policies, Decision decision, DenialCause cause)
+    {
+        AuthorizationResponse response = Authorizer.Strict(PolicySet.Parse(policies).Value, Schema).Authorize(World.Request with { Context = CedarRecord.Empty }, World.Entities);
+        Assert.Equal((decision, cause), (response.Decision, response.Cause));
+    }
+
+    [Fact]
+    public void Strict_RequestThatTheSchemaDoesNotKnow_IsDeniedBeforeAnyPolicyIsAsked()
+    {
+        Authorizer authorizer = Authorizer.Strict(PolicySet.Parse(Permit + Forbid).Value, Schema);
+        AuthorizationResponse response = authorizer.Authorize(World.Request, World.Entities); // with a context, where the schema has none
+        Assert.Equal((Decision.Deny, DenialCause.RequestInvalid, 0), (response.Decision, response.Cause, response.Reasons.Count));
+        Assert.NotNull(response.RequestFault);
+        Assert.Contains(response.RequestFault, authorizer.Explain(World.Request, World.Entities).ToString(), StringComparison.Ordinal);
+        authorizer.Authorize(World.Request with { Context = CedarRecord.Empty }, World.Entities, response);
+        Assert.Null(response.RequestFault);
+    }
+
+    private static CedarSchema Schema { get; } = CedarSchema.Parse("""
+        entity Group in [Group]; entity User in [Group]; entity Folder; entity Doc in [Folder];
+        action any; action reading in [any];
+        action read in [reading, any] appliesTo { principal: [User], resource: [Doc] };
+        """).Value;
 }

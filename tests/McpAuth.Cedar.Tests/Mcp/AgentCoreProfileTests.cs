@@ -130,6 +130,10 @@ public class AgentCoreProfileTests
     }
 
     [Fact]
+    public void GuardrailClause_IsNotCedar_AndIsRefused() =>
+        Assert.False(PolicySet.Parse("permit (principal, action, resource) when guardrails { context.input.amount < 1 };").Ok);
+
+    [Fact]
     public void Session_IsNone() => Assert.Equal(
         "Deny: RequestInvalid: session: the attribute 'a' is unknown",
         new ToolCallAuthorizer(PolicySet.Empty, Clinic).Call("{}", "search_all", new("AgentCore::OAuthUser", "u"), new("AgentCore::Gateway", Gateway), new([new("a", Value.True)])).Outcome());
