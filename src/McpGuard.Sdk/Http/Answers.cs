@@ -40,7 +40,8 @@ internal static class Answers
         {
             writer.WriteStartObject("data");
             writer.WriteStartArray("supported");
-            foreach (string version in HeaderRules.Versions) writer.WriteStringValue(version);
+            // What server/discover lists, and nothing else: older revisions are reached by initialize, not by trying versions (MCP 2026-07-28).
+            writer.WriteStringValue(Names.Mcp.V20260728);
             writer.WriteEndArray();
             writer.WriteString("requested", error.Requested);
             writer.WriteEndObject();
