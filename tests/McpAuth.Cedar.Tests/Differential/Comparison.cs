@@ -46,7 +46,7 @@ internal sealed class Comparison
         Parsed<EntityStore> entities = EntityStore.ParseJson(Encoding.UTF8.GetBytes(@case.EntitiesJson));
         if (!policies.Ok || !entities.Ok) return [];
         Policy Ours(CasePolicy p) => policies.Value.TryGet(p.Id, out Policy? policy) ? policy : throw new KeyNotFoundException(p.Id);
-        JsonElement answer = reference.Ask(@case.ToJson(p => Ours(p).ToCedar(), p => JsonNode.Parse(Ours(p).ToJson())));
+        JsonElement answer = reference.Ask(@case.ToJson(p => Ours(p).ToCedar(), p => JsonNode.Parse(Ours(p).ToJson(), documentOptions: Reference.Deep)));
         string[] how = ["", " from our text", " from our JSON"];
         for (int i = 1; i < how.Length; i++)
         {

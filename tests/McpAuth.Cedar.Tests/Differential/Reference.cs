@@ -12,6 +12,9 @@ internal sealed class ReferenceFactAttribute() : SkipUnlessFactAttribute(Interop
 /// <summary>The Cedar reference in a process of its own, which answers one line with another. For one thread at a time.</summary>
 internal sealed class Reference : IDisposable
 {
+    /// <summary>Generated expressions nest deeper as JSON than a document may by default.</summary>
+    public static readonly JsonDocumentOptions Deep = new() { MaxDepth = 1000 };
+
     private static readonly UTF8Encoding Utf8 = new(encoderShouldEmitUTF8Identifier: false);
 
     private readonly Process node;
@@ -29,7 +32,7 @@ internal sealed class Reference : IDisposable
     {
         node.StandardInput.WriteLine(question);
         node.StandardInput.Flush();
-        return JsonElement.Parse(node.StandardOutput.ReadLine() ?? throw new InvalidOperationException($"The reference ended at: {question}"));
+        return JsonElement.Parse(node.StandardOutput.ReadLine() ?? throw new InvalidOperationException($"The reference ended at: {question}"), Deep);
     }
 
     public void Dispose()
