@@ -38,6 +38,7 @@ public sealed class DecisionTests
     [InlineData("principal, action, resource", true)]
     [InlineData("principal == User::\"ann\", action, resource", true)]
     [InlineData("principal == User::\"bob\", action, resource", false)]
+    [InlineData("principal == Group::\"staff\", action, resource", false)]
     [InlineData("principal in Group::\"company\", action, resource", true)]
     [InlineData("principal in User::\"ann\", action, resource", true)]
     [InlineData("principal in Group::\"other\", action, resource", false)]
@@ -56,6 +57,7 @@ public sealed class DecisionTests
     [InlineData("principal, action in [], resource", false)]
     [InlineData("principal, action, resource == Doc::\"report\"", true)]
     [InlineData("principal, action, resource == Doc::\"other\"", false)]
+    [InlineData("principal, action, resource == Folder::\"reports\"", false)]
     [InlineData("principal, action, resource in Folder::\"reports\"", true)]
     [InlineData("principal, action, resource in Folder::\"other\"", false)]
     [InlineData("principal, action, resource is Doc", true)]
@@ -68,6 +70,14 @@ public sealed class DecisionTests
     {
         AuthorizationResponse response = World.Authorize("permit(principal, action in [Action::\"reading\", Action::\"any\", Action::\"read\", Action::\"any\"], resource);");
         Assert.Equal(["policy0"], response.Reasons);
+    }
+
+    [Fact]
+    public void Entity_IsInItselfAndInWhatItIsIn()
+    {
+        var ann = World.Entities.Find(World.Ann)!;
+        Assert.True(ann.IsIn(World.Ann) && ann.IsIn(World.Company));
+        Assert.False(ann.IsIn(World.Bob));
     }
 
     [Fact]

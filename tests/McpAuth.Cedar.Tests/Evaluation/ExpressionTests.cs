@@ -31,6 +31,11 @@ public sealed class ExpressionTests
     [InlineData("if true then 1 else true", NotBool + "long")]
     [InlineData("(if context.yes then 1 else 2) == 1", "true")]
     [InlineData("(if context.no then 1 else 2) == 1", "false")]
+    // A truth value is a value like others.
+    [InlineData("(1 < 2) == true", "true")]
+    [InlineData("(1 > 2) == true", "false")]
+    [InlineData("(1 > 2) == false", "true")]
+    [InlineData("[1 < 2].contains(context.yes)", "true")]
     [InlineData("1", NotBool + "long")]
     [InlineData("principal", NotBool + "entity")]
     [InlineData("context", NotBool + "record")]
