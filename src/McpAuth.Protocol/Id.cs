@@ -5,7 +5,7 @@ public static class Id
 {
     public const string User = "usr_", Agent = "agt_", Instance = "ins_", Task = "tsk_", Grant = "grt_", AccessToken = "at_",
         InstanceToken = "it_", Guard = "grd_", Stream = "str_", Set = "set_", Event = "evt_", Decision = "dec_", ToolServer = "srv_",
-        Consent = "cns_", Session = "ses_", DelegationToken = "dt_", UserInfoToken = "ui_", RefreshFamily = "rff_", DynamicClient = "dyn_";
+        Consent = "cns_", Session = "ses_", DelegationToken = "dt_", UserInfoToken = "ui_", RefreshFamily = "rff_", DynamicClient = "dyn_", WorkloadIssuer = "wli_";
 
     /// <summary>Before a signing key's <c>kid</c> where it stands among other subjects.</summary>
     public const string SigningKey = "key_";

@@ -11,5 +11,8 @@ public static class Limits
     /// <summary>How long anybody may keep what <c>/jwks</c> said before asking again; and how long a guard that cannot ask goes on with it.</summary>
     public static readonly TimeSpan KeySetAge = TimeSpan.FromMinutes(5), KeySetLimit = TimeSpan.FromHours(1);
 
+    /// <summary>How far ahead what a platform says of a program may expire; and how far an issuer's record may let it (managed identities of Azure: a day).</summary>
+    public static readonly TimeSpan Evidence = TimeSpan.FromHours(1), LongestEvidence = TimeSpan.FromHours(24);
+
     public const int DelegationDepth = 4, TokenBody = 64 * 1024, GuardBody = 4 * 1024 * 1024, JsonDepth = 64, JwtLength = 16 * 1024, Certificate = 8 * 1024;
 }

@@ -67,7 +67,16 @@ public static class Names
     {
         public const string Parameter = "client_assertion", TypeParameter = "client_assertion_type",
             JwtBearer = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+        /// <summary>Ours: a client of an agent whose instances authenticate by <c>private_key_jwt</c> with their own attested keys.</summary>
+        public const string InstanceKey = "instance_key";
+
         public const string PrivateKeyJwt = "private_key_jwt", SecretBasic = "client_secret_basic", SecretPost = "client_secret_post", None = "none";
+    }
+
+    /// <summary>RFC 7521 and 7523: assertions as grants; also what <c>/agents/instances</c> calls evidence.</summary>
+    public static class Assertions
+    {
+        public const string Parameter = "assertion", JwtBearer = "urn:ietf:params:oauth:grant-type:jwt-bearer";
     }
 
     /// <summary>RFC 8693: token exchange.</summary>

@@ -1,6 +1,7 @@
 using McpAuth.Protocol.Jose;
 using McpAuthServer.Abuse;
 using McpAuthServer.Accounts;
+using McpAuthServer.Attestation;
 using McpAuthServer.Audit;
 using McpAuthServer.Authorizations;
 using McpAuthServer.Authorize;
@@ -74,6 +75,10 @@ internal static class ServerServices
         services.AddSingleton<RegistrationDesk>();
         services.AddHostedService<RegistrationExpiry>();
         services.AddSingleton<GuardDirectory>();
+        services.AddSingleton<InstanceKeys>();
+        services.AddSingleton<IssuerKeyRows>();
+        services.AddSingleton<IssuerKeys>();
+        services.AddSingleton<EvidenceVerifier>();
         services.AddSingleton(TrustedAuthorities.Load(options.Mtls.TrustedAuthorities));
         services.AddSingleton<CertificateAuthentication>();
         services.AddSingleton<ClientAuthenticator>();
@@ -98,6 +103,7 @@ internal static class ServerServices
         // Edge
         services.AddSingleton<ClientAddress>();
         services.AddSingleton<RequestCertificate>();
+        services.AddSingleton<EvidenceReader>();
         services.AddSingleton<RequestLimits>();
         services.AddPages();
         services.AddSingleton<ProofReader>();

@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
+using System.Text.Json;
 
 namespace McpAuth.Protocol.Jose;
 
@@ -11,8 +12,8 @@ public sealed class DpopProof
     private static readonly JwtRules Rules = new("DPoP proof", [Names.Types.Dpop], TypeRequired: true,
         [JoseAlgorithms.Es256, JoseAlgorithms.Rs256], EmbeddedKey: true);
 
-    private DpopProof(string thumbprint, string jti, DateTimeOffset issuedAt, string? nonce) =>
-        (Thumbprint, Jti, IssuedAt, Nonce) = (thumbprint, jti, issuedAt, nonce);
+    private DpopProof(VerificationKey key, string jti, DateTimeOffset issuedAt, string? nonce) =>
+        (Thumbprint, Jwk, Jti, IssuedAt, Nonce) = (key.Thumbprint, key.Jwk, jti, issuedAt, nonce);
 
     /// <summary>Accepted <c>alg</c> values: what metadata says in <c>dpop_signing_alg_values_supported</c>.</summary>
     public static IReadOnlyList<string> Algorithms => Rules.Algorithms;
@@ -70,7 +71,7 @@ public sealed class DpopProof
         // Step 12: made for this access token.
         if (accessToken is not null && !SameHash(jwt.Text(Names.Claims.Ath), accessToken))
             return new Fault("ath", "The DPoP proof is for another access token.");
-        return new DpopProof(key.Thumbprint, jti, issuedAt, jwt.Text(Names.Claims.Nonce));
+        return new DpopProof(key, jti, issuedAt, jwt.Text(Names.Claims.Nonce));
     }
 
     /// <summary>A fresh proof by <paramref name="key"/>.</summary>
@@ -95,6 +96,9 @@ public sealed class DpopProof
     }
 
     public string Thumbprint { get; }
+
+    /// <summary>The public key that it is signed by, as JSON.</summary>
+    public JsonElement Jwk { get; }
     public string Jti { get; }
     public DateTimeOffset IssuedAt { get; }
     public string? Nonce { get; }

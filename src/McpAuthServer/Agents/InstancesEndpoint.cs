@@ -1,8 +1,8 @@
 using McpAuth.Protocol;
 using McpAuth.Protocol.Audit;
 using McpAuth.Protocol.Messages;
+using McpAuthServer.Attestation;
 using McpAuthServer.Audit;
-using McpAuthServer.Clients;
 using McpAuthServer.Delegation;
 using McpAuthServer.Http;
 using McpAuthServer.Registry;
@@ -12,8 +12,8 @@ using McpAuthServer.Tokens;
 namespace McpAuthServer.Agents;
 
 /// <summary>
-/// <c>/agents/instances</c>: attests a running copy of an agent, renews it (the same call with the same key), ends it. The evidence is the
-/// agent's client assertion; the instance's own key is proved by DPoP.
+/// <c>/agents/instances</c>: attests a running copy of an agent, renews it (the same call with the same key), ends it. The evidence is what the platform says
+/// of the program (<c>assertion</c>), or the agent's own client assertion; the instance's key is proved by DPoP.
 /// </summary>
 internal static class InstancesEndpoint
 {
@@ -26,38 +26,31 @@ internal static class InstancesEndpoint
     }
 
     private static async Task<IResult> AttestAsync(
-        HttpContext context, RegistryCache registry, ClientCallers clients, RequestLimits limits, AccessTokens tokens, ProofReader proofs, ICommitLog log,
-        AuditTrail audit, ServerOptions options, TimeProvider time)
+        HttpContext context, RegistryCache registry, EvidenceReader reader, AccessTokens tokens, ProofReader proofs, ICommitLog log, AuditTrail audit, ServerOptions options,
+        TimeProvider time)
     {
-        var cancel = context.RequestAborted;
         var (form, error) = await StrictBody.FormAsync(context.Request);
         if (form is null)
-            return await Refuse(error!);
+            return await Refuse(new(error!));
         for (var attempt = 1; attempt <= MaxPlans; attempt++)
         {
-            var snapshot = await registry.Current(cancel);
+            var snapshot = await registry.Current(context.RequestAborted);
 
             // 1. The evidence: which agent this is (before any token).
-            var (client, refusal) = await clients.IdentifyAsync(context, form, snapshot);
-            if (client is null)
-            {
-                RequestLimits.Failed(context);
-                return await Refuse(OAuthError.InvalidClient(refusal!.Message, refusal.UsedBasic), refusal.Reason);
-            }
-            if (await limits.AuthenticatedAsync(context, client) is { } tooMany)
-                return tooMany;
-            if (client.Client?.AgentId is not { } agentId || client.Method != Names.ClientAssertion.PrivateKeyJwt)
-                return await Refuse(new(Names.Errors.UnauthorizedClient, "Only an agent's own client attests, with private_key_jwt."), by: client);
-            if (!snapshot.Agents[agentId].Active)
-                return await Refuse(new(Names.Errors.UnauthorizedClient, "The agent is not active.", Reason: Names.Reasons.AgentSuspended), by: client);
+            var (evidence, refusal) = await reader.ReadAsync(context, form, snapshot);
+            if (evidence is null)
+                return refusal!.Limited ?? await Refuse(refusal);
+            if (!snapshot.Agents[evidence.Agent].Active)
+                return await Refuse(EvidenceRefusal.Of(evidence, new(Names.Errors.UnauthorizedClient, "The agent is not active.", Reason: Names.Reasons.AgentSuspended)));
 
             // 2. The instance's key.
             if (!proofs.Read(context, Names.Paths.Instances).TryGet(out var proof, out var fault))
-                return await Refuse(OAuthError.InvalidProof(fault), by: client);
+                return await Refuse(EvidenceRefusal.Of(evidence, OAuthError.InvalidProof(fault)));
 
-            // 3. One commit: the assertion and proof are consumed, the instance is recorded.
+            // 3. One commit: the evidence and the proof are consumed, the instance is recorded.
             var now = time.GetUtcNow();
-            var unit = new AttestInstance(agentId, client.Id, proof.Thumbprint, snapshot.Version, [client.Assertion!.Value, Once.Proof(proof)], now, options.Node);
+            IReadOnlyList<Once> consume = evidence.Once is { } once ? [once, Once.Proof(proof)] : [Once.Proof(proof)];
+            var unit = new AttestInstance(evidence, proof.Thumbprint, proof.Jwk, snapshot.Version, consume, now, options.Node);
             var attested = await log.Commit(unit);
             switch (attested.Outcome)
             {
@@ -67,21 +60,22 @@ internal static class InstancesEndpoint
                 case IssueOutcome.Replayed:
                     return OAuthError.Replay(attested.Reason!);
                 case IssueOutcome.Ended:
-                    return OAuthError.InvalidRequest("The key belongs to an instance that was ended, or to another agent: attest with a new key.", attested.Reason);
+                    return OAuthError.InvalidRequest("The key belongs to another instance, or the evidence to another key: attest with a new key and new evidence.", attested.Reason);
             }
             var instance = attested.Instance!;
             var expires = Issuance.Earliest(instance.Expires);
-            var token = tokens.SignInstance(agentId, client.Id, instance, unit.Jti, now, expires);
+            var token = tokens.SignInstance(evidence.Agent, evidence.Client, instance, unit.Jti, now, expires);
             return Results.Json(
-                new InstanceResponse(instance.Id, agentId, token, Names.Dpop.Scheme, (int)(expires - now).TotalSeconds), ProtocolJson.Default.InstanceResponse,
+                new InstanceResponse(instance.Id, evidence.Agent, token, Names.Dpop.Scheme, (int)(expires - now).TotalSeconds), ProtocolJson.Default.InstanceResponse,
                 statusCode: attested.Renewed ? StatusCodes.Status200OK : StatusCodes.Status201Created);
         }
         return new OAuthError(Names.Errors.TemporarilyUnavailable, "The registry is changing; try again.", StatusCodes.Status503ServiceUnavailable);
 
-        async Task<IResult> Refuse(OAuthError e, string? reason = null, AuthenticatedClient? by = null)
+        async Task<IResult> Refuse(EvidenceRefusal refusal)
         {
-            var refused = audit.Refusal(AuditTypes.InstanceRefused, reason ?? e.Reason ?? e.Code) with { Client = by?.Id, Agent = by?.Client?.AgentId };
-            return await audit.RefuseAsync(refused, by?.Assertion is { } once && !e.AsksForNonce ? [once] : []) is { } replayed ? OAuthError.Replay(replayed) : e;
+            var e = refusal.Error;
+            var refused = audit.Refusal(AuditTypes.InstanceRefused, refusal.Reason ?? e.Reason ?? e.Code) with { Client = refusal.Client, Agent = refusal.Agent };
+            return await audit.RefuseAsync(refused, refusal.Once is { } once && !e.AsksForNonce ? [once] : []) is { } replayed ? OAuthError.Replay(replayed) : e;
         }
     }
 

@@ -13,7 +13,7 @@ namespace McpAuthServer.Clients;
 /// Client authentication (RFC 6749 §2.3, OAuth 2.1 §2.4, RFC 7523, RFC 8705 §2): one method per client, and exactly that one. It decides from what is
 /// registered alone; the assertion's <c>jti</c> is returned to be consumed in the same transaction as whatever the request does.
 /// </summary>
-internal sealed class ClientAuthenticator(Issuer issuer, ClientDirectory clients, GuardDirectory guards, CertificateAuthentication certificates, TimeProvider time)
+internal sealed class ClientAuthenticator(Issuer issuer, ClientDirectory clients, GuardDirectory guards, InstanceKeys instances, CertificateAuthentication certificates, TimeProvider time)
 {
     private static readonly JwtRules AssertionRules = new(
         "client assertion", [Names.Types.ClientAuthentication, Names.Types.Jwt], TypeRequired: false, ["ES256", "RS256"]);
@@ -104,14 +104,17 @@ internal sealed class ClientAuthenticator(Issuer issuer, ClientDirectory clients
         var guard = client is null && id.StartsWith(Id.Guard, StringComparison.Ordinal) ? await guards.Find(id, cancel) : null;
         if (client is not { Active: true } && guard is not { Active: true })
             return (null, refuse(id, "The client is unknown.", unknown?.Code ?? ClientDirectory.UnknownClient));
-        if (client is not null && client.AuthMethod != Names.ClientAssertion.PrivateKeyJwt)
+        var byInstance = client is { AuthMethod: Names.ClientAssertion.InstanceKey, AgentId: not null };
+        if (client is not null && client.AuthMethod != Names.ClientAssertion.PrivateKeyJwt && !byInstance)
             return (null, refuse(id, "The client is registered for another authentication method.", "wrong_method"));
         IReadOnlyList<VerificationKey> keys = [];
         if (guard is not null)
             keys = [guard.Key];
+        else if (byInstance)
+            keys = jwt.KeyId is { } thumbprint && await instances.FindAsync(thumbprint, client!.AgentId!, id, time.GetUtcNow(), cancel) is { } own ? [own] : [];
         else if (!(await clients.KeysAsync(client!, jwt.KeyId, cancel)).TryGet(out keys!, out fault))
             return (null, refuse(id, "The client's keys cannot be had.", fault.Code));
-        if (!Verify(jwt, keys))
+        if (!Verify(jwt, keys, byInstance))
             return (null, refuse(id, "The client assertion's signature is wrong or its key is not registered.", Names.Reasons.BadSignature));
 
         // rfc7523bis: the issuer alone is the audience; the token endpoint's URL only where the client's record says so.
@@ -130,13 +133,14 @@ internal sealed class ClientAuthenticator(Issuer issuer, ClientDirectory clients
         if (jwt.Text(Names.Claims.Jti) is not { Length: > 0 and <= 512 } jti)
             return (null, refuse(id, "jti is missing or too long.", Names.Reasons.Malformed));
 
-        return (new AuthenticatedClient(id, Names.ClientAssertion.PrivateKeyJwt, Once.Assertion(id, jti, expires)) { Client = client, Guard = guard }, null);
+        return (new AuthenticatedClient(id, byInstance ? Names.ClientAssertion.InstanceKey : Names.ClientAssertion.PrivateKeyJwt, Once.Assertion(id, jti, expires)) { Client = client, Guard = guard }, null);
     }
 
-    private static bool Verify(StrictJwt jwt, IReadOnlyList<VerificationKey> keys)
+    /// <param name="found">Whether the keys were found by the assertion's <c>kid</c>, which then is their thumbprint.</param>
+    private static bool Verify(StrictJwt jwt, IReadOnlyList<VerificationKey> keys, bool found)
     {
         foreach (var key in keys)
-            if ((jwt.KeyId is null || key.KeyId is null || jwt.KeyId == key.KeyId) && key.Verify(jwt))
+            if ((found || jwt.KeyId is null || key.KeyId is null || jwt.KeyId == key.KeyId) && key.Verify(jwt))
                 return true;
         return false;
     }

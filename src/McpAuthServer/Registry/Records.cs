@@ -93,7 +93,8 @@ internal sealed record EdgeRecord(string FromServer, string FromTool, string ToS
 /// <summary>Everything registered, at one version; immutable.</summary>
 internal sealed class RegistrySnapshot(
     long version, IReadOnlyDictionary<string, AgentRecord> agents, IReadOnlyDictionary<string, ClientRecord> clients,
-    IReadOnlyDictionary<string, ToolServerRecord> toolServers, IReadOnlyList<EdgeRecord> edges)
+    IReadOnlyDictionary<string, ToolServerRecord> toolServers, IReadOnlyList<EdgeRecord> edges,
+    IReadOnlyList<WorkloadIssuerRecord> workloadIssuers, IReadOnlyList<TrustBinding> bindings)
 {
     private readonly Dictionary<string, ToolServerRecord> byResource = toolServers.Values.ToDictionary(s => s.Resource, StringComparer.Ordinal);
 
@@ -102,6 +103,10 @@ internal sealed class RegistrySnapshot(
     public IReadOnlyDictionary<string, ClientRecord> Clients { get; } = clients;
     public IReadOnlyDictionary<string, ToolServerRecord> ToolServers { get; } = toolServers;
     public IReadOnlyList<EdgeRecord> Edges { get; } = edges;
+
+    /// <summary>By what their tokens call them.</summary>
+    public IReadOnlyDictionary<string, WorkloadIssuerRecord> WorkloadIssuers { get; } = workloadIssuers.ToDictionary(i => i.Issuer, StringComparer.Ordinal);
+    public IReadOnlyList<TrustBinding> Bindings { get; } = bindings;
 
     public ToolServerRecord? ByResource(string resource) => byResource.GetValueOrDefault(resource);
 

@@ -20,7 +20,9 @@ internal sealed class RegistryReader(IReadStore store)
             """),
         Servers = new("select id, resource, name, state, manifest from tool_servers"),
         Tools = new("select tool_server, name, state, sensitivity, class, approval, digest from tools"),
-        Edges = new("select from_server, from_tool, to_server, to_tools from edges");
+        Edges = new("select from_server, from_tool, to_server, to_tools from edges"),
+        Issuers = new("select id, name, kind, issuer, audience, jwks, jwks_uri, longest_seconds, state from workload_issuers"),
+        Bindings = new("select agent_id, issuer_id, selectors, client_id from trust_bindings");
 
     /// <summary>The version alone: one indexed row.</summary>
     public Task<long> Version(CancellationToken cancel) => store.First(RegistryVersion.Read.With(), row => row.GetInt64(0), cancel);
@@ -49,7 +51,9 @@ internal sealed class RegistryReader(IReadStore store)
         // A server deleted or added between two reads shows as another version afterwards; here it must only not break the reading.
         var servers = await store.All(Servers.With(), row => Server(row, tools), cancel);
         var edges = await store.All(Edges.With(), Edge, cancel);
-        return new RegistrySnapshot(version, ById(agents, a => a.Id), ById(clients, c => c.Id), ById(servers, s => s.Id), edges);
+        var issuers = await store.All(Issuers.With(), WorkloadIssuer, cancel);
+        var bindings = await store.All(Bindings.With(), Binding, cancel);
+        return new RegistrySnapshot(version, ById(agents, a => a.Id), ById(clients, c => c.Id), ById(servers, s => s.Id), edges, issuers, bindings);
     }
 
     private static Dictionary<string, T> ById<T>(List<T> rows, Func<T, string> id) => rows.ToDictionary(id, StringComparer.Ordinal);
@@ -75,6 +79,13 @@ internal sealed class RegistryReader(IReadStore store)
         row.GetString(1), row.GetString(2), row.GetString(3), Optional(row, 4), row.GetString(5) == "required", Optional(row, 6));
 
     private static EdgeRecord Edge(DbDataReader row) => new(row.GetString(0), row.GetString(1), row.GetString(2), StoredText.ToSet(row.GetString(3)));
+
+    private static WorkloadIssuerRecord WorkloadIssuer(DbDataReader row) => new(
+        row.GetString(0), row.GetString(1), row.GetString(2), row.GetString(3), Optional(row, 4), Optional(row, 5) is { } jwks ? Keys(jwks) : null, Optional(row, 6),
+        TimeSpan.FromSeconds(row.GetInt64(7)), row.GetString(8) == RegistryState.Active);
+
+    private static TrustBinding Binding(DbDataReader row) =>
+        new(row.GetString(0), row.GetString(1), StoredText.ToMap(row.GetString(2)), row.GetString(3));
 
     private static string? Optional(DbDataReader row, int column) => row.IsDBNull(column) ? null : row.GetString(column);
 

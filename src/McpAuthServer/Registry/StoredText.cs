@@ -15,6 +15,12 @@ internal static class StoredText
     public static IReadOnlySet<string> ToSet(string text) =>
         JsonSerializer.Deserialize(text, StoredTextJson.Default.StringArray)!.ToHashSet(StringComparer.Ordinal);
 
+    /// <summary>Pairs of which no name has an equals sign.</summary>
+    public static string FromMap(IEnumerable<KeyValuePair<string, string>> pairs) => FromSet(pairs.Select(p => $"{p.Key}={p.Value}"));
+
+    public static IReadOnlyDictionary<string, string> ToMap(string text) =>
+        ToSet(text).Select(p => p.Split('=', 2)).ToDictionary(p => p[0], p => p[1], StringComparer.Ordinal);
+
     public static JsonElement Json(string text) =>
         StrictJson.Parse(Encoding.UTF8.GetBytes(text), new JsonLimits(Limits.GuardBody)).TryGet(out var json, out var fault)
             ? json : throw new InvalidDataException($"The registry holds a value that does not read: {fault}");

@@ -61,6 +61,7 @@ internal sealed class PurgeUnit(Sql delete, long before) : Unit<int>
     private static readonly Sql
         Used = new("delete from used_once where (space, key) in (select space, key from used_once where expires_at < @before limit @batch)"),
         Revocations = new("delete from revocations where seq in (select seq from revocations where until < @before order by seq limit @batch)"),
+        Evidence = new("delete from presented_evidence where digest in (select digest from presented_evidence where expires_at < @before limit @batch)"),
         Codes = new("delete from codes where hash in (select hash from codes where expires_at < @before limit @batch)"),
         PushedRequests = new("delete from pushed_requests where hash in (select hash from pushed_requests where expires_at < @before limit @batch)"),
         DeviceRequests = new("delete from device_requests where hash in (select hash from device_requests where expires_at < @before limit @batch)"),
@@ -83,7 +84,7 @@ internal sealed class PurgeUnit(Sql delete, long before) : Unit<int>
     public static IEnumerable<PurgeUnit> All(long now) =>
         // What refers goes before what it refers to.
         [
-            new(Used, now - (long)KeepUsed.TotalMilliseconds), new(Revocations, now - (long)KeepRevocations.TotalMilliseconds),
+            new(Used, now - (long)KeepUsed.TotalMilliseconds), new(Evidence, now - (long)KeepUsed.TotalMilliseconds), new(Revocations, now - (long)KeepRevocations.TotalMilliseconds),
             .. new[] { Codes, PushedRequests, DeviceRequests, RefreshTokens, RefreshFamilies, Sessions, SetupLinks }.Select(sql => new PurgeUnit(sql, now - (long)KeepCredentials.TotalMilliseconds)),
         ];
 

@@ -109,9 +109,15 @@ internal static class ApplyFile
                    "some": {"constraint_type": "any", "of": [{"constraint_type": "exact", "value": null}]}},
                  "optional": ["reason"], "def_digest": "sha-256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "max_calls": 3, "approval": "required"}},
                "resources": [{"constraint_type": "prefix", "value": "file:///orders/"}], "prompts": ["greet"]}],
-             "hand_off_to": ["agt_reader"], "require_dpop": true, "client_credentials": true, "max_task_seconds": 3600, "review_at": "2027-01-01T00:00:00Z"},
+             "hand_off_to": ["agt_reader"], "require_dpop": true, "client_credentials": true, "max_task_seconds": 3600, "review_at": "2027-01-01T00:00:00Z",
+             "trust": [{"issuer": "wli_cluster", "client": "refunds-workload", "select": {"namespace": "prod", "service_account_uid": "a087"}}]},
             {"id": "agt_reader", "name": "Reader", "owner": "usr_ada", "purpose": "Reads", "ceiling": []}],
+          "workload_issuers": [
+            {"id": "wli_cluster", "name": "Cluster", "kind": "kubernetes", "issuer": "https://oidc.cluster.example", "audience": "mcpauth", "jwks": {"keys": [{{{{Jwk}}}}]},
+             "max_seconds": 7200, "state": "active"},
+            {"id": "wli_corp", "name": "Trust domain", "kind": "spiffe", "issuer": "spiffe://corp.example", "jwks_uri": "https://spire.example/bundle"}],
           "clients": [
+            {"id": "refunds-workload", "name": "Refunds in the cluster", "agent": "agt_refunds", "auth_method": "instance_key", "grant_types": []},
             {"id": "refunds-client", "name": "Refunds software", "agent": "agt_refunds", "auth_method": "private_key_jwt",
              "jwks": {"keys": [{{{{Jwk}}}}]}, "grant_types": ["client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange"],
              "legacy_audience": true, "state": "active"},

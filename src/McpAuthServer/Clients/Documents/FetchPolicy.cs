@@ -10,7 +10,14 @@ internal sealed class FetchPolicy(ServerOptions server)
     public const int MaxLength = 500;
 
     /// <summary>Null with the reason when it may not. What may is in its normal form: what is asked for is what was written.</summary>
-    public Result<Uri> Read(string text)
+    public Result<Uri> Read(string text) => !Admissible(text).TryGet(out var uri, out var fault) ? fault
+        : IsLoopback(uri) || Admits(uri.Host) ? uri
+        : new Fault(FetchFaults.Host, "This server does not take it from there.");
+
+    /// <summary>The same for an address that an administrator has registered: the lists of hosts are about strangers.</summary>
+    public Result<Uri> ReadRegistered(string text) => Admissible(text);
+
+    private Result<Uri> Admissible(string text)
     {
         if (text.Length > MaxLength || text.Any(c => c is <= ' ' or >= '\x7f' or '\\') || !text.StartsWith("https://", StringComparison.Ordinal))
             return Refuse($"It must be an https address of at most {MaxLength} plain characters.");
@@ -19,11 +26,7 @@ internal sealed class FetchPolicy(ServerOptions server)
             return Refuse("It must be in its normal form: no dot segments, no standard port, nothing in capitals that has no case.");
         if (uri.UserInfo.Length > 0 || uri.Fragment.Length > 0 || text.Contains('#', StringComparison.Ordinal) || AuthorityOf(text).Contains('@'))
             return Refuse("It must not have user information or a fragment.");
-        if (IsLoopback(uri))
-            return uri;
-        if (!HostName.IsPublic(uri.Host))
-            return Refuse("Its host must be a public name.");
-        return Admits(uri.Host) ? uri : new Fault(FetchFaults.Host, "This server does not take it from there.");
+        return IsLoopback(uri) || HostName.IsPublic(uri.Host) ? uri : Refuse("Its host must be a public name.");
     }
 
     /// <summary>Whether the operator has opened this one place on the machine itself.</summary>

@@ -17,7 +17,7 @@ internal static class ApplyCredentials
     {
         string[] alternatives = method switch
         {
-            Names.ClientAssertion.None => [],
+            Names.ClientAssertion.None or Names.ClientAssertion.InstanceKey => [],
             Names.ClientAssertion.PrivateKeyJwt => Jwks,
             Names.Mtls.TlsClientAuth => Subjects,
             Names.Mtls.SelfSignedTlsClientAuth => OwnCertificates,

@@ -15,9 +15,10 @@ internal sealed record AppliedAuthority(
 /// <summary>What one file declares. An entry is complete: a member it leaves out has its default, except where said.</summary>
 internal sealed record ApplyDocument(
     IReadOnlyList<AppliedUser> Users, IReadOnlyList<AppliedGroup> Groups, IReadOnlyList<AppliedAgent> Agents,
-    IReadOnlyList<AppliedClient> Clients, IReadOnlyList<AppliedToolServer> ToolServers, IReadOnlyList<AppliedEdge> Edges)
+    IReadOnlyList<AppliedClient> Clients, IReadOnlyList<AppliedToolServer> ToolServers, IReadOnlyList<AppliedEdge> Edges,
+    IReadOnlyList<AppliedIssuer> WorkloadIssuers)
 {
-    public static readonly ApplyDocument Empty = new([], [], [], [], [], []);
+    public static readonly ApplyDocument Empty = new([], [], [], [], [], [], []);
 }
 
 /// <param name="Email">The sign-in name; a user without one cannot sign in.</param>
@@ -32,7 +33,15 @@ internal sealed record AppliedGroup(string Id, string Name);
 /// <param name="State">Null keeps what is, so that a restart with the same file lifts nobody's suspension; a new agent is active.</param>
 internal sealed record AppliedAgent(
     string Id, string Name, At<string> Owner, string Purpose, string? ToolClass, string? State, AppliedAuthority Ceiling,
-    IReadOnlyList<At<string>> HandOffTo, bool RequireDpop, bool ClientCredentials, long MaxTaskSeconds, long? ReviewAt);
+    IReadOnlyList<At<string>> HandOffTo, bool RequireDpop, bool ClientCredentials, long MaxTaskSeconds, long? ReviewAt, IReadOnlyList<AppliedBinding> Trust);
+
+/// <param name="Selectors">As they are stored.</param>
+internal sealed record AppliedBinding(At<string> Issuer, IReadOnlyList<At<string>> Names, string Selectors, At<string> Client, string Path);
+
+/// <param name="Jwks">The public members only.</param>
+/// <param name="State">Null keeps what is.</param>
+internal sealed record AppliedIssuer(
+    string Id, string Name, string Kind, At<string> Issuer, string? Audience, string? Jwks, string? JwksUri, long LongestSeconds, string? State);
 
 /// <param name="Jwks">The public members only.</param>
 /// <param name="CertificateSubject">As it is stored.</param>

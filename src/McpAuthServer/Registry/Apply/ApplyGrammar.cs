@@ -9,19 +9,21 @@ namespace McpAuthServer.Registry.Apply;
 internal static class ApplyGrammar
 {
     public const int FileBytes = 16 * 1024 * 1024, NameLength = 200, PurposeLength = 1000, EmailLength = 254, SecretMinimum = 32, SecretMaximum = 512,
-        ResourceLength = 2000;
+        ResourceLength = 2000, SelectorLength = 1000;
 
     public const string Group = "grp_";
 
     private static readonly string[] ReservedPrefixes =
-        [Id.User, Id.Agent, Id.Instance, Id.Task, Id.Grant, Id.Guard, Id.ToolServer, Group];
+        [Id.User, Id.Agent, Id.Instance, Id.Task, Id.Grant, Id.Guard, Id.ToolServer, Id.WorkloadIssuer, Group];
 
     public static readonly string[]
-        Root = ["$schema", "users", "groups", "agents", "clients", "tool_servers", "edges"],
+        Root = ["$schema", "users", "groups", "agents", "clients", "tool_servers", "edges", "workload_issuers"],
         UserMembers = ["id", "name", "email", "groups", "enabled", "administrator", "password", "password_hash"],
         GroupMembers = ["id", "name"],
         AgentMembers = ["id", "name", "owner", "purpose", "tool_class", "state", "ceiling", "hand_off_to", "require_dpop", "client_credentials",
-            "max_task_seconds", "review_at"],
+            "max_task_seconds", "review_at", "trust"],
+        TrustMembers = ["issuer", "client", "select"],
+        IssuerMembers = ["id", "name", "kind", "issuer", "audience", "jwks", "jwks_uri", "max_seconds", "state"],
         ClientMembers = ["id", "name", "agent", "auth_method", "secret", "secret_hash", "jwks", "grant_types", "legacy_audience", "authority", "redirect_uris",
             "post_logout_redirect_uris", "tool_servers", "introspects", "state", "certificates", .. CertificateSubject.Parameters, Names.Mtls.BoundAccessTokens],
         JwksMembers = ["keys"],
@@ -37,7 +39,7 @@ internal static class ApplyGrammar
         ToolStates = [RegistryState.Approved, RegistryState.Retired],
         Sensitivities = ["read", "write", "destructive"],
         Approvals = ["none", "required"],
-        AuthMethods = [Names.ClientAssertion.None, Names.ClientAssertion.PrivateKeyJwt, Names.ClientAssertion.SecretBasic, Names.ClientAssertion.SecretPost,
+        AuthMethods = [Names.ClientAssertion.None, Names.ClientAssertion.PrivateKeyJwt, Names.ClientAssertion.InstanceKey, Names.ClientAssertion.SecretBasic, Names.ClientAssertion.SecretPost,
             Names.Mtls.TlsClientAuth, Names.Mtls.SelfSignedTlsClientAuth],
         GrantTypes = [Names.OAuth.ClientCredentials, Names.Exchange.GrantType, Names.OAuth.AuthorizationCode, Names.OAuth.RefreshToken, Names.Device.GrantType];
 
@@ -52,6 +54,12 @@ internal static class ApplyGrammar
         Within(text, 200, "._~:/-") && !Array.Exists(ReservedPrefixes, p => text.StartsWith(p, StringComparison.Ordinal));
 
     public static bool IsClass(string text) => Within(text, 64, "_.-");
+
+    /// <summary>The name of a claim, or of what a platform says in one.</summary>
+    public static bool IsSelector(string text) => Within(text, 100, "_.:/-");
+
+    /// <summary>An issuer, or where its keys are: compared character by character.</summary>
+    public static bool IsIssuer(string text) => text.StartsWith("https://", StringComparison.Ordinal) && IsResource(text) && !text.Contains('?', StringComparison.Ordinal);
 
     public static bool IsToolName(string text) => Within(text, 128, "_./-");
 

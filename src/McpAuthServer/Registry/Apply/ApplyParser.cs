@@ -3,6 +3,7 @@ using System.Text.Json;
 using McpAuth.Protocol;
 using McpAuth.Protocol.Jose;
 using McpAuth.Protocol.Json;
+using McpAuthServer.Attestation;
 using McpAuthServer.Clients;
 using McpAuthServer.People;
 using GrantedAuthority = McpAuth.Protocol.ToolCalls.Authority;
@@ -13,7 +14,8 @@ namespace McpAuthServer.Registry.Apply;
 internal sealed class ApplyParser
 {
     private readonly List<Fault> faults = [];
-    private readonly HashSet<string> ids = new(StringComparer.Ordinal), resources = new(StringComparer.Ordinal), names = new(StringComparer.Ordinal), secrets = new(StringComparer.Ordinal);
+    private readonly HashSet<string> ids = new(StringComparer.Ordinal), resources = new(StringComparer.Ordinal), names = new(StringComparer.Ordinal), secrets = new(StringComparer.Ordinal),
+        issuers = new(StringComparer.Ordinal);
 
     private ApplyParser() { }
 
@@ -41,7 +43,8 @@ internal sealed class ApplyParser
             Entries(root, "agents", ApplyGrammar.AgentMembers, Agent),
             Entries(root, "clients", ApplyGrammar.ClientMembers, Client),
             Entries(root, "tool_servers", ApplyGrammar.ToolServerMembers, ToolServer),
-            Edges(root));
+            Edges(root),
+            Entries(root, "workload_issuers", ApplyGrammar.IssuerMembers, WorkloadIssuer));
     }
 
     private List<T> Entries<T>(ObjectReader parent, string member, string[] members, Func<ObjectReader, T?> read) where T : class =>
@@ -88,8 +91,50 @@ internal sealed class ApplyParser
             entry.Flag("require_dpop") ?? false,
             entry.Flag("client_credentials") ?? false,
             entry.Integer("max_task_seconds", 1, (long)Limits.TaskMaximum.TotalSeconds) ?? (long)Limits.TaskMaximum.TotalSeconds,
-            Instant(entry, "review_at"));
+            Instant(entry, "review_at"),
+            Entries(entry, "trust", ApplyGrammar.TrustMembers, Binding));
         return id is null ? null : agent;
+    }
+
+    private AppliedBinding? Binding(ObjectReader entry)
+    {
+        var issuer = entry.Reference("issuer", IsId(Id.WorkloadIssuer), IdOf(Id.WorkloadIssuer));
+        var client = entry.Reference("client", ApplyGrammar.IsClientId, "a client's id");
+        var selectors = new Dictionary<string, string>(StringComparer.Ordinal);
+        var names = new List<At<string>>();
+        if (entry.Get("select", required: true) is { ValueKind: JsonValueKind.Object } select
+            && ObjectReader.Open(select, entry.At("select"), [.. select.EnumerateObject().Select(m => m.Name)], faults) is { } said)
+            foreach (var name in select.EnumerateObject().Select(m => m.Name))
+                if (!ApplyGrammar.IsSelector(name))
+                    said.Refuse("invalid_value", "No selector has such a name.", name);
+                else if (said.Line(name, ApplyGrammar.SelectorLength) is { } value)
+                {
+                    selectors[name] = value;
+                    names.Add(new(name, said.At(name)));
+                }
+        if (entry.Has("select") && names.Count == 0)
+            entry.Refuse("invalid_value", "It must say at least one thing of the evidence.", "select");
+        return issuer is { } by && client is { } software ? new AppliedBinding(by, names, StoredText.FromMap(selectors), software, entry.Path) : null;
+    }
+
+    private AppliedIssuer? WorkloadIssuer(ObjectReader entry)
+    {
+        var id = NewId(entry, Id.WorkloadIssuer);
+        var kind = entry.OneOf("kind", [.. WorkloadKinds.All.Keys.Order(StringComparer.Ordinal)]);
+        var isDomain = kind is not null && !WorkloadKinds.All[kind].ByIssuer;
+        var issuer = New(issuers, entry, "issuer", entry.Text("issuer", text => isDomain ? SpiffeId.IsTrustDomain(text) : ApplyGrammar.IsIssuer(text),
+            isDomain ? "the id of a trust domain, spiffe://example.org" : "an https address without query and fragment"));
+        var jwks = entry.Get("jwks", required: false) is { } set ? Jwks(set, entry.At("jwks")) : null;
+        var address = entry.Text("jwks_uri", ApplyGrammar.IsIssuer, "an https address without query and fragment", required: false);
+        if (entry.Has("jwks") && entry.Has("jwks_uri"))
+            entry.Refuse("conflict", "One of jwks and jwks_uri is enough.", "jwks_uri");
+        if (isDomain && !entry.Has("jwks") && !entry.Has("jwks_uri"))
+            entry.Refuse("missing_member", "A trust domain has no metadata: say where its bundle is, or what is in it.", "jwks_uri");
+        var applied = new AppliedIssuer(
+            id ?? "", entry.Line("name", ApplyGrammar.NameLength) ?? "", kind ?? "", new(issuer ?? "", entry.At("issuer")),
+            entry.Line("audience", ApplyGrammar.ResourceLength, required: false), jwks, address,
+            entry.Integer("max_seconds", 60, (long)Limits.LongestEvidence.TotalSeconds) ?? (long)Limits.Evidence.TotalSeconds, entry.OneOf("state", ApplyGrammar.States, required: false));
+        return id is null ? null : applied;
     }
 
     private AppliedClient? Client(ObjectReader entry)
@@ -115,6 +160,8 @@ internal sealed class ApplyParser
         // An agent's authority is its ceiling; a second one beside it could only be ignored.
         if (entry.Has("agent") && entry.Has("authority"))
             entry.Refuse("conflict", "A client that authenticates an agent has no authority of its own.", "authority");
+        if (method == Names.ClientAssertion.InstanceKey && !entry.Has("agent"))
+            entry.Refuse("missing_member", "Only an agent has instances.", "agent");
         var isPublic = method is null or Names.ClientAssertion.None;
         var redirects = Redirects(entry, "redirect_uris", isPublic);
         if (grantTypes.Find(t => t.Value == Names.OAuth.AuthorizationCode) is { Path: not null } && redirects.Count == 0)

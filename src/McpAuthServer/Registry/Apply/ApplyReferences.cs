@@ -1,4 +1,5 @@
 using McpAuth.Protocol;
+using McpAuthServer.Attestation;
 using McpAuthServer.Storage;
 
 namespace McpAuthServer.Registry.Apply;
@@ -15,11 +16,13 @@ internal sealed class ApplyReferences
         Agents = new("select id from agents"),
         Servers = new("select id, resource from tool_servers"),
         Tools = new("select tool_server, name from tools"),
+        Clients = new("select id, agent_id from clients where origin = 'registered'"),
+        Issuers = new("select id, kind from workload_issuers"),
         SecretOwner = new("select tool_server from enrolment_secrets where hash = @hash");
 
     private readonly List<Fault> faults = [];
     private readonly HashSet<string> users, groups, agents;
-    private readonly Dictionary<string, string> stored, resources, servers;
+    private readonly Dictionary<string, string> stored, resources, servers, clients, kinds;
     private readonly HashSet<(string Server, string Tool)> tools;
 
     private ApplyReferences(WriteTx tx, ApplyDocument document)
@@ -37,6 +40,12 @@ internal sealed class ApplyReferences
             servers.TryAdd(server.Resource.Value, server.Id);
         }
         tools = tx.All(Tools.With(), row => (row.GetString(0), row.GetString(1))).ToHashSet();
+        clients = tx.All(Clients.With(), row => (Id: row.GetString(0), Agent: row.IsDBNull(1) ? "" : row.GetString(1))).ToDictionary(c => c.Id, c => c.Agent, StringComparer.Ordinal);
+        foreach (var client in document.Clients)
+            clients[client.Id] = client.Agent?.Value ?? "";
+        kinds = tx.All(Issuers.With(), row => (Id: row.GetString(0), Kind: row.GetString(1))).ToDictionary(i => i.Id, i => i.Kind, StringComparer.Ordinal);
+        foreach (var issuer in document.WorkloadIssuers)
+            kinds[issuer.Id] = issuer.Kind;
         tools.UnionWith(document.ToolServers.SelectMany(s => s.Tools.Select(t => (s.Id, t.Name))));
     }
 
@@ -60,6 +69,8 @@ internal sealed class ApplyReferences
             foreach (var next in agent.HandOffTo)
                 Known(agents, next, "agent");
             Authority(agent.Ceiling);
+            foreach (var binding in agent.Trust)
+                Binding(agent.Id, binding);
         }
         foreach (var client in document.Clients)
         {
@@ -82,6 +93,24 @@ internal sealed class ApplyReferences
             foreach (var tool in edge.ToTools)
                 Tool(edge.ToServer.Value, tool);
         }
+    }
+
+    private void Binding(string agent, AppliedBinding binding)
+    {
+        if (!clients.TryGetValue(binding.Client.Value, out var of))
+            faults.Add(new Fault("unknown_reference", "There is no such client.", binding.Client.Path));
+        else if (of != agent)
+            faults.Add(new Fault("conflict", "The client authenticates another agent, or none.", binding.Client.Path));
+        if (!kinds.TryGetValue(binding.Issuer.Value, out var name))
+        {
+            faults.Add(new Fault("unknown_reference", "There is no such issuer.", binding.Issuer.Path));
+            return;
+        }
+        var kind = WorkloadKinds.All[name];
+        foreach (var selector in binding.Names.Where(s => !kind.Knows(s.Value)))
+            faults.Add(new Fault("invalid_value", $"Evidence of the kind {name} does not say it.", selector.Path));
+        foreach (var needed in kind.Required.Where(n => !binding.Names.Any(s => s.Value == n)))
+            faults.Add(new Fault("missing_member", $"Without it the binding is of more than one program: {needed}.", ObjectReader.Child(binding.Path, "select")));
     }
 
     private void CheckIdentity(WriteTx tx, AppliedToolServer server, Issuer issuer)

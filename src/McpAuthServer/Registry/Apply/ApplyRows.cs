@@ -18,11 +18,15 @@ internal static class ApplyRows
             "max_task_seconds", "review_at"], []),
         Clients = new("clients", ["id"], ["name", "agent_id", "auth_method", "secret_hash", "jwks", "grant_types", "legacy_audience", "authority", "state",
             "redirect_uris", "tool_servers", "post_logout_redirect_uris", "introspects", "certificate_subject", "certificates", "binds_to_certificate", .. OfOthers], []),
+        Issuers = new("workload_issuers", ["id"], ["name", "kind", "issuer", "audience", "jwks", "jwks_uri", "longest_seconds", "state"], []),
         Edges = new("edges", ["from_server", "from_tool", "to_server"], ["to_tools"], [], stamped: false);
 
     private static readonly Sql
         Memberships = new("select group_id from group_members where user_id = @user"),
         Join = new("insert into group_members (group_id, user_id) values (@group, @user)"),
+        BindingsOf = new("select issuer_id, selectors, client_id from trust_bindings where agent_id = @agent"),
+        Bind = new("insert into trust_bindings (agent_id, issuer_id, selectors, client_id) values (@agent, @issuer, @selectors, @client)"),
+        Unbind = new("delete from trust_bindings where agent_id = @agent and issuer_id = @issuer and selectors = @selectors"),
         Leave = new("delete from group_members where group_id = @group and user_id = @user");
 
     public static void Group(ApplyChanges changes, AppliedGroup group)
@@ -87,6 +91,28 @@ internal static class ApplyRows
         changes.Note(SubjectKind.Client, client.Id, stored is null, columns.Except(OfOthers.Skip(1), StringComparer.Ordinal).Where(c => stored is not null || c != "origin").Select(c => c switch { "agent_id" => "agent", "secret_hash" => "secret", _ => c }));
         Transition(changes, SubjectKind.Client, client.Id, was, state, Names.Reasons.Revoked,
             AuditTypes.ClientSuspended, AuditTypes.ClientRetired, AuditTypes.ClientResumed);
+    }
+
+    public static void WorkloadIssuer(ApplyChanges changes, AppliedIssuer issuer)
+    {
+        var stored = Issuers.Read(changes.Tx, issuer.Id);
+        changes.Note("workload_issuer", issuer.Id, stored is null, Issuers.Write(changes.Tx, [issuer.Id], stored,
+            [issuer.Name, issuer.Kind, issuer.Issuer.Value, issuer.Audience, issuer.Jwks, issuer.JwksUri, issuer.LongestSeconds, issuer.State ?? stored?[7] ?? RegistryState.Active],
+            changes.Now));
+    }
+
+    /// <summary>All of an agent's bindings are those of the file.</summary>
+    public static void Trust(ApplyChanges changes, AppliedAgent agent)
+    {
+        var before = changes.Tx.All(BindingsOf.With(agent.Id), r => (Issuer: r.GetString(0), Selectors: r.GetString(1), Client: r.GetString(2)));
+        var after = agent.Trust.Select(b => (Issuer: b.Issuer.Value, b.Selectors, Client: b.Client.Value)).Distinct().ToList();
+        var (gone, come) = (before.Except(after).ToList(), after.Except(before).ToList());
+        foreach (var (issuer, selectors, _) in gone)
+            changes.Tx.Run(Unbind.With(agent.Id, issuer, selectors));
+        foreach (var (issuer, selectors, client) in come)
+            changes.Tx.Run(Bind.With(agent.Id, issuer, selectors, client));
+        if (gone.Count + come.Count > 0)
+            changes.Note(SubjectKind.Agent, agent.Id, created: false, ["trust"]);
     }
 
     public static void Edge(ApplyChanges changes, AppliedEdge edge)

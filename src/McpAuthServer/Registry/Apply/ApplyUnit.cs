@@ -45,6 +45,10 @@ internal sealed class ApplyUnit(ApplyDocument document, IReadOnlyList<Fault> fau
             ApplyRows.Client(changes, client);
         foreach (var edge in document.Edges)
             ApplyRows.Edge(changes, edge);
+        foreach (var issuer in document.WorkloadIssuers)
+            ApplyRows.WorkloadIssuer(changes, issuer);
+        foreach (var agent in document.Agents)
+            ApplyRows.Trust(changes, agent);
 
         if (changes.Count > 0)
             RegistryVersion.Raise(tx);

@@ -1,0 +1,95 @@
+using System.Text.Json;
+using McpAuth.Protocol;
+using McpAuth.Protocol.Jose;
+using McpAuth.Protocol.Json;
+using McpAuthServer.Clients.Documents;
+using McpAuthServer.Registry;
+
+namespace McpAuthServer.Attestation;
+
+/// <summary>
+/// The keys of those who attest programs: as registered, or as they publish them, fetched by the same careful fetcher as clients' documents. The last ones
+/// that came are kept in the database: an issuer that is down for a while, or a restart, stops nobody whose evidence is good.
+/// </summary>
+internal sealed class IssuerKeys
+{
+    /// <summary>How long the last keys that came may be used while their issuer does not answer.</summary>
+    public static readonly TimeSpan Longest = TimeSpan.FromHours(24);
+
+    private const int MaxBytes = 256 * 1024;
+    private const string Discovery = "/.well-known/openid-configuration", JwtSvid = "jwt-svid";
+
+    private readonly FetchOnce<KeyDocument> documents;
+    private readonly IssuerKeyRows rows;
+    private readonly FetchPolicy policy;
+    private readonly DocumentFetcher fetcher;
+    private readonly TimeProvider time;
+
+    public IssuerKeys(DocumentFetcher fetcher, FetchPolicy policy, IssuerKeyRows rows, TimeProvider time)
+    {
+        (this.fetcher, this.policy, this.rows, this.time) = (fetcher, policy, rows, time);
+        documents = new(LoadAsync, time);
+    }
+
+    /// <summary>The keys that the issuer's tokens are verified by; asked for again when <paramref name="keyId"/> is none of them: it may be new.</summary>
+    public async Task<Result<IReadOnlyList<VerificationKey>>> FindAsync(WorkloadIssuerRecord issuer, string? keyId, CancellationToken cancel)
+    {
+        if (issuer.Keys is { } registered)
+            return Result<IReadOnlyList<VerificationKey>>.Of(registered);
+        if (!policy.ReadRegistered(issuer.KeySet ?? issuer.Issuer.TrimEnd('/') + Discovery).TryGet(out var url, out var fault))
+            return fault;
+        var fetched = await documents.GetAsync(url, isKnown: true).WaitAsync(cancel);
+        var ofTrustDomain = issuer.Kind == SpiffeWorkload.KindName;
+        if (fetched.TryGet(out var set, out fault) && keyId is not null && !Read(set.Value.Text, ofTrustDomain).Value.Any(key => key.KeyId is null || key.KeyId == keyId)
+            && (await documents.GetAsync(url, isKnown: true, notBefore: time.GetUtcNow()).WaitAsync(cancel)).TryGet(out var newer, out _))
+            set = newer;
+        if (set is not null)
+            await rows.KeepAsync(issuer.Id, set.Value.Text, set.At);
+        return (set?.Value.Text ?? await rows.LastAsync(issuer.Id, time.GetUtcNow() - Longest, cancel)) is { } text ? Read(text, ofTrustDomain) : fault!;
+    }
+
+    private async Task<Result<(KeyDocument, TimeSpan)>> LoadAsync(Uri url, bool isKnown)
+    {
+        if (!(await FetchAsync(url)).TryGet(out var fetched, out var fault))
+            return fault;
+        // OpenID Connect Discovery §4.3: the metadata must be of the issuer it was asked of, and its keys stand elsewhere.
+        if (url.AbsolutePath.EndsWith(Discovery, StringComparison.Ordinal))
+        {
+            var issuer = url.AbsoluteUri[..^Discovery.Length];
+            if (Text(fetched.Json, "issuer")?.TrimEnd('/') != issuer || Text(fetched.Json, Names.Registration.JwksUri) is not { } address)
+                return new Fault(FetchFaults.Malformed, "The issuer's metadata is of somebody else, or names no keys.");
+            if (!policy.ReadRegistered(address).TryGet(out var keys, out fault) || !(await FetchAsync(keys)).TryGet(out fetched, out fault))
+                return fault;
+        }
+        var text = fetched.Json.GetRawText();
+        return VerificationKey.FromJwks(fetched.Json).Ok
+            ? (new KeyDocument(text), Hint(fetched.Json) ?? fetched.FreshFor)
+            : new Fault(FetchFaults.Malformed, "These are no keys.");
+    }
+
+    private async Task<Result<(JsonElement Json, TimeSpan FreshFor)>> FetchAsync(Uri url)
+    {
+        if (!(await fetcher.FetchAsync(url, MaxBytes, isKnown: true)).TryGet(out var document, out var fault))
+            return fault;
+        return StrictJson.Parse(document.Body, new JsonLimits(MaxBytes)).TryGet(out var json, out fault) ? (json, document.FreshFor) : new Fault(FetchFaults.Malformed, fault.Message);
+    }
+
+    /// <summary>SPIFFE Trust Domain and Bundle §4.1.1: how often a trust domain's bundle is to be fetched.</summary>
+    private static TimeSpan? Hint(JsonElement bundle) =>
+        bundle.TryGetProperty("spiffe_refresh_hint", out var hint) && hint.ValueKind == JsonValueKind.Number && hint.TryGetInt64(out var seconds)
+            ? TimeSpan.FromSeconds(Math.Clamp(seconds, (long)Freshness.Least.TotalSeconds, (long)Freshness.Most.TotalSeconds))
+            : null;
+
+    /// <summary>Those for tokens: a trust domain's bundle also has its certificate authorities, and says which is which.</summary>
+    private static Result<IReadOnlyList<VerificationKey>> Read(string text, bool ofTrustDomain)
+    {
+        if (!VerificationKey.FromJwks(JsonElement.Parse(text)).TryGet(out var keys, out var fault))
+            return new Fault(FetchFaults.Malformed, fault.Message);
+        return Result<IReadOnlyList<VerificationKey>>.Of([.. keys.Where(key => (Text(key.Jwk, "use") == JwtSvid) == ofTrustDomain)]);
+    }
+
+    private static string? Text(JsonElement json, string member) =>
+        json.TryGetProperty(member, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+
+    private sealed record KeyDocument(string Text);
+}

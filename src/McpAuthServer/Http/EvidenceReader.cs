@@ -1,0 +1,64 @@
+using McpAuth.Protocol;
+using McpAuth.Protocol.Forms;
+using McpAuthServer.Attestation;
+using McpAuthServer.Clients;
+using McpAuthServer.Registry;
+using McpAuthServer.Storage;
+
+namespace McpAuthServer.Http;
+
+/// <summary>Why no instance is attested, and of whom that is to be recorded.</summary>
+/// <param name="Once">What of the request is used up all the same.</param>
+/// <param name="Reason">For the record, where it is more exact than what the caller is told.</param>
+internal sealed record EvidenceRefusal(OAuthError Error, string? Agent = null, string? Client = null, Once? Once = null, string? Reason = null)
+{
+    public static EvidenceRefusal Of(Evidence evidence, OAuthError error) => new(error, evidence.Agent, evidence.Client, evidence.Once);
+
+    /// <summary>The answer to whoever calls too often; there is nothing to record.</summary>
+    public IResult? Limited { get; init; }
+}
+
+/// <summary>Reads from a request which agent's instance this is: by what its platform says, or by the agent's own client assertion. Exactly one of the two.</summary>
+internal sealed class EvidenceReader(ClientCallers clients, EvidenceVerifier verifier, RequestLimits limits)
+{
+    private static readonly string[] OfClients = [Names.OAuth.ClientSecret, Names.ClientAssertion.Parameter, Names.ClientAssertion.TypeParameter];
+
+    public Task<(Evidence? Evidence, EvidenceRefusal? Refusal)> ReadAsync(HttpContext context, StrictForm form, RegistrySnapshot registry) =>
+        form[Names.Assertions.Parameter] is { } assertion
+            ? OfPlatformAsync(context, form, assertion, registry)
+            : OfClientAsync(context, form, registry);
+
+    private async Task<(Evidence?, EvidenceRefusal?)> OfPlatformAsync(HttpContext context, StrictForm form, string assertion, RegistrySnapshot registry)
+    {
+        if (context.Request.Headers.Authorization.Count > 0 || Array.Exists(OfClients, name => form[name] is not null))
+            return (null, new(OAuthError.InvalidRequest("What a platform says comes alone, without a client's credential.", "two_methods")));
+        if (!(await verifier.VerifyAsync(assertion, registry, context.RequestAborted)).TryGet(out var evidence, out var fault))
+        {
+            RequestLimits.Failed(context);
+            return (null, new(OAuthError.InvalidGrant(fault.Message, fault.Code)));
+        }
+        if (registry.Clients.GetValueOrDefault(evidence.Client) is not { Active: true } client || (form[Names.OAuth.ClientId] is { } named && named != client.Id))
+            return (null, EvidenceRefusal.Of(evidence, OAuthError.InvalidGrant("The agent's client is another, or not active.", Names.Reasons.Revoked)));
+        return await limits.AuthenticatedAsync(context, new AuthenticatedClient(client.Id, evidence.Kind, null) { Client = client }) is { } tooMany
+            ? (null, new(OAuthError.InvalidRequest("Too many.")) { Limited = tooMany })
+            : (evidence, null);
+    }
+
+    private async Task<(Evidence?, EvidenceRefusal?)> OfClientAsync(HttpContext context, StrictForm form, RegistrySnapshot registry)
+    {
+        var (client, refusal) = await clients.IdentifyAsync(context, form, registry);
+        if (client is null)
+        {
+            RequestLimits.Failed(context);
+            return (null, new(OAuthError.InvalidClient(refusal!.Message, refusal.UsedBasic), Reason: refusal.Reason));
+        }
+        if (await limits.AuthenticatedAsync(context, client) is { } tooMany)
+            return (null, new(OAuthError.InvalidRequest("Too many.")) { Limited = tooMany });
+        // An instance's own key says that it was attested once, not that it still is what it was.
+        if (client.Client?.AgentId is { } agent && client.Method == Names.ClientAssertion.PrivateKeyJwt)
+            return (new Evidence(agent, client.Id, Names.ClientAssertion.PrivateKeyJwt, null, Evidence.RegisteredKey) { Once = client.Assertion }, null);
+        return (null, new(
+            new(Names.Errors.UnauthorizedClient, "An agent attests with its own client's private_key_jwt, or with what its platform says of it."),
+            client.Client?.AgentId, client.Id, client.Assertion));
+    }
+}
