@@ -88,7 +88,7 @@ internal sealed class TestPlatform
                 },
             }, $"sub=arn:aws:iam::123456789012:role/agent-{n}", "aws_account=123456789012"),
             "spiffe" => new(s, internet, kind, $"spiffe://corp{n}.test", new() { ["sub"] = $"spiffe://corp{n}.test/ns/prod/sa/agent" }, $"spiffe_id=spiffe://corp{n}.test/ns/prod/sa/agent"),
-            _ => new(s, internet, kind, $"https://idp{n}.test", new() { ["sub"] = "job-" + n, ["project_path"] = "group/project", ["pipeline"] = 7 }, "sub=job-" + n, "project_path=group/project"),
+            _ => new(s, internet, kind, $"https://idp{n}.client.test", new() { ["sub"] = "job-" + n, ["project_path"] = "group/project", ["pipeline"] = 7 }, "sub=job-" + n, "project_path=group/project"),
         };
     }
 

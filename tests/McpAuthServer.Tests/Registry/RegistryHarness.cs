@@ -117,7 +117,6 @@ internal static class ApplyFile
              "max_seconds": 7200, "state": "active"},
             {"id": "wli_corp", "name": "Trust domain", "kind": "spiffe", "issuer": "spiffe://corp.example", "jwks_uri": "https://spire.example/bundle"}],
           "clients": [
-            {"id": "refunds-workload", "name": "Refunds in the cluster", "agent": "agt_refunds", "auth_method": "instance_key", "grant_types": []},
             {"id": "refunds-client", "name": "Refunds software", "agent": "agt_refunds", "auth_method": "private_key_jwt",
              "jwks": {"keys": [{{{{Jwk}}}}]}, "grant_types": ["client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange"],
              "legacy_audience": true, "state": "active"},
@@ -135,7 +134,8 @@ internal static class ApplyFile
             {"id": "by-ip", "name": "By address", "auth_method": "tls_client_auth", "grant_types": [], "tls_client_auth_san_ip": "2001:db8::1"},
             {"id": "by-email", "name": "By e-mail", "auth_method": "tls_client_auth", "grant_types": [], "tls_client_auth_san_email": "agent@example.org"},
             {"id": "self-signed", "name": "Self-signed", "auth_method": "self_signed_tls_client_auth", "grant_types": [],
-             "certificates": ["3q2-7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"]}],
+             "certificates": ["3q2-7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"]},
+            {"id": "refunds-workload", "name": "Refunds in the cluster", "agent": "agt_refunds", "auth_method": "instance_key", "grant_types": []}],
           "tool_servers": [
             {"id": "srv_files", "resource": "https://files.example/mcp", "name": "Files", "owner": "usr_ada", "state": "active",
              "enrolment_secrets": ["{{{{EnrolmentSecret}}}}"], "enrolment_secret_hashes": ["3q2-7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE"],
