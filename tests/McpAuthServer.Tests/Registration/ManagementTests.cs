@@ -42,7 +42,9 @@ public sealed class ManagementTests(RegisteringServer fixture) : IClassFixture<R
             var (mark, before) = (await server.NowAsync(), await Footprint.OfAsync(server));
             using var response = await server.ManageRawAsync(new HttpMethod(method), of, Registering.Public(), token);
             await response.RefusedAsync(HttpStatusCode.Unauthorized, "invalid_token");
-            Assert.Equal("Bearer", response.Headers.WwwAuthenticate.Single().Scheme);
+            // RFC 6750 §3.1: without a token there is no error to name.
+            var told = string.IsNullOrEmpty(token) ? "realm=\"registration\"" : "error=\"invalid_token\"";
+            Assert.Equal($"Bearer {told}", response.Headers.WwwAuthenticate.Single().ToString());
             var e = await server.OnlyARefusalSinceAsync(mark, before, AuditTypes.RegistrationRefused, "invalid_token");
             Assert.Equal(known ? registration.Text("client_id") : null, e.Client);
         }
@@ -192,6 +194,7 @@ public sealed class ManagementTests(RegisteringServer fixture) : IClassFixture<R
         var registration = await server.RegisterAsync();
         using var response = await server.ManageRawAsync(HttpMethod.Post, registration, Registering.Public());
         await response.RefusedAsync(HttpStatusCode.MethodNotAllowed, "invalid_request");
+        Assert.Equal(["DELETE", "GET", "PUT"], response.Content.Headers.Allow.Order());
     }
 
     [Fact]
