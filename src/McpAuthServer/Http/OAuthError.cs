@@ -51,6 +51,9 @@ internal sealed record OAuthError(string Code, string Description, int Status = 
         ? InvalidClient("The client assertion was used before.", reason: Names.Reasons.Replay)
         : InvalidProof(new Fault(Names.Reasons.Replay, "The DPoP proof was used before."));
 
+    /// <summary>What a request with two Authorization headers is told: 400, wherever a token is taken (RFC 6750 §3.1).</summary>
+    public const string TwoTokens = "There must be one Authorization header.";
+
     /// <summary>A proof presented again at an API that takes tokens (RFC 9449 §7.1).</summary>
     public static OAuthError UsedProof => Replay(Storage.Once.ProofSpace) with { Status = StatusCodes.Status401Unauthorized, Challenge = "DPoP error=\"invalid_dpop_proof\"" };
 

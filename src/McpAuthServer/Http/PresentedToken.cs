@@ -17,6 +17,8 @@ internal sealed class TokenPresenter(SigningKeyRing keys, ProofReader proofs, Is
     public async ValueTask<(PresentedToken? Presented, OAuthError? Error)> AuthenticateAsync(HttpContext context, string path, string audience)
     {
         // 1. One Authorization header, the DPoP scheme. RFC 6750 §3.1: without such a token the challenge names no error.
+        if (context.Request.Headers.Authorization.Count > 1)
+            return (null, Refuse(OAuthError.TwoTokens, Names.Reasons.Malformed, Names.Errors.InvalidRequest) with { Status = StatusCodes.Status400BadRequest });
         if (context.Request.Headers.Authorization is not [{ } header] || !header.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase))
             return (null, Refuse("A DPoP-bound token is needed.", Names.Reasons.Malformed) with { Challenge = Scheme + Algorithms });
         var text = header[Scheme.Length..].Trim();

@@ -19,6 +19,8 @@ internal static class RegistrationAccess
     public static Task<IResult> RefuseAsync(this AuditTrail audit, HttpContext context, string? client)
     {
         RequestLimits.Failed(context);
+        if (context.Request.Headers.Authorization.Count > 1)
+            return audit.RefuseAsync(OAuthError.InvalidRequest(OAuthError.TwoTokens) with { Challenge = Scheme + "error=\"invalid_request\"" }, client);
         // RFC 6750 §3: a parameter in any case; §3.1: an error only where a token came.
         var told = Token(context.Request) is null ? "realm=\"registration\"" : "error=\"invalid_token\"";
         return audit.RefuseAsync(Refused with { Challenge = Scheme + told }, client);

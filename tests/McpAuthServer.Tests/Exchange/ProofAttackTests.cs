@@ -62,6 +62,22 @@ public sealed class ProofAttackTests(TestServer server) : IClassFixture<TestServ
         await RefusedAsync(method, path, Names.Reasons.Malformed, Names.Errors.InvalidToken, (_, x) => (Proof(x.Key, x), null));
     }
 
+    [Theory]
+    [InlineData("/tasks", AuditTypes.TokenRefused)]
+    [InlineData("/guard/streams", AuditTypes.GuardRefused)]
+    [Trait("Attack", "127"), Trait("Spec", "RFC6750-3.1")]
+    public async Task Api_TwoTokens_AreABadRequest(string path, string refused)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, path);
+        request.Headers.TryAddWithoutValidation("Authorization", ["DPoP one", "DPoP two"]);
+        HttpResponseMessage? answer = null;
+
+        await server.RefusedAsync(
+            async () => answer = await server.Client().SendAsync(request), HttpStatusCode.BadRequest, Names.Errors.InvalidRequest, Names.Reasons.Malformed, refused, Names.Reasons.Malformed);
+
+        Assert.Equal("DPoP error=\"invalid_request\", algs=\"ES256 RS256\"", Assert.Single(answer!.Headers.WwwAuthenticate).ToString());
+    }
+
     /// <summary>How a proof can be spoilt, and what the event says.</summary>
     public static TheoryData<string, string> Spoilt => new()
     {

@@ -53,6 +53,21 @@ public sealed class ManagementTests(RegisteringServer fixture) : IClassFixture<R
     }
 
     [Fact]
+    [Trait("Attack", "127"), Trait("Spec", "RFC6750-3.1")]
+    public async Task AnyCall_WithTwoTokens_IsABadRequest()
+    {
+        var registration = await server.RegisterAsync();
+        var token = "Bearer " + registration.Text("registration_access_token");
+        using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(registration.Text("registration_client_uri")).PathAndQuery);
+        request.Headers.TryAddWithoutValidation("Authorization", [token, token]);
+
+        using var response = await server.Client().SendAsync(request);
+
+        await response.RefusedAsync(HttpStatusCode.BadRequest, "invalid_request");
+        Assert.Equal("Bearer error=\"invalid_request\"", Assert.Single(response.Headers.WwwAuthenticate).ToString());
+    }
+
+    [Fact]
     [Trait("Spec", "RFC7592-2.2")]
     public async Task Put_ReplacesAll_AndWhatPeopleRememberedForTheOldOnesAnswersNothing()
     {
