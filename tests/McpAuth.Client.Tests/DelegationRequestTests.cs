@@ -137,7 +137,7 @@ public sealed class DelegationRequestTests : IClassFixture<FakeServer>, IAsyncLi
     }
 
     [Fact]
-    [Trait("Spec", "RFC7636-4.5")]
+    [Trait("Spec", "RFC7636-4.5"), Trait("Spec", "RFC7636-7.1")]
     public async Task BeginTask_Code_IsRedeemedByTheClientWithTheVerifierAndBoundToTheInstancesKey()
     {
         DelegationRequest ask = await session.AskPerson(Callback, "p", Json(Details));
@@ -147,7 +147,9 @@ public sealed class DelegationRequestTests : IClassFixture<FakeServer>, IAsyncLi
         Assert.Equal(
             ["client_assertion", "client_assertion_type", "code", "code_verifier", "grant_type", "redirect_uri"], redeemed.Fields);
         Assert.Equal("the-code", redeemed.Field("code"));
-        Assert.Equal(Query(ask)["code_challenge"], Base64Url.Sha256(redeemed.Field("code_verifier")!));
+        string verifier = redeemed.Field("code_verifier")!;
+        Assert.Equal(Query(ask)["code_challenge"], Base64Url.Sha256(verifier));
+        Assert.True(Base64Url.TryDecode(verifier, out byte[]? random) && random.Length == 32 && verifier.Length == 43, verifier);
         Assert.Equal("summariser", redeemed.Client);
         Assert.Equal(session.Key.Public.Thumbprint, redeemed.Proof!.Thumbprint);
     }

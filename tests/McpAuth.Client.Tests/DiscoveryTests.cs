@@ -1,9 +1,4 @@
 using System.Net;
-using System.Security.Cryptography.X509Certificates;
-using McpAuth.Testing;
-using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Hosting;
-using Microsoft.Extensions.Logging;
 
 namespace McpAuth.Client.Tests;
 
@@ -75,21 +70,10 @@ public sealed class DiscoveryTests(FakeServer server) : IClassFixture<FakeServer
     [Trait("Spec", "RFC8414-6.1")]
     public async Task Discover_CertificateThatNobodyVouchesFor_IsRefusedAndNothingIsSent()
     {
-        using X509Certificate2 unknown = TestCertificates.Server(TimeProvider.System.GetUtcNow());
-        WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
-        builder.Logging.ClearProviders();
-        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0, listen => listen.UseHttps(unknown)));
-        await using WebApplication app = builder.Build();
-        int asked = 0;
-        app.Run(context =>
-        {
-            Interlocked.Increment(ref asked);
-            return Task.CompletedTask;
-        });
-        await app.StartAsync();
+        await using UnknownServer unknown = await UnknownServer.StartAsync();
         HttpRequestException e = await Assert.ThrowsAsync<HttpRequestException>(
-            () => AuthorizationServerMetadata.DiscoverAsync(app.Urls.Single(), new ConnectionOptions { Attempts = 1 }));
-        Assert.Equal((HttpRequestError.SecureConnectionError, 0), (e.HttpRequestError, asked));
+            () => AuthorizationServerMetadata.DiscoverAsync(unknown.Address, new ConnectionOptions { Attempts = 1 }));
+        Assert.Equal((HttpRequestError.SecureConnectionError, 0), (e.HttpRequestError, unknown.Asked));
     }
 
     [Theory]

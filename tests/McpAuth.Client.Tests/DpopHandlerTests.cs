@@ -45,6 +45,20 @@ public sealed class DpopHandlerTests : IClassFixture<FakeServer>, IDisposable
         key, new Uri(resource), _ => new(new AccessToken("t", server.Clock.GetUtcNow(), server.Clock.GetUtcNow().AddMinutes(5), null)), inner: new SocketsHttpHandler()));
 
     [Fact]
+    [Trait("Spec", "RFC6750-5.2")]
+    public async Task Resource_CertificateThatNobodyVouchesFor_IsToldNothing()
+    {
+        await using UnknownServer unknown = await UnknownServer.StartAsync();
+        var resource = new Uri(unknown.Address + "/mcp");
+        using var stranger = new HttpClient(new DpopHandler(
+            key, resource, _ => new(new AccessToken("t", server.Clock.GetUtcNow(), server.Clock.GetUtcNow().AddMinutes(5), null)), time: server.Clock));
+
+        HttpRequestException e = await Assert.ThrowsAsync<HttpRequestException>(() => stranger.PostAsync(resource, new StringContent("{}")));
+
+        Assert.Equal((HttpRequestError.SecureConnectionError, 0), (e.HttpRequestError, unknown.Asked));
+    }
+
+    [Fact]
     public async Task Request_ToAnotherOrigin_CarriesNeither()
     {
         await http.PostAsync(new Uri(server.Issuer.Replace("127.0.0.1", "localhost", StringComparison.Ordinal) + "/mcp"), new StringContent("{}"));

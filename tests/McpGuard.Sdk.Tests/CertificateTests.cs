@@ -1,7 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography.X509Certificates;
-using System.Text;
 using McpAuth.Protocol;
 using McpAuth.Protocol.Jose;
 using McpAuth.Testing;
@@ -124,10 +123,10 @@ public sealed class CertificateTests : IAsyncLifetime
         await Refused(host, token, "certificate_missing", headers: [("X-Other-Cert", Told(own))]);
         // Joined by an intermediary, and as two fields.
         await Refused(host, token, "certificate_malformed", headers: [(header, Told(own)), (header, Told(own))]);
-        Assert.Equal("HTTP/1.1 401 Unauthorized", await Raw(host, token, $"{header}: {Told(own)}\r\n{header}: {Told(own)}\r\n"));
+        Assert.Equal("HTTP/1.1 401 Unauthorized", await host.Raw(token, $"{header}: {Told(own)}\r\n{header}: {Told(own)}\r\n"));
         await authorization.Event(e => e.Type == "call.refused" && e.Reason == "certificate_twice");
-        Assert.Equal("HTTP/1.1 401 Unauthorized", await Raw(host, token, $"{header}:\r\n"));
-        Assert.Equal("HTTP/1.1 200 OK", await Raw(host, token, $"{header}: {Told(own)}\r\n"));
+        Assert.Equal("HTTP/1.1 401 Unauthorized", await host.Raw(token, $"{header}:\r\n"));
+        Assert.Equal("HTTP/1.1 200 OK", await host.Raw(token, $"{header}: {Told(own)}\r\n"));
     }
 
     [Fact]
@@ -222,21 +221,6 @@ public sealed class CertificateTests : IAsyncLifetime
         if (proof is { Length: > 0 }) request.Headers.Add("DPoP", proof);
         foreach (var group in (headers ?? []).GroupBy(h => h.Name)) request.Headers.TryAddWithoutValidation(group.Key, group.Select(h => h.Value));
         return await host.Send(request, http);
-    }
-
-    /// <summary>The status line of the same call with these header fields as they stand; HttpClient would join two of a name.</summary>
-    private static async Task<string?> Raw(ToolHost host, string token, string fields)
-    {
-        var uri = new Uri(host.Resource);
-        string body = ToolHost.Call("echo", """{"text":"bound"}""");
-        using var client = new TcpClient();
-        await client.ConnectAsync(IPAddress.Loopback, uri.Port);
-        await using NetworkStream stream = client.GetStream();
-        await stream.WriteAsync(Encoding.ASCII.GetBytes(
-            $"POST {uri.AbsolutePath} HTTP/1.1\r\nHost: {uri.Authority}\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\nAccept: application/json, text/event-stream\r\n"
-            + $"MCP-Protocol-Version: {Names.Mcp.V20260728}\r\nMcp-Method: tools/call\r\nMcp-Name: echo\r\nConnection: close\r\n{fields}Content-Length: {body.Length}\r\n\r\n{body}"));
-        using var reader = new StreamReader(stream);
-        return await reader.ReadLineAsync();
     }
 
     private async Task Refused(ToolHost host, string token, string reason, string? proof = null, (string, string)[]? headers = null, HttpClient? http = null)

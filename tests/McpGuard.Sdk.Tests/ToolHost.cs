@@ -1,6 +1,8 @@
 using System.Collections.Concurrent;
 using System.ComponentModel;
+using System.Net;
 using System.Net.Http.Headers;
+using System.Net.Sockets;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using System.Text.Json;
@@ -190,6 +192,21 @@ internal sealed class ToolHost : IAsyncDisposable
         request.Headers.Add(Names.Mcp.MethodHeader, method);
         if (name is not null) request.Headers.Add(Names.Mcp.NameHeader, name);
         return await Send(request);
+    }
+
+    /// <summary>The status line of a call of echo with these header fields beside the token's, as they stand; HttpClient would join two of a name.</summary>
+    public async Task<string?> Raw(string token, string fields)
+    {
+        var uri = new Uri(Resource);
+        string body = Call("echo", """{"text":"raw"}""");
+        using var client = new TcpClient();
+        await client.ConnectAsync(IPAddress.Loopback, uri.Port);
+        await using NetworkStream stream = client.GetStream();
+        await stream.WriteAsync(Encoding.ASCII.GetBytes(
+            $"POST {uri.AbsolutePath} HTTP/1.1\r\nHost: {uri.Authority}\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\nAccept: application/json, text/event-stream\r\n"
+            + $"MCP-Protocol-Version: {Names.Mcp.V20260728}\r\nMcp-Method: tools/call\r\nMcp-Name: echo\r\nConnection: close\r\n{fields}Content-Length: {body.Length}\r\n\r\n{body}"));
+        using var reader = new StreamReader(stream);
+        return await reader.ReadLineAsync();
     }
 
     public async Task<Answer> Send(HttpRequestMessage request, HttpClient? http = null)

@@ -158,9 +158,10 @@ internal ref struct JsonCursor
         }
     }
 
-    /// <summary>The one object of this document for an entity's name.</summary>
+    /// <summary>The one object of this document for an entity's name; where policies use that name, theirs.</summary>
     public readonly EntityUid Unique(EntityUid uid)
     {
+        if (NameTable.Find(uid) is { } kept) return kept;
         if (uids.TryGetValue(uid, out EntityUid? seen)) return seen;
         uids.Add(uid);
         return uid;

@@ -70,7 +70,7 @@ public sealed partial class EntityStore
     private EntityStore? LayOver(DistinctEntities distinct, DataFindings findings)
     {
         EntityStore root = below ?? this;
-        var mine = new Dictionary<EntityUid, Entity>(below is null ? [] : byUid);
+        var mine = new Dictionary<EntityUid, Entity>(below is null ? [] : byUid.Entries);
         var moved = new HashSet<EntityUid>();
         var hierarchy = new Hierarchy(uid => Find(uid)?.Ancestry);
         foreach (EntityDescription entity in distinct.All)
@@ -117,7 +117,7 @@ public sealed partial class EntityStore
     {
         if (children is { } made) return made;
         made = [];
-        foreach (Entity entity in byUid.Values)
+        foreach (Entity entity in Own)
         {
             foreach (EntityUid parent in entity.Parents)
             {

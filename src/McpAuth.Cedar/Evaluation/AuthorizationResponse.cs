@@ -57,13 +57,13 @@ public sealed class AuthorizationResponse
     internal void Satisfied(PolicyGroup group)
     {
         List<int> to = group.Effect == Effect.Permit ? permits : forbids;
-        for (int i = 0; i < group.Policies.Count; i++) to.Add(group.Policies[i]);
+        foreach (int policy in group.Policies) to.Add(policy);
     }
 
     internal void Failed(PolicyGroup group, Failure failure)
     {
         forbidFailed |= group.Effect == Effect.Forbid;
-        for (int i = 0; i < group.Policies.Count; i++) failures.Add((group.Policies[i], failure));
+        foreach (int policy in group.Policies) failures.Add((policy, failure));
     }
 
     internal void Refuse(string fault)
@@ -80,7 +80,8 @@ public sealed class AuthorizationResponse
         reasons.Clear();
     }
 
-    internal void Conclude(IReadOnlyList<Policy> policies, AuthorizationMode mode)
+    /// <param name="ids">Of the set's policies, in its order.</param>
+    internal void Conclude(string[] ids, AuthorizationMode mode)
     {
         if (forbids.Count > 0) Cause = DenialCause.Forbidden;
         else if (forbidFailed && mode == AuthorizationMode.Strict) Cause = DenialCause.ForbidFailed;
@@ -88,8 +89,8 @@ public sealed class AuthorizationResponse
 
         List<int> decisive = Decision == Decision.Allow ? permits : forbids;
         if (decisive.Count > 1) decisive.Sort();
-        for (int i = 0; i < decisive.Count; i++) reasons.Add(policies[decisive[i]].Id);
+        for (int i = 0; i < decisive.Count; i++) reasons.Add(ids[decisive[i]]);
         if (failures.Count > 1) failures.Sort(static (a, b) => a.Policy.CompareTo(b.Policy));
-        for (int i = 0; i < failures.Count; i++) errors.Add(new(policies[failures[i].Policy].Id, failures[i].Failure));
+        for (int i = 0; i < failures.Count; i++) errors.Add(new(ids[failures[i].Policy], failures[i].Failure));
     }
 }

@@ -10,13 +10,10 @@ namespace McpAuth.Cedar.Evaluation;
 /// </summary>
 public sealed class Authorizer
 {
-    /// <summary>Of the thread, so that a decision allocates none. Nothing a decision calls decides itself.</summary>
-    [ThreadStatic]
-    private static Slot[]? scratch;
-
     private readonly PolicySet policies;
     private readonly CedarSchema? schema;
     private readonly ScopeIndex index;
+    private readonly string[] ids;
 
     /// <param name="schema">What each request is checked against; null when whoever asks has done that.</param>
     internal Authorizer(PolicySet policies, CedarSchema? schema, AuthorizationMode mode, string? argumentPrefix = null)
@@ -29,6 +26,7 @@ public sealed class Authorizer
         Paths = compiler.Paths;
         Names = compiler.Names;
         index = ScopeIndex.Build(Groups);
+        ids = [.. policies.Policies.Select(p => p.Id)];
     }
 
     public AuthorizationMode Mode { get; }
@@ -62,7 +60,7 @@ public sealed class Authorizer
             response.Refuse(fault);
             return Decision.Deny;
         }
-        Span<Slot> slots = Slots();
+        Span<Slot> slots = ScratchSlots.Take(Paths.Count);
         try
         {
             var frame = new Frame(request.Principal, request.Action, request.Resource, request.Context, entities, Paths, slots);
@@ -70,7 +68,7 @@ public sealed class Authorizer
         }
         finally
         {
-            slots.Clear(); // what a thread keeps must not keep a request alive
+            slots.Clear();
         }
         return response.Decision;
     }
@@ -88,13 +86,6 @@ public sealed class Authorizer
     {
         var visitor = new GroupVisitor(response);
         index.Visit(ref frame, ref visitor);
-        response.Conclude(policies.Policies, Mode);
-    }
-
-    /// <summary>One slot for each path, all unknown; whoever takes them clears them.</summary>
-    internal Span<Slot> Slots()
-    {
-        if (scratch is null || scratch.Length < Paths.Count) scratch = new Slot[Math.Max(32, Paths.Count)];
-        return scratch.AsSpan(0, Paths.Count);
+        response.Conclude(ids, Mode);
     }
 }

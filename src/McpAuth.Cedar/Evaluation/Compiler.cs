@@ -25,7 +25,7 @@ internal sealed class Compiler(string? argumentPrefix = null)
     public IReadOnlyDictionary<string, string> Names => names;
 
     /// <summary>The one object for this name.</summary>
-    public EntityUid Intern(EntityUid uid) => uids.TryGetValue(uid, out EntityUid? known) ? known : uids[uid] = uid;
+    public EntityUid Intern(EntityUid uid) => uids.TryGetValue(uid, out EntityUid? known) ? known : uids[uid] = NameTable.Keep(uid);
 
     /// <summary>As deep as the expression, hence bounded (<see cref="Limits.Depth"/>).</summary>
     public Node Compile(Expr expression) => expression switch
@@ -46,7 +46,8 @@ internal sealed class Compiler(string? argumentPrefix = null)
         _ => throw new ArgumentException($"No node for {expression.GetType().Name}.", nameof(expression)),
     };
 
-    private string Intern(string name) => names.TryGetValue(name, out string? known) ? known : names[name] = NameTable.Keep(name);
+    /// <inheritdoc cref="Intern(EntityUid)"/>
+    public string Intern(string name) => names.TryGetValue(name, out string? known) ? known : names[name] = NameTable.Keep(name);
 
     private Node[] All(IReadOnlyList<Expr> expressions) => [.. expressions.Select(Compile)];
 

@@ -2,7 +2,7 @@ using McpAuth.Cedar.Values;
 
 namespace McpAuth.Cedar.Evaluation;
 
-internal enum FailureCode
+internal enum FailureCode : byte
 {
     /// <summary>A record has no such attribute.</summary>
     NoAttribute,

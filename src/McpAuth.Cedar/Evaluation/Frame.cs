@@ -4,26 +4,6 @@ using McpAuth.Cedar.Values;
 
 namespace McpAuth.Cedar.Evaluation;
 
-/// <summary>What is known of an attribute of the context, within one decision.</summary>
-internal enum SlotState : byte
-{
-    Unknown,
-    Present,
-
-    /// <summary>What it would be an attribute of is there, and has none of that name.</summary>
-    Missing,
-
-    /// <summary>It cannot be asked for: an attribute on the way is missing, or is neither record nor entity; or it has no exact value.</summary>
-    Failed,
-}
-
-internal struct Slot
-{
-    public Value Value;
-    public Failure Failure;
-    public SlotState State;
-}
-
 /// <summary>One decision in progress: the request, the entities, and what was already looked up. Lives on the stack.</summary>
 internal ref struct Frame
 {
@@ -121,47 +101,38 @@ internal ref struct Frame
     private void Load(int number, ref Slot slot)
     {
         ContextPath path = paths[number];
-        Value target;
-        if (path.Parent < 0)
-        {
-            target = Value.Of(Context);
-        }
-        else
+        CedarRecord? attributes = Context;
+        FailureCode absent = FailureCode.NoAttribute;
+        if (path.Parent >= 0)
         {
             // As deep as the expression it stands in, at the most.
             ref Slot parent = ref Path(path.Parent);
-            if (parent.State != SlotState.Present)
+            Value target = parent.Value;
+            if (target.IsNone)
             {
-                slot.Failure = parent.State == SlotState.Missing ? new(FailureCode.NoAttribute, paths[path.Parent].Name) : parent.Failure;
-                slot.State = SlotState.Failed;
+                slot.Failed(parent.State switch
+                {
+                    SlotState.Missing => new(FailureCode.NoAttribute, paths[path.Parent].Name),
+                    SlotState.Failed => parent.Failure,
+                    _ => new(FailureCode.NotConvertible, paths[path.Parent].Name), // it is there, and was not expected to be read
+                });
                 return;
             }
-            target = parent.Value;
-            if (target.IsNone) // whoever filled the slots knows that it is there, and did not expect it to be read
+            attributes = target.AsRecord;
+            if (attributes is null)
             {
-                slot.Failure = new(FailureCode.NotConvertible, paths[path.Parent].Name);
-                slot.State = SlotState.Failed;
-                return;
+                if (target.AsEntity is not { } uid)
+                {
+                    slot.Failed(new(FailureCode.WrongType, path.Name, target.Kind, ValueKind.Record));
+                    return;
+                }
+                attributes = Find(uid)?.Attributes ?? CedarRecord.Empty;
+                absent = FailureCode.NoEntityAttribute;
             }
         }
-        CedarRecord? attributes = target.AsRecord;
-        if (attributes is null)
-        {
-            if (target.AsEntity is not { } uid)
-            {
-                slot.Failure = new(FailureCode.WrongType, path.Name, target.Kind, ValueKind.Record);
-                slot.State = SlotState.Failed;
-                return;
-            }
-            attributes = Find(uid)?.Attributes ?? CedarRecord.Empty;
-            slot.Failure = new(FailureCode.NoEntityAttribute, path.Name);
-        }
-        else
-        {
-            slot.Failure = new(FailureCode.NoAttribute, path.Name);
-        }
-        slot.Value = attributes[path.Name];
-        slot.State = slot.Value.IsNone ? SlotState.Missing : SlotState.Present;
+        Value value = attributes[path.Name];
+        if (value.IsNone) slot.Missing(new(absent, path.Name));
+        else slot.Found(value);
     }
 
     private Entity? Find(EntityUid uid, Found which, ref Entity? entity)

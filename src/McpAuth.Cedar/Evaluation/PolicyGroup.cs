@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using McpAuth.Cedar.Policies;
 using McpAuth.Cedar.Values;
 
@@ -23,7 +24,7 @@ internal sealed class PolicyGroup(PolicyBody body, EntityScope principal, Action
     public required ContextReads Reads { get; init; }
 
     /// <summary>Positions in the set's <see cref="PolicySet.Policies"/>, rising.</summary>
-    public IReadOnlyList<int> Policies => policies;
+    public ReadOnlySpan<int> Policies => CollectionsMarshal.AsSpan(policies);
 
     /// <summary>Whether the index holds this in more than one place.</summary>
     public bool IsInSeveralPlaces => Action.Actions.Count > 1;

@@ -38,7 +38,7 @@ internal static class PolicyGroups
     }
 
     private static EntityScope Intern(EntityScope scope, Compiler compiler) =>
-        scope.Entity is { } uid ? scope with { Entity = compiler.Intern(uid) } : scope;
+        scope with { Entity = scope.Entity is { } uid ? compiler.Intern(uid) : null, Type = scope.Type is { } type ? compiler.Intern(type) : null };
 
     /// <summary>Effect, scope and conditions; neither id, annotations nor place.</summary>
     private sealed class SameMeaning : IEqualityComparer<PolicyBody>

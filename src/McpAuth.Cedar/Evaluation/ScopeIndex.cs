@@ -39,9 +39,9 @@ internal abstract class ScopeIndex
     private sealed class ByScope : ScopeIndex
     {
         private readonly Dimension dimension;
-        private readonly Dictionary<EntityUid, ScopeIndex> equal;
-        private readonly Dictionary<EntityUid, ScopeIndex> under;
-        private readonly Dictionary<string, ScopeIndex> ofType;
+        private readonly UidMap<ScopeIndex>? equal;
+        private readonly UidMap<ScopeIndex>? under;
+        private readonly Dictionary<string, ScopeIndex>? ofType;
         private readonly ScopeIndex? others;
 
         public ByScope(Dimension dimension, IReadOnlyList<PolicyGroup> groups)
@@ -69,10 +69,10 @@ internal abstract class ScopeIndex
                     default: rest.Add(group); break;
                 }
             }
-            equal = equalTo.ToDictionary(e => e.Key, e => Next(dimension, e.Value));
-            under = below.ToDictionary(e => e.Key, e => Next(dimension, e.Value));
-            ofType = typed.ToDictionary(e => e.Key, e => Next(dimension, e.Value), StringComparer.Ordinal);
-            others = rest.Count == 0 ? null : Next(dimension, rest);
+            equal = Map(equalTo);
+            under = Map(below);
+            if (typed.Count > 0) ofType = typed.ToDictionary(e => e.Key, e => Next(dimension, e.Value), StringComparer.Ordinal);
+            if (rest.Count > 0) others = Next(dimension, rest);
         }
 
         public override void Visit(ref Frame frame, ref GroupVisitor visitor)
@@ -83,17 +83,19 @@ internal abstract class ScopeIndex
                 Dimension.Principal => frame.Principal,
                 _ => frame.Resource,
             };
-            if (equal.Count > 0 && equal.TryGetValue(uid, out ScopeIndex? found)) found.Visit(ref frame, ref visitor);
-            if (under.Count > 0)
+            equal?.Find(uid)?.Visit(ref frame, ref visitor);
+            if (under is not null)
             {
-                if (under.TryGetValue(uid, out found)) found.Visit(ref frame, ref visitor);
+                under.Find(uid)?.Visit(ref frame, ref visitor);
                 if (frame.Find(uid) is { } entity)
-                    foreach (EntityUid ancestor in entity.Ancestors)
-                        if (under.TryGetValue(ancestor, out found)) found.Visit(ref frame, ref visitor);
+                    foreach (EntityUid ancestor in entity.Ancestors) under.Find(ancestor)?.Visit(ref frame, ref visitor);
             }
-            if (ofType.Count > 0 && ofType.TryGetValue(uid.Type, out found)) found.Visit(ref frame, ref visitor);
+            if (ofType is not null && ofType.TryGetValue(uid.Type, out ScopeIndex? found)) found.Visit(ref frame, ref visitor);
             others?.Visit(ref frame, ref visitor);
         }
+
+        private UidMap<ScopeIndex>? Map(Dictionary<EntityUid, List<PolicyGroup>> groups) =>
+            groups.Count == 0 ? null : new(groups.ToDictionary(e => e.Key, e => Next(dimension, e.Value)));
 
         private static void Add<TKey>(Dictionary<TKey, List<PolicyGroup>> to, TKey key, PolicyGroup group)
             where TKey : notnull

@@ -57,10 +57,10 @@ internal readonly ref struct ArgumentReader(JsonText texts, Span<Slot> slots)
             reader.Skip();
             return Absent(part, new(FailureCode.NoAttribute, part.Name));
         }
-        slot.State = SlotState.Present;
+        slot.Found(default);
         if (part.IsValue)
         {
-            slot.Value = Convert(ref reader, part.Type.Type, part.Name, out string? fault);
+            slot.Found(Convert(ref reader, part.Type.Type, part.Name, out string? fault));
             return fault;
         }
         if (reader.TokenType != JsonTokenType.StartObject)
@@ -86,16 +86,14 @@ internal readonly ref struct ArgumentReader(JsonText texts, Span<Slot> slots)
     private string? Absent(WantedPart part, Failure failure)
     {
         if (part.Type is { Required: true }) return $"`{part.Name}` is missing";
-        slots[part.Path].State = SlotState.Missing;
-        slots[part.Path].Failure = failure;
+        slots[part.Path].Missing(failure);
         foreach (WantedPart child in part.Parts) Unreachable(child, failure);
         return null;
     }
 
     private void Unreachable(WantedPart part, Failure failure)
     {
-        slots[part.Path].State = SlotState.Failed;
-        slots[part.Path].Failure = failure;
+        slots[part.Path].Failed(failure);
         foreach (WantedPart child in part.Parts) Unreachable(child, failure);
     }
 

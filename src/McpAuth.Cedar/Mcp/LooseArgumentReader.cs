@@ -42,9 +42,9 @@ internal readonly ref struct LooseArgumentReader(JsonText texts)
                     if ((now == Seen.Itself) != IsSimple(reader.TokenType)) continue; // an array is no value, and a value no mark
                     ref Slot slot = ref slots[argument.Path];
                     if (slot.State == SlotState.Present) return $"`{argument.Attribute}` is two arguments";
-                    slot.State = SlotState.Present;
-                    slot.Value = now == Seen.Marked ? Value.True : Convert(ref reader);
-                    if (slot.Value.IsNone) return NotExact(argument.Name);
+                    Value value = now == Seen.Marked ? Value.True : Convert(ref reader);
+                    if (value.IsNone) return NotExact(argument.Name);
+                    slot.Found(value);
                 }
                 reader.Skip();
             }
@@ -57,7 +57,7 @@ internal readonly ref struct LooseArgumentReader(JsonText texts)
         foreach (LooseArgument argument in wanted)
         {
             ref Slot slot = ref slots[argument.Path];
-            if (slot.State == SlotState.Unknown) (slot.State, slot.Failure) = (SlotState.Missing, new(FailureCode.NoAttribute, argument.Attribute));
+            if (slot.State == SlotState.Unknown) slot.Missing(new(FailureCode.NoAttribute, argument.Attribute));
         }
         return null;
     }

@@ -13,10 +13,6 @@ namespace McpAuth.Cedar.Mcp;
 /// </summary>
 public sealed class ToolCallAuthorizer
 {
-    /// <summary>Of the thread, so that a decision allocates none. Nothing a decision calls decides itself.</summary>
-    [ThreadStatic]
-    private static Slot[]? scratch;
-
     private readonly PolicySet policies;
     private readonly ToolServerModel model;
     private readonly Authorizer authorizer;
@@ -48,14 +44,14 @@ public sealed class ToolCallAuthorizer
     {
         ArgumentNullException.ThrowIfNull(entities);
         ArgumentNullException.ThrowIfNull(response);
-        Span<Slot> slots = Slots();
+        Span<Slot> slots = ScratchSlots.Take(authorizer.Paths.Count);
         try
         {
             Decide(call, entities, response, slots, out _);
         }
         finally
         {
-            slots.Clear(); // what a thread keeps must not keep a request alive
+            slots.Clear();
         }
         return response.Decision;
     }
@@ -116,12 +112,5 @@ public sealed class ToolCallAuthorizer
         foreach (string one in types)
             if (one == type) return true;
         return false;
-    }
-
-    private Span<Slot> Slots()
-    {
-        int count = authorizer.Paths.Count;
-        if (scratch is null || scratch.Length < count) scratch = new Slot[Math.Max(32, count)];
-        return scratch.AsSpan(0, count);
     }
 }

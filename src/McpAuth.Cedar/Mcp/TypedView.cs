@@ -24,7 +24,7 @@ internal sealed class TypedView : ToolView
         context = layout.Session is null ? session : CedarRecord.Empty;
         if (!IsWhole)
         {
-            if (this.session >= 0) (slots[this.session].State, slots[this.session].Value) = (SlotState.Present, Value.Of(session));
+            if (this.session >= 0) slots[this.session].Found(Value.Of(session));
             return new ArgumentReader(texts, slots).Read(arguments, wanted);
         }
         string? fault = new ArgumentReader(texts, slots).Read(arguments, wanted, out Value input);

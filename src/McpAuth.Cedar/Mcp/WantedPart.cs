@@ -69,7 +69,7 @@ internal sealed class WantedPart
     public Value ValueIn(ReadOnlySpan<Slot> slots)
     {
         if (slots[Path].State != SlotState.Present) return default;
-        if (!slots[Path].Value.IsNone) return slots[Path].Value;
+        if (slots[Path].Value is { IsNone: false } whole) return whole;
         var attributes = new List<KeyValuePair<string, Value>>();
         foreach (WantedPart part in parts)
             if (part.ValueIn(slots) is { IsNone: false } value) attributes.Add(new(part.Name, value));

@@ -9,6 +9,9 @@ namespace McpAuthServer.Grants;
 /// <summary>RFC 8628 §3.4: a device asks, again and again, whether the person has answered.</summary>
 internal sealed class DeviceCodeGrant(DeviceRequests devices, CodeStore codes, CodeRedemption redemption) : IGrant
 {
+    /// <summary>§3.5: also when the person has allowed it, and the device asks too late.</summary>
+    public static OAuthError Expired { get; } = new(Names.Device.ExpiredToken, "The device code is expired; begin again.");
+
     public string Type => Names.Device.GrantType;
 
     public async Task<GrantResult> EstablishAsync(TokenRequest request, CancellationToken cancel)
@@ -33,7 +36,7 @@ internal sealed class DeviceCodeGrant(DeviceRequests devices, CodeStore codes, C
             case DevicePoll.Denied:
                 return new GrantResult.Wait(new(Names.Errors.AccessDenied, "The person did not allow it."));
             case DevicePoll.Expired:
-                return new GrantResult.Wait(new(Names.Device.ExpiredToken, "The device code is expired; begin again."));
+                return new GrantResult.Wait(Expired);
             case DevicePoll.Replayed:
                 return new GrantResult.Wait(OAuthError.Replay(request.Client.Assertion is null ? Once.ProofSpace : Once.AssertionSpace));
         }

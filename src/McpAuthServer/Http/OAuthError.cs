@@ -19,6 +19,9 @@ internal sealed record OAuthError(string Code, string Description, int Status = 
     /// <summary>When to come again, in seconds (RFC 9110 §10.2.3); 503 always says it.</summary>
     public int? RetryAfter { get; init; } = Status == StatusCodes.Status503ServiceUnavailable ? 1 : null;
 
+    /// <summary>What a 405 says is taken instead (RFC 9110 §15.5.6).</summary>
+    public string Allow { get; init; } = HttpMethods.Post;
+
     public static OAuthError InvalidRequest(string description, string? reason = null) => new(Names.Errors.InvalidRequest, description, Reason: reason);
 
     /// <summary>A code or refresh token that cannot be used (RFC 6749 §5.2).</summary>
@@ -48,6 +51,9 @@ internal sealed record OAuthError(string Code, string Description, int Status = 
         ? InvalidClient("The client assertion was used before.", reason: Names.Reasons.Replay)
         : InvalidProof(new Fault(Names.Reasons.Replay, "The DPoP proof was used before."));
 
+    /// <summary>What a request with two Authorization headers is told: 400, wherever a token is taken (RFC 6750 §3.1).</summary>
+    public const string TwoTokens = "There must be one Authorization header.";
+
     /// <summary>A proof presented again at an API that takes tokens (RFC 9449 §7.1).</summary>
     public static OAuthError UsedProof => Replay(Storage.Once.ProofSpace) with { Status = StatusCodes.Status401Unauthorized, Challenge = "DPoP error=\"invalid_dpop_proof\"" };
 
@@ -65,7 +71,7 @@ internal sealed record OAuthError(string Code, string Description, int Status = 
     {
         context.Response.StatusCode = Status;
         if (Status == StatusCodes.Status405MethodNotAllowed)
-            context.Response.Headers.Allow = HttpMethods.Post;
+            context.Response.Headers.Allow = Allow;
         if (Challenge is not null)
             context.Response.Headers.WWWAuthenticate = Challenge;
         if (RetryAfter is { } seconds)

@@ -11,14 +11,16 @@ internal sealed record PresentedToken(OwnToken Token, Once Proof);
 /// <summary>Authenticates callers of the server's own APIs: always a DPoP-bound token of the API's own audience (RFC 9449 §7.1).</summary>
 internal sealed class TokenPresenter(SigningKeyRing keys, ProofReader proofs, Issuer issuer, TimeProvider time)
 {
-    private const string Scheme = Names.Dpop.Scheme + " ";
+    private const string Scheme = Names.Dpop.Scheme + " ", Algorithms = "algs=\"ES256 RS256\"";
 
     /// <param name="path">The endpoint's own path, for <c>htu</c>; never the request's address.</param>
     public async ValueTask<(PresentedToken? Presented, OAuthError? Error)> AuthenticateAsync(HttpContext context, string path, string audience)
     {
-        // 1. One Authorization header, the DPoP scheme.
+        // 1. One Authorization header, the DPoP scheme. RFC 6750 §3.1: without such a token the challenge names no error.
+        if (context.Request.Headers.Authorization.Count > 1)
+            return (null, Refuse(OAuthError.TwoTokens, Names.Reasons.Malformed, Names.Errors.InvalidRequest) with { Status = StatusCodes.Status400BadRequest });
         if (context.Request.Headers.Authorization is not [{ } header] || !header.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase))
-            return (null, Refuse("A DPoP-bound token is needed.", Names.Reasons.Malformed));
+            return (null, Refuse("A DPoP-bound token is needed.", Names.Reasons.Malformed) with { Challenge = Scheme + Algorithms });
         var text = header[Scheme.Length..].Trim();
 
         // 2. Ours, unexpired, for this API.
@@ -36,5 +38,5 @@ internal sealed class TokenPresenter(SigningKeyRing keys, ProofReader proofs, Is
     }
 
     public static OAuthError Refuse(string description, string reason, string code = Names.Errors.InvalidToken) =>
-        new(code, description, StatusCodes.Status401Unauthorized, reason) { Challenge = $"DPoP error=\"{code}\", algs=\"ES256 RS256\"" };
+        new(code, description, StatusCodes.Status401Unauthorized, reason) { Challenge = $"{Scheme}error=\"{code}\", {Algorithms}" };
 }

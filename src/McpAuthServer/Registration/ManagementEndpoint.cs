@@ -40,9 +40,11 @@ internal static class ManagementEndpoint
                     ? new RegistrationAnswer(changed, issuer, StatusCodes.Status200OK)
                     : new OAuthError(Names.Errors.TemporarilyUnavailable, "The registration is changing just now.", StatusCodes.Status503ServiceUnavailable);
             default:
-                context.Response.Headers.Allow = "GET, PUT, DELETE";
                 return await audit.RefuseAsync(
-                    new OAuthError(Names.Errors.InvalidRequest, "The method must be GET, PUT or DELETE.", StatusCodes.Status405MethodNotAllowed, "method_not_allowed"), id);
+                    new OAuthError(Names.Errors.InvalidRequest, "The method must be GET, PUT or DELETE.", StatusCodes.Status405MethodNotAllowed, "method_not_allowed")
+                    {
+                        Allow = "GET, PUT, DELETE",
+                    }, id);
         }
     }
 

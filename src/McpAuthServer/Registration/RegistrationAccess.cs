@@ -10,11 +10,7 @@ internal static class RegistrationAccess
 {
     private const string Scheme = "Bearer ";
 
-    /// <summary>RFC 6750 §3.1.</summary>
-    private static OAuthError Refused { get; } = new(Names.Errors.InvalidToken, "The token is missing or is not for this.", StatusCodes.Status401Unauthorized)
-    {
-        Challenge = "Bearer error=\"invalid_token\"",
-    };
+    private static OAuthError Refused { get; } = new(Names.Errors.InvalidToken, "The token is missing or is not for this.", StatusCodes.Status401Unauthorized);
 
     public static string? Token(HttpRequest request) =>
         request.Headers.Authorization is [{ } header] && header.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase) ? header[Scheme.Length..].Trim() : null;
@@ -23,7 +19,11 @@ internal static class RegistrationAccess
     public static Task<IResult> RefuseAsync(this AuditTrail audit, HttpContext context, string? client)
     {
         RequestLimits.Failed(context);
-        return audit.RefuseAsync(Refused, client);
+        if (context.Request.Headers.Authorization.Count > 1)
+            return audit.RefuseAsync(OAuthError.InvalidRequest(OAuthError.TwoTokens) with { Challenge = Scheme + "error=\"invalid_request\"" }, client);
+        // RFC 6750 §3: a parameter in any case; §3.1: an error only where a token came.
+        var told = Token(context.Request) is null ? "realm=\"registration\"" : "error=\"invalid_token\"";
+        return audit.RefuseAsync(Refused with { Challenge = Scheme + told }, client);
     }
 
     /// <param name="client">Whose registration it was about, when there is one.</param>

@@ -22,6 +22,8 @@ internal sealed class IdentityCallers(
         var request = context.Request;
 
         // 1. The header alone: what stands in an address or a form ends in logs (RFC 6750 §5.3). §3.1: without a token the challenge names no error; §3: a parameter it has all the same.
+        if (request.Headers.Authorization.Count > 1)
+            return (null, await RefuseAsync(context, OAuthError.InvalidRequest(OAuthError.TwoTokens, Names.Reasons.Malformed) with { Challenge = "Bearer error=\"invalid_request\"" }, null));
         if (request.Headers.Authorization is not [{ } header] || header.IndexOf(' ', StringComparison.Ordinal) is not (> 0 and var blank)
             || (Is(Names.OAuth.Bearer) ? Names.OAuth.Bearer : Is(Names.Dpop.Scheme) ? Names.Dpop.Scheme : null) is not { } scheme)
         {

@@ -103,8 +103,13 @@ public class AuthorizeAttackTests(TestServer server) : IClassFixture<TestServer>
     public async Task Challenge_ThatIsNotS256_IsInvalid(string parameter, string? value)
     {
         var s = await server.ScenarioAsync();
+        var (browser, query) = (new TestBrowser(server), s.AuthorizeQuery(new Dictionary<string, string?> { [parameter] = value }));
+        await browser.SignInAsync(s.Person);
 
-        Assert.Equal(Names.Errors.InvalidRequest, (await server.RefusedAuthorizationAsync(s, s.AuthorizeQuery(new Dictionary<string, string?> { [parameter] = value }))).Error);
+        Assert.Equal(Names.Errors.InvalidRequest, (await server.RefusedAuthorizationAsync(s, query, browser)).Error);
+        // And is told what is missing.
+        var members = HttpUtility.ParseQueryString(new Uri((await browser.GetAsync("/authorize?" + query)).Location!).Query);
+        Assert.Contains("code_challenge_method=S256", members["error_description"], StringComparison.Ordinal);
     }
 
     [Theory]

@@ -219,6 +219,16 @@ public sealed class ClientMetadataTests
         Assert.Equal("client_name", Read(Of(1, ClientMetadataReader.NameLength + 1), Dynamic).Fault?.Path);
     }
 
+    [Fact]
+    [Trait("Spec", "RFC7591-2")]
+    public void Registration_ThatSaysOnlyWhereTo_HasTheDefaultsOfTheStandard()
+    {
+        var metadata = Read("""{"redirect_uris":["https://app.example/cb"]}""", Dynamic).Value;
+
+        Assert.Equal(("client_secret_basic", "authorization_code"), (metadata.AuthMethod, Assert.Single(metadata.GrantTypes)));
+        Assert.Equal("[\"code\"]", JsonElement.Parse(metadata.ToJson()).GetProperty("response_types").GetRawText());
+    }
+
     [Theory]
     [InlineData("")]
     [InlineData(",\"client_name\":\" \"")]

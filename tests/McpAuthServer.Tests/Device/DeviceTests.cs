@@ -83,6 +83,31 @@ public class DeviceTests(TestServer server) : IClassFixture<TestServer>
     }
 
     [Fact]
+    [Trait("Spec", "RFC8628-3.5")]
+    public async Task DeviceCode_AllowedAndNotAskedForInTime_IsExpired()
+    {
+        var s = await server.ScenarioAsync();
+        var device = await BeginAsync(s);
+        var browser = new TestBrowser(server);
+        await browser.SignInAsync(s.Person);
+        await AnswerAsync(browser, device, "allow");
+        server.Time.Advance(TimeSpan.FromMinutes(10));
+
+        await server.RefusedAsync(() => PollAsync(s, device), HttpStatusCode.BadRequest, Names.Device.ExpiredToken, null, AuditTypes.TokenRefused, Names.Device.ExpiredToken);
+    }
+
+    [Fact]
+    [Trait("Spec", "RFC8628-5.2")]
+    public async Task DeviceCode_EachOfThem_HasMoreChanceThanCanBeGuessed()
+    {
+        var s = await server.ScenarioAsync();
+        var codes = new[] { (await BeginAsync(s)).DeviceCode, (await BeginAsync(s)).DeviceCode };
+
+        Assert.NotEqual(codes[0], codes[1]);
+        Assert.All(codes, code => Assert.True(Base64Url.TryDecode(code.Replace("dc_", "", StringComparison.Ordinal), out var bytes) && bytes.Length == 32, code));
+    }
+
+    [Fact]
     [Trait("Spec", "RFC8628-3.3")]
     public async Task Answer_AfterTheCodeExpired_GrantsNothing()
     {

@@ -51,7 +51,7 @@ public sealed class ProofAttackTests(TestServer server) : IClassFixture<TestServ
 
     [Theory]
     [MemberData(nameof(Endpoints))]
-    [Trait("Attack", "110")]
+    [Trait("Attack", "110"), Trait("Spec", "RFC6750-3.1")]
     public async Task Api_TokenOfTheOtherKindOrNone_IsRefused(string method, string path)
     {
         await RefusedAsync(method, path, "wrong_audience", Names.Errors.InvalidToken, (all, x) =>
@@ -60,6 +60,22 @@ public sealed class ProofAttackTests(TestServer server) : IClassFixture<TestServ
             return (Proof(swapped.Key, swapped), $"DPoP {swapped.Token}");
         });
         await RefusedAsync(method, path, Names.Reasons.Malformed, Names.Errors.InvalidToken, (_, x) => (Proof(x.Key, x), null));
+    }
+
+    [Theory]
+    [InlineData("/tasks", AuditTypes.TokenRefused)]
+    [InlineData("/guard/streams", AuditTypes.GuardRefused)]
+    [Trait("Attack", "127"), Trait("Spec", "RFC6750-3.1")]
+    public async Task Api_TwoTokens_AreABadRequest(string path, string refused)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, path);
+        request.Headers.TryAddWithoutValidation("Authorization", ["DPoP one", "DPoP two"]);
+        HttpResponseMessage? answer = null;
+
+        await server.RefusedAsync(
+            async () => answer = await server.Client().SendAsync(request), HttpStatusCode.BadRequest, Names.Errors.InvalidRequest, Names.Reasons.Malformed, refused, Names.Reasons.Malformed);
+
+        Assert.Equal("DPoP error=\"invalid_request\", algs=\"ES256 RS256\"", Assert.Single(answer!.Headers.WwwAuthenticate).ToString());
     }
 
     /// <summary>How a proof can be spoilt, and what the event says.</summary>
@@ -131,7 +147,11 @@ public sealed class ProofAttackTests(TestServer server) : IClassFixture<TestServ
         await server.RefusedAsync(
             async () => answer = await server.Client().SendAsync(request), HttpStatusCode.Unauthorized, error, recorded, isGuards ? AuditTypes.GuardRefused : AuditTypes.TokenRefused, recorded);
         // RFC 9449 §7.1: the challenge names the scheme.
-        Assert.Equal("DPoP", Assert.Single(answer!.Headers.WwwAuthenticate).Scheme);
+        var challenge = Assert.Single(answer!.Headers.WwwAuthenticate);
+        Assert.Equal("DPoP", challenge.Scheme);
+        // RFC 6750 §3.1: who sent no token, or by another scheme, is told of no error.
+        var told = authorization?.StartsWith("DPoP ", StringComparison.Ordinal) == true ? $"error=\"{error}\", " : "";
+        Assert.Equal($"{told}algs=\"ES256 RS256\"", challenge.Parameter);
 
         // The same call, presented rightly, is let in.
         using var good = new HttpRequestMessage(new HttpMethod(method), path) { Content = Body(s, path, stream.Stream) };

@@ -319,6 +319,8 @@ public class RefreshTokenTests(TestServer server) : IClassFixture<TestServer>
         var s = await server.ScenarioAsync();
         var flow = new PersonFlow(s);
         var token = await flow.TokenAsync();
+        var guard = await TestGuard.OfAsync(s);
+        Assert.True(await guard.IsActiveAsync(token.AccessToken));
         using var answer = await server.Client().PostAsync(Names.Paths.Revoke, new FormUrlEncodedContent(
             new Dictionary<string, string> { ["token"] = token.RefreshToken!, ["client_id"] = s.PublicClient }));
         Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
@@ -327,6 +329,7 @@ public class RefreshTokenTests(TestServer server) : IClassFixture<TestServer>
 
         var grant = Answers.Claims(token.AccessToken).GetProperty("grant").GetString();
         Assert.Equal(1, await server.ScalarAsync($"select count(*) from revocations where kind = 'grant' and subject = '{grant}' and op = 'deny'"));
+        Assert.False(await guard.IsActiveAsync(token.AccessToken));
     }
 
     [Fact]

@@ -30,6 +30,7 @@ public sealed class RequestLimitTests : IAsyncLifetime
         Set("FailedAuthentication:Address", 6, 3);
         Set("Authorization:Address", 6, 3);
         Set("SignIn:Address", 6, 5);
+        Set("UserCode:Address", 6, 3);
         Set("Api:Address", 60, 60);
         server.Settings["McpAuth:Proxies:0"] = Proxy;
         return server.InitializeAsync();
@@ -204,6 +205,29 @@ public sealed class RequestLimitTests : IAsyncLifetime
         Assert.Equal((HttpStatusCode.TooManyRequests, null), (answer.Status, answer.Location));
         Assert.Contains("too often", answer.Text, StringComparison.Ordinal);
         await server.OnlyARefusalSinceAsync(mark, before, AuditTypes.AbuseLimited, "authorization");
+    }
+
+    [Fact]
+    [Trait("Spec", "RFC8628-5.1")]
+    public async Task UserCode_GuessedTooOften_IsRefusedUntried()
+    {
+        var s = await server.ScenarioAsync();
+        var form = new Dictionary<string, string> { ["client_id"] = s.PublicClient, ["resource"] = s.Resource };
+        var device = await (await server.Client(Address()).PostAsync(Names.Paths.DeviceAuthorization, new FormUrlEncodedContent(form))).ReadAsync(ProtocolJson.Default.DeviceResponse);
+        var browser = new TestBrowser(server, server.Client(Address()));
+        var page = await browser.GetAsync(Names.Paths.Device);
+        for (var i = 0; i < 3; i++)
+            Assert.Equal(HttpStatusCode.BadRequest, (await TypeAsync("BCDF-GHJK")).Status);
+        var (mark, before) = (await server.NowAsync(), await Footprint.OfAsync(server));
+
+        var answer = await TypeAsync(device.UserCode);
+
+        Assert.Equal((HttpStatusCode.TooManyRequests, null), (answer.Status, answer.Location));
+        await server.OnlyARefusalSinceAsync(mark, before, AuditTypes.AbuseLimited, "user_code");
+        server.Time.Advance(TimeSpan.FromSeconds(10));
+        Assert.StartsWith("/consent?", (await TypeAsync(device.UserCode)).Location, StringComparison.Ordinal);
+
+        Task<TestPage> TypeAsync(string code) => browser.PostFormAsync(page, new() { ["user_code"] = code }, Names.Paths.Device);
     }
 
     [Fact]

@@ -42,12 +42,29 @@ public sealed class ManagementTests(RegisteringServer fixture) : IClassFixture<R
             var (mark, before) = (await server.NowAsync(), await Footprint.OfAsync(server));
             using var response = await server.ManageRawAsync(new HttpMethod(method), of, Registering.Public(), token);
             await response.RefusedAsync(HttpStatusCode.Unauthorized, "invalid_token");
-            Assert.Equal("Bearer", response.Headers.WwwAuthenticate.Single().Scheme);
+            // RFC 6750 §3.1: without a token there is no error to name.
+            var told = string.IsNullOrEmpty(token) ? "realm=\"registration\"" : "error=\"invalid_token\"";
+            Assert.Equal($"Bearer {told}", response.Headers.WwwAuthenticate.Single().ToString());
             var e = await server.OnlyARefusalSinceAsync(mark, before, AuditTypes.RegistrationRefused, "invalid_token");
             Assert.Equal(known ? registration.Text("client_id") : null, e.Client);
         }
         using var still = await server.ManageRawAsync(HttpMethod.Get, registration);
         Assert.Equal(HttpStatusCode.OK, still.StatusCode);
+    }
+
+    [Fact]
+    [Trait("Attack", "127"), Trait("Spec", "RFC6750-3.1")]
+    public async Task AnyCall_WithTwoTokens_IsABadRequest()
+    {
+        var registration = await server.RegisterAsync();
+        var token = "Bearer " + registration.Text("registration_access_token");
+        using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(registration.Text("registration_client_uri")).PathAndQuery);
+        request.Headers.TryAddWithoutValidation("Authorization", [token, token]);
+
+        using var response = await server.Client().SendAsync(request);
+
+        await response.RefusedAsync(HttpStatusCode.BadRequest, "invalid_request");
+        Assert.Equal("Bearer error=\"invalid_request\"", Assert.Single(response.Headers.WwwAuthenticate).ToString());
     }
 
     [Fact]
@@ -192,6 +209,7 @@ public sealed class ManagementTests(RegisteringServer fixture) : IClassFixture<R
         var registration = await server.RegisterAsync();
         using var response = await server.ManageRawAsync(HttpMethod.Post, registration, Registering.Public());
         await response.RefusedAsync(HttpStatusCode.MethodNotAllowed, "invalid_request");
+        Assert.Equal(["DELETE", "GET", "PUT"], response.Content.Headers.Allow.Order());
     }
 
     [Fact]

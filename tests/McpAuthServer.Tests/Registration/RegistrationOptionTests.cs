@@ -46,7 +46,7 @@ public sealed class RegistrationOptionTests
     }
 
     [Fact]
-    [Trait("Spec", "RFC7591-3")]
+    [Trait("Spec", "RFC7591-3"), Trait("Spec", "RFC7591-3.2.2")]
     public async Task Registration_WithAnInitialAccessToken_IsForWhoHasIt()
     {
         const string Token = "an-initial-access-token-of-the-operator";
@@ -56,6 +56,7 @@ public sealed class RegistrationOptionTests
             var mark = await server.It.NowAsync();
             using var refused = await server.It.RegisterRawAsync(Registering.Public().ToJsonString(), wrong);
             await refused.RefusedAsync(HttpStatusCode.Unauthorized, "invalid_token");
+            Assert.Equal(string.IsNullOrEmpty(wrong) ? "realm=\"registration\"" : "error=\"invalid_token\"", Assert.Single(refused.Headers.WwwAuthenticate).Parameter);
             Assert.Equal(AuditTypes.RegistrationRefused, Assert.Single(await server.It.SinceAsync(mark)).Type);
         }
 

@@ -100,6 +100,8 @@ public sealed class RegistrationTests(RegisteringServer fixture) : IClassFixture
         Assert.Equal(0, registration.GetProperty("client_secret_expires_at").GetInt64());
         var (id, secret) = (registration.Text("client_id"), registration.Text("client_secret"));
         Assert.True(Base64Url.TryDecode(secret.Replace("cs_", "", StringComparison.Ordinal), out var bytes) && bytes.Length == 32);
+        // RFC 7592 §5.
+        Assert.True(Base64Url.TryDecode(registration.Text("registration_access_token").Replace("reg_", "", StringComparison.Ordinal), out bytes) && bytes.Length == 32);
 
         var post = method == "client_secret_post";
         await s.TokensAsync(registration, post ? null : Registering.Basic(registration), post ? new() { ["client_secret"] = secret } : null);

@@ -113,7 +113,7 @@ public sealed class UserInfoOnSqliteTests(TestServer server) : UserInfoSuite, IC
     }
 
     [Fact]
-    [Trait("Attack", "127")]
+    [Trait("Attack", "127"), Trait("Spec", "RFC6750-3.1")]
     public async Task UserInfo_WithTwoAuthorizationHeaders_SaysNothing()
     {
         var (_, _, answer) = await ReadyAsync();
@@ -121,7 +121,12 @@ public sealed class UserInfoOnSqliteTests(TestServer server) : UserInfoSuite, IC
         foreach (var token in new[] { "garbage", answer.AccessToken })
             request.Headers.TryAddWithoutValidation("Authorization", $"Bearer {token}");
 
-        await server.RefusedAsync(() => server.Client().SendAsync(request), HttpStatusCode.Unauthorized, Names.Errors.InvalidToken, Names.Reasons.Malformed, AuditTypes.UserInfoRefused, Names.Reasons.Malformed);
+        HttpResponseMessage? refused = null;
+
+        await server.RefusedAsync(
+            async () => refused = await server.Client().SendAsync(request), HttpStatusCode.BadRequest, Names.Errors.InvalidRequest, Names.Reasons.Malformed, AuditTypes.UserInfoRefused, Names.Reasons.Malformed);
+
+        Assert.Equal("Bearer error=\"invalid_request\"", Assert.Single(refused!.Headers.WwwAuthenticate).ToString());
     }
 
     [Fact]
