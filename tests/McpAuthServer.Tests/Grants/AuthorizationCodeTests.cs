@@ -146,14 +146,17 @@ public class AuthorizationCodeTests(TestServer server) : IClassFixture<TestServe
     [InlineData("code", null, Names.Errors.InvalidRequest, null)]
     [InlineData("redirect_uri", "https://other.test/cb", Names.Errors.InvalidGrant, "redirect_uri")]
     [InlineData("resource", "https://elsewhere.test/mcp", Names.Errors.InvalidTarget, null)]
+    [InlineData("resource", "another tool server's", Names.Errors.InvalidTarget, null)]
     [InlineData("scope", "tools:read tool:delete_file", Names.Errors.InvalidScope, null)]
     [InlineData("authorization_details", "[]", Names.Errors.InvalidAuthorizationDetails, null)]
     [Trait("Attack", "70")]
     [Trait("Attack", "72")]
     [Trait("Spec", "RFC6749-4.1.3")]
+    [Trait("Spec", "RFC8707-2.2")]
     public async Task Redemption_ThatDiffersFromTheRequest_IsRefusedAndTheCodeStaysGood(string parameter, string? value, string error, string? reason)
     {
-        var s = await server.ScenarioAsync();
+        var (s, other) = (await server.ScenarioAsync(), await server.ScenarioAsync());
+        value = value == "another tool server's" ? other.Resource : value;
         var flow = new PersonFlow(s);
         var code = await flow.CodeAsync(s.AuthorizeQuery());
 
