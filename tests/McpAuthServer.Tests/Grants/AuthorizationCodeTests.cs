@@ -1,4 +1,5 @@
 using System.Net;
+using System.Text.Json.Nodes;
 using McpAuth.Protocol;
 using McpAuth.Protocol.Audit;
 using McpAuth.Protocol.Jose;
@@ -35,6 +36,34 @@ public class AuthorizationCodeTests(TestServer server) : IClassFixture<TestServe
         Assert.NotNull(token.RefreshToken);
         var task = claims.GetProperty("task").GetProperty("id").GetString();
         Assert.Equal(1, await server.ScalarAsync($"select count(*) from tasks where id = '{task}' and origin = 'session' and user_id = '{s.User}' and state = 'active'"));
+    }
+
+    [Fact]
+    [Trait("Spec", "RFC9068-2.2.3.1")]
+    public async Task Groups_OfThePerson_AreToldInTheirTokensAsTheyAreNow()
+    {
+        var s = await server.ScenarioAsync();
+        var flow = new PersonFlow(s);
+        await s.Agent.AttestAsync();
+        var (one, two) = ("grp_1" + s.Suffix, "grp_2" + s.Suffix);
+        s.File["groups"] = new JsonArray(new JsonObject { ["id"] = one, ["name"] = one }, new JsonObject { ["id"] = two, ["name"] = two });
+        Assert.False(Answers.Claims((await flow.TokenAsync()).AccessToken).TryGetProperty("groups", out _));
+
+        await BelongsToAsync(one, two);
+        var (first, work) = (await flow.TokenAsync(), await s.Agent.TakeOverAsync((await flow.DelegateAsync("read", "read_file")).AccessToken));
+        await BelongsToAsync(two);
+
+        foreach (var token in new[] { first, work })
+            Assert.Equal([one, two], Groups(token));
+        Assert.Equal([two], Groups(await flow.RefreshAsync(first.RefreshToken!)));
+
+        async Task BelongsToAsync(params string[] groups)
+        {
+            s.File["users"]![0]!["groups"] = new JsonArray([.. groups.Select(g => JsonValue.Create(g))]);
+            await server.ApplyAsync(s.File.ToJsonString());
+        }
+
+        static IEnumerable<string?> Groups(TokenResponse token) => Answers.Claims(token.AccessToken).GetProperty("groups").EnumerateArray().Select(g => g.GetString());
     }
 
     [Fact]
