@@ -114,9 +114,9 @@ internal sealed class ClientAuthenticator(Issuer issuer, ClientDirectory clients
         if (!Verify(jwt, keys))
             return (null, refuse(id, "The client assertion's signature is wrong or its key is not registered.", Names.Reasons.BadSignature));
 
-        // rfc7523bis: the issuer alone is the audience; the token endpoint's URL only where the client's record says so.
-        var audience = jwt.Audiences;
-        if (audience.Count != 1 || (audience[0] != issuer.Value && !(client is { LegacyAudience: true } && audience[0] == issuer.TokenEndpoint)))
+        // rfc7523bis: the issuer alone is the audience; what else RFC 9126 §2 takes for it only where the client's record says so.
+        var legacy = client is { LegacyAudience: true };
+        if (jwt.Audiences is not [var audience] || (audience != issuer.Value && !(legacy && issuer.LegacyAudiences.Contains(audience))))
             return (null, refuse(id, "aud must be the issuer, alone.", "wrong_audience"));
 
         var now = time.GetUtcNow();

@@ -90,7 +90,7 @@ internal sealed class DocumentFetcher(FetchPolicy policy, FetchNetwork network) 
 
     private static async Task<Result<FetchedDocument>> ReadAsync(HttpResponseMessage response, int maxBytes, CancellationToken cancel)
     {
-        // draft-ietf-oauth-client-id-metadata-document §4: 200 and nothing else, and never where it is sent on to.
+        // draft-ietf-oauth-client-id-metadata-document §5: 200 and nothing else, and never where it is sent on to.
         if ((int)response.StatusCode is >= 300 and < 400)
             return Fault(FetchFaults.Redirect);
         if (response.StatusCode != HttpStatusCode.OK)
