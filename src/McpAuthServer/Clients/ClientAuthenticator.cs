@@ -15,8 +15,9 @@ namespace McpAuthServer.Clients;
 /// </summary>
 internal sealed class ClientAuthenticator(Issuer issuer, ClientDirectory clients, GuardDirectory guards, CertificateAuthentication certificates, TimeProvider time)
 {
+    /// <summary>The two drafts that want a type of its own (rfc7523bis, client ID metadata documents) do not call it the same.</summary>
     private static readonly JwtRules AssertionRules = new(
-        "client assertion", [Names.Types.ClientAuthentication, Names.Types.Jwt], TypeRequired: false, ["ES256", "RS256"]);
+        "client assertion", [Names.Types.ClientAuthentication, Names.Types.ClientAuth, Names.Types.Jwt], TypeRequired: false, ["ES256", "RS256"]);
 
     /// <param name="anew">Whether something begins here that is judged by what the client says of itself now.</param>
     /// <param name="certificate">What the request came with, if anything: a credential for whoever is registered for it, and nothing of the kind for others.</param>

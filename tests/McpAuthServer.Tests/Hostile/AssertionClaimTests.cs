@@ -145,6 +145,7 @@ public sealed class AssertionClaimTests(TestServer server) : IClassFixture<TestS
 
     [Theory]
     [InlineData("client-authentication+jwt")]
+    [InlineData("oauth-client-auth+jwt")]
     [InlineData("JWT")]
     [InlineData("application/client-authentication+JWT")]
     [InlineData(null)]
