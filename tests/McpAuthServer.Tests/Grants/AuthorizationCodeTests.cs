@@ -90,7 +90,7 @@ public class AuthorizationCodeTests(TestServer server) : IClassFixture<TestServe
     {
         var s = await server.ScenarioAsync();
         var flow = new PersonFlow(s);
-        var query = s.AuthorizeQuery(s.Agent, s.Details(["read_file", "list_files"], new() { ["purpose"] = "p" }), new Dictionary<string, string?> { ["scope"] = "tools:read tool:delete_file" });
+        var query = s.AuthorizeQuery(s.Agent, s.Details(["read_file", "list_files"], new() { ["purpose"] = "p" }), new Dictionary<string, string?> { ["scope"] = "openid offline_access tool:read_file" });
 
         var token = await flow.DelegateAsync(query);
 

@@ -26,6 +26,9 @@ internal sealed class DocumentFetcher(FetchPolicy policy, FetchNetwork network) 
     /// <summary>To the first of several addresses the time must not all be lost.</summary>
     private static readonly TimeSpan OneConnection = TimeSpan.FromSeconds(1);
 
+    /// <summary>The most that anybody waits for a document: the program behind a person waits as well.</summary>
+    public static readonly TimeSpan Longest = Patience + Whole;
+
     private const int Lane = 16, MostAddresses = 4;
 
     private static readonly HttpRequestOptionsKey<IPEndPoint[]> Judged = new("McpAuth.Judged");
