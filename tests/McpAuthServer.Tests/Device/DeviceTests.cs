@@ -86,13 +86,13 @@ public class DeviceTests(TestServer server) : IClassFixture<TestServer>
     public async Task DeviceCode_AllowedAndNotAskedForInTime_IsExpired()
     {
         var s = await server.ScenarioAsync();
-        var device = await BeginAsync(s);
+        var device = await s.BeginAsync();
         var browser = new TestBrowser(server);
         await browser.SignInAsync(s.Person);
-        await AnswerAsync(browser, device, "allow");
+        await browser.AnswerAsync(device, "allow");
         server.Time.Advance(TimeSpan.FromMinutes(10));
 
-        await server.RefusedAsync(() => PollAsync(s, device), HttpStatusCode.BadRequest, Names.Device.ExpiredToken, null, AuditTypes.TokenRefused, Names.Device.ExpiredToken);
+        await server.RefusedAsync(() => s.PollAsync(device), HttpStatusCode.BadRequest, Names.Device.ExpiredToken, null, AuditTypes.TokenRefused, Names.Device.ExpiredToken);
     }
 
     [Fact]
@@ -100,7 +100,7 @@ public class DeviceTests(TestServer server) : IClassFixture<TestServer>
     public async Task DeviceCode_EachOfThem_HasMoreChanceThanCanBeGuessed()
     {
         var s = await server.ScenarioAsync();
-        var codes = new[] { (await BeginAsync(s)).DeviceCode, (await BeginAsync(s)).DeviceCode };
+        var codes = new[] { (await s.BeginAsync()).DeviceCode, (await s.BeginAsync()).DeviceCode };
 
         Assert.NotEqual(codes[0], codes[1]);
         Assert.All(codes, code => Assert.True(Base64Url.TryDecode(code.Replace("dc_", "", StringComparison.Ordinal), out var bytes) && bytes.Length == 32, code));
