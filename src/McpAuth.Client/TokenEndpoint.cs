@@ -26,7 +26,7 @@ internal sealed class TokenEndpoint(ServerConnection server, ClientAuthenticatio
 
     /// <summary>RFC 8693 §2.1. With <paramref name="actor"/>, that agent takes over; without, the presenter continues its own token.</summary>
     /// <param name="authorizationDetails">Null = all that the subject has at the resource.</param>
-    public Task<(AccessToken Token, TokenResponse Answer)> Exchange(
+    public async Task<(AccessToken Token, TokenResponse Answer)> Exchange(
         string subjectToken, AccessToken? actor, string resource, string? authorizationDetails, CancellationToken cancellationToken)
     {
         List<KeyValuePair<string, string>> form =
@@ -42,6 +42,9 @@ internal sealed class TokenEndpoint(ServerConnection server, ClientAuthenticatio
             form.Add(new(Names.Exchange.ActorToken, actor.Value));
             form.Add(new(Names.Exchange.ActorTokenType, Names.Exchange.AccessTokenType));
         }
-        return server.RequestToken(form, client, key, cancellationToken);
+        (AccessToken token, TokenResponse answer) = await server.RequestToken(form, client, key, cancellationToken);
+        // RFC 8693 §2.2.1: it is in every answer, and anything but an access token opens no tool server.
+        if (answer.IssuedTokenType != Names.Exchange.AccessTokenType) throw ServerConnection.Senseless("what was issued is not an access token");
+        return (token, answer);
     }
 }

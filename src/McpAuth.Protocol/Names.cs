@@ -136,7 +136,7 @@ public static class Names
     /// <summary>The <c>typ</c> of every JWT, one per use (RFC 8725 §3.11).</summary>
     public static class Types
     {
-        public const string AccessToken = "at+jwt", Dpop = "dpop+jwt", ClientAuthentication = "client-authentication+jwt", Jwt = "JWT",
+        public const string AccessToken = "at+jwt", Dpop = "dpop+jwt", ClientAuthentication = "client-authentication+jwt", ClientAuth = "oauth-client-auth+jwt", Jwt = "JWT",
             SecurityEvent = "secevent+jwt", TokenIntrospection = "token-introspection+jwt";
     }
 

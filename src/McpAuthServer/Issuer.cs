@@ -13,6 +13,7 @@ internal sealed class Issuer
         (Value, this.mtls) = (value, mtls);
         BasePath = new Uri(value).AbsolutePath.TrimEnd('/');
         TokenEndpoint = value + Names.Paths.Token;
+        LegacyAudiences = [TokenEndpoint, value + Names.Paths.PushedRequests];
         GuardAudience = value + Names.Paths.GuardAudience;
         UserInfo = value + Names.Paths.UserInfo;
     }
@@ -25,6 +26,9 @@ internal sealed class Issuer
 
     /// <summary>The audience of instance tokens.</summary>
     public string TokenEndpoint { get; }
+
+    /// <summary>What clients' assertions may name in place of the issuer (RFC 9126 §2), where their record allows it.</summary>
+    public IReadOnlyList<string> LegacyAudiences { get; }
 
     /// <summary>The audience of a guard's own token.</summary>
     public string GuardAudience { get; }

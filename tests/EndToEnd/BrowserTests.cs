@@ -42,4 +42,46 @@ public sealed class BrowserTests(Browser browser) : IClassFixture<Browser>
         await visitor.GoAsync(site.Urls.First());
         Assert.Contains(visitor.Complaints, c => c.Contains("Content Security Policy", StringComparison.Ordinal));
     }
+
+    [ChromiumFact]
+    public async Task Start_ThatFailsOnce_IsTriedAgain()
+    {
+        using var directory = new TempDirectory();
+        var started = new Browser { Program = Failing(directory, 1) };
+        try
+        {
+            await started.InitializeAsync();
+            await using Visitor visitor = await started.NewVisitorAsync();
+            Assert.Equal(2, await visitor.Page.EvaluateAsync<int>("1 + 1"));
+        }
+        finally
+        {
+            await started.DisposeAsync();
+        }
+    }
+
+    [ChromiumFact]
+    public async Task Start_ThatFailsTwice_SaysWhatTheProgramSaid()
+    {
+        using var directory = new TempDirectory();
+        var started = new Browser { Program = Failing(directory, 2) };
+        InvalidOperationException failed = await Assert.ThrowsAsync<InvalidOperationException>(started.InitializeAsync);
+        Assert.Contains("start 1: no memory left", failed.Message, StringComparison.Ordinal);
+        Assert.Contains("start 2: no memory left", failed.Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>A browser whose first starts end at once.</summary>
+    private static string Failing(TempDirectory directory, int starts)
+    {
+        string program = directory.Write("chromium", $$"""
+            #!/bin/sh
+            echo >>"$0.starts"
+            n=$(wc -l <"$0.starts")
+            [ "$n" -gt {{starts}} ] && exec "{{Chromium.Program}}" "$@"
+            echo "start $n: no memory left" >&2
+            exit 1
+            """);
+        if (!OperatingSystem.IsWindows()) File.SetUnixFileMode(program, UnixFileMode.UserRead | UnixFileMode.UserExecute);
+        return program;
+    }
 }

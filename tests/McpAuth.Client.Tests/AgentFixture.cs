@@ -52,6 +52,7 @@ internal static class AgentFixture
             "refresh_token" => Answer.Json($$"""{"access_token":"token-{{Interlocked.Increment(ref tokens)}}","token_type":"DPoP","expires_in":300{{Line()}}}"""),
             _ => Answer.Json($$"""
                 {"access_token":"token-{{Interlocked.Increment(ref tokens)}}","token_type":"DPoP","expires_in":300{{(r.Field("actor_token") is null ? "" : Line())}},
+                 "issued_token_type":"urn:ietf:params:oauth:token-type:access_token",
                  "authorization_details":[{"type":"mcp_tool_call","locations":["https://files.example/mcp"],"task":{"id":"tsk_1"} }] }
                 """),
         };

@@ -149,5 +149,24 @@ public sealed class AgentSessionTests : IClassFixture<FakeServer>, IDisposable
         Assert.Null(server.To("/token").Last().Field("actor_token"));
     }
 
+    /// <summary>Whatever else it is, it does not open a tool server.</summary>
+    [Theory]
+    [InlineData("\"urn:ietf:params:oauth:token-type:refresh_token\"")]
+    [InlineData("\"urn:ietf:params:oauth:token-type:jwt\"")]
+    [InlineData("\"access_token\"")]
+    [InlineData("null")]
+    [Trait("Spec", "RFC8693-2.2.1")]
+    public async Task AcceptHandOff_AnswerOfAnotherTokenTypeOrNone_IsAnInvalidResponse(string type)
+    {
+        await using AgentSession session = await Attest(server, clientKey);
+        server.Answers["/token"] = _ => Answer.Json($$"""
+            {"access_token":"token","token_type":"DPoP","expires_in":300,"issued_token_type":{{type}},
+             "authorization_details":[{"type":"mcp_tool_call","locations":["https://files.example/mcp"],"task":{"id":"tsk_1"} }] }
+            """);
+        HttpRequestException e = await Assert.ThrowsAsync<HttpRequestException>(() => session.AcceptHandOff("the-other-agents-token", Resource, Json(Details)));
+        Assert.Equal(HttpRequestError.InvalidResponse, e.HttpRequestError);
+        Assert.Single(server.To("/token"));
+    }
+
     public void Dispose() => clientKey.Dispose();
 }

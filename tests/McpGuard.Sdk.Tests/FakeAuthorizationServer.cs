@@ -145,6 +145,12 @@ internal sealed class FakeAuthorizationServer : IAsyncDisposable
             if (t.Scope is not null) w.WriteString("scope", t.Scope);
             if (t.StepUp) w.WriteBoolean("step_up", true);
             if (t.Actors.Length > 0) Act(w, t.Actors);
+            if (t.Groups.Length > 0)
+            {
+                w.WriteStartArray("groups");
+                foreach (string group in t.Groups) w.WriteStringValue(group);
+                w.WriteEndArray();
+            }
             if (t.Cnf is not null)
             {
                 w.WritePropertyName("cnf");
@@ -343,6 +349,7 @@ internal sealed record TokenShape
     public string Sub { get; init; } = "usr_7";
     public string Client { get; init; } = "https://agent.example/client.json";
     public string[] Actors { get; init; } = [];
+    public string[] Groups { get; init; } = [];
     public DateTimeOffset? IssuedAt { get; init; }
     public DateTimeOffset? Expires { get; init; }
     public string? Scope { get; init; } = "tools:read";

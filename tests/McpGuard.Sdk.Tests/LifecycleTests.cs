@@ -145,11 +145,12 @@ public sealed class LifecycleTests : IAsyncLifetime
         await using ToolHost host = await ToolHost.StartAsync(server, o => o.Policy = policy);
         Assert.Equal("not_in_task", (await host.CallTool("refund", """{"order_id":"o"}""", server.Token())).Denial);
         Assert.Empty(policy.Seen);
-        string token = server.Token(new() { Scope = "tool:refund", Actors = ["agt_42", "agt_1"] });
+        string token = server.Token(new() { Scope = "tool:refund", Actors = ["agt_42", "agt_1"], Groups = ["grp_support", "grp_all"] });
         Assert.Equal("refunded", (await host.CallTool("refund", """{"order_id":"o-1"}""", token)).Text);
         CallContext seen = Assert.Single(policy.Seen);
         Assert.Equal(("refund", "write", "usr_7", "agt_42", 500), (seen.Tool, seen.Sensitivity, seen.Subject, seen.Agent, seen.Arguments.GetProperty("amount").GetInt32()));
         Assert.Equal(["agt_42", "agt_1"], seen.Chain);
+        Assert.Equal(["grp_support", "grp_all"], seen.Groups);
     }
 
     [Fact]

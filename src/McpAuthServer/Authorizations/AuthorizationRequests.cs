@@ -194,6 +194,9 @@ internal sealed class AuthorizationRequests(Issuer issuer, ClientDirectory clien
             return new Fault(Names.Errors.InvalidAuthorizationDetails, "authorization_details must say the purpose of the task that the person is asked for.");
         if (Narrowing.ForTask(details.Authority, agent, registry) is { } beyond)
             return beyond;
+        // RFC 9396 §3.1: both are read together. The details decide; a scope that asks more of tool servers is not passed over.
+        if (ScopeWords.Split(form[Names.OAuth.Scope]).Where(ScopeWords.IsOfTools).Except(ScopeWords.Of(details.Authority)).Any())
+            return new Fault(Names.Errors.InvalidScope, "The scope asks for more than authorization_details, which are all that an agent gets.");
         return TaskDeadline.Resolve(details.Task.ExpiresAt, agent.MaxTask, now).TryGet(out var until, out fault)
             ? new Asked.Delegation(agent, details.Authority, purpose, until)
             : fault;

@@ -65,6 +65,9 @@ internal static class ScopeWords
     public static Authority ToAuthority(IReadOnlyCollection<string> words, ToolServerRecord server) =>
         Authority.ForTools(server.Resource, server.Tools.Values.Where(t => t.Approved && Covers(words, Names.Scopes.ToolPrefix + t.Name, server)).Select(t => t.Name));
 
+    /// <summary>What explicit authority comes to in words, over all of its tool servers.</summary>
+    public static IReadOnlyList<string> Of(Authority authority) => Split(string.Join(' ', authority.Locations.Select(l => authority.ToScope(l.Location))));
+
     /// <summary>The name in <c>tool:NAME</c>; null for another word.</summary>
     public static string? ToolOf(string word) => word.StartsWith(Names.Scopes.ToolPrefix, StringComparison.Ordinal) ? word[Names.Scopes.ToolPrefix.Length..] : null;
 

@@ -15,8 +15,9 @@ namespace McpAuthServer.Clients;
 /// </summary>
 internal sealed class ClientAuthenticator(Issuer issuer, ClientDirectory clients, GuardDirectory guards, InstanceKeys instances, CertificateAuthentication certificates, TimeProvider time)
 {
+    /// <summary>The two drafts that want a type of its own (rfc7523bis, client ID metadata documents) do not call it the same.</summary>
     private static readonly JwtRules AssertionRules = new(
-        "client assertion", [Names.Types.ClientAuthentication, Names.Types.Jwt], TypeRequired: false, ["ES256", "RS256"]);
+        "client assertion", [Names.Types.ClientAuthentication, Names.Types.ClientAuth, Names.Types.Jwt], TypeRequired: false, ["ES256", "RS256"]);
 
     /// <param name="anew">Whether something begins here that is judged by what the client says of itself now.</param>
     /// <param name="certificate">What the request came with, if anything: a credential for whoever is registered for it, and nothing of the kind for others.</param>
@@ -117,9 +118,9 @@ internal sealed class ClientAuthenticator(Issuer issuer, ClientDirectory clients
         if (!Verify(jwt, keys, byInstance))
             return (null, refuse(id, "The client assertion's signature is wrong or its key is not registered.", Names.Reasons.BadSignature));
 
-        // rfc7523bis: the issuer alone is the audience; the token endpoint's URL only where the client's record says so.
-        var audience = jwt.Audiences;
-        if (audience.Count != 1 || (audience[0] != issuer.Value && !(client is { LegacyAudience: true } && audience[0] == issuer.TokenEndpoint)))
+        // rfc7523bis: the issuer alone is the audience; what else RFC 9126 §2 takes for it only where the client's record says so.
+        var legacy = client is { LegacyAudience: true };
+        if (jwt.Audiences is not [var audience] || (audience != issuer.Value && !(legacy && issuer.LegacyAudiences.Contains(audience))))
             return (null, refuse(id, "aud must be the issuer, alone.", "wrong_audience"));
 
         var now = time.GetUtcNow();

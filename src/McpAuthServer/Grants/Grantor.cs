@@ -81,7 +81,7 @@ internal sealed class Grantor(IEnumerable<IGrant> grants, AccessTokens tokens, I
 
     // RFC 6749 §3.3: whoever named a scope beside the details would take silence for a yes.
     private static string? ScopeOf(Authority authority) =>
-        ScopeWords.Join(authority.Locations.SelectMany(l => ScopeWords.Split(authority.ToScope(l.Location)))) is { Length: > 0 } scope ? scope : null;
+        ScopeWords.Join(ScopeWords.Of(authority)) is { Length: > 0 } scope ? scope : null;
 
     private async Task<IResult?> IssueIdentityAsync(TokenRequest request, IdentityPlan plan, IdTokenClaims claims)
     {

@@ -39,7 +39,8 @@ internal static class PushedAuthorizationEndpoint
         {
             case ReadRequest.Unanswerable no:
                 return await RefuseAsync(OAuthError.InvalidRequest("redirect_uri is not one of the client's.", no.Reason));
-            case ReadRequest.Refused no:
+            // §2.3: what depends on who is signed in is nothing to be told here; it is found out again, and told, when the browser comes.
+            case ReadRequest.Refused { Error: not Names.Errors.LoginRequired } no:
                 return await RefuseAsync(new(no.Error, no.Description));
         }
 

@@ -19,7 +19,7 @@ internal sealed record AgentRecord(
 
 /// <summary>OAuth software; names the product. When <paramref name="AgentId"/> is set it authenticates that agent.</summary>
 /// <param name="SecretHash">base64url SHA-256 of a secret with 256 random bits.</param>
-/// <param name="LegacyAudience">Whether the token endpoint's URL is accepted as the assertion's audience.</param>
+/// <param name="LegacyAudience">Whether the assertion's audience may be one of <see cref="Issuer.LegacyAudiences"/>.</param>
 /// <param name="Authority">What a client that is no agent may get for itself.</param>
 /// <param name="RedirectUris">Where a person's answer may be sent; exact, but for the port of a loopback address.</param>
 /// <param name="ToolServers">Identifiers of those it may ask people for; empty = any that is registered.</param>

@@ -23,6 +23,19 @@ public sealed class CertificateSourceTests
         Assert.Equal(Certificate.RawData, read.Value.Der.ToArray());
     }
 
+    /// <summary>The standard's own example (RFC 8705, appendix A).</summary>
+    [Fact]
+    [Trait("Spec", "RFC8705-3.1")]
+    public void Certificate_OfTheStandardsExample_HasItsThumbprint()
+    {
+        const string der =
+            "MIIBBjCBrAIBAjAKBggqhkjOPQQDAjAPMQ0wCwYDVQQDDARtdGxzMB4XDTE4MTAxODEyMzcwOVoXDTIyMDUwMjEyMzcwOVowDzENMAsGA1UEAwwEbXRsczBZMBMGByqGSM49AgEGCCqG"
+            + "SM49AwEHA0IABNcnyxwqV6hY8QnhxxzFQ03C7HKW9OylMbnQZjjJ/Au08/coZwxS7LfA4vOLS9WuneIXhbGGWvsDSb0tH6IxLm8wCgYIKoZIzj0EAwIDSQAwRgIhAP0RC1E+vwJD/D1A"
+            + "GHGzuri+hlV/PpQEKTWUVeORWz83AiEA5x2eXZOVbUlJSGQgjwD5vaUaKlLR50Q2DmFfQj1L+SY=";
+
+        Assert.Equal("A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v0", ClientCertificate.Parse(Convert.FromBase64String(der)).Value.Thumbprint);
+    }
+
     [Theory]
     [InlineData(null)]
     [InlineData(Structured)]

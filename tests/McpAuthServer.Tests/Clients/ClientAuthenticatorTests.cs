@@ -77,6 +77,7 @@ public sealed class ClientAuthenticatorTests(TestServer server) : IClassFixture<
 
     [Fact]
     [Trait("Spec", "RFC7523-3")]
+    [Trait("Spec", "RFC9126-2")]
     public async Task PrivateKeyJwt_LegacyAudience_OnlyWhereTheRecordAllowsIt()
     {
         var s = await server.ScenarioAsync(o => o.Agent["client_credentials"] = true);
@@ -84,7 +85,7 @@ public sealed class ClientAuthenticatorTests(TestServer server) : IClassFixture<
         await server.ApplyAsync(s.File.ToJsonString());
         var at = await Door.OfAsync(s, Door.Token);
 
-        foreach (var audience in new[] { TestServer.Issuer + Names.Paths.Token, TestServer.Issuer })
+        foreach (var audience in new[] { TestServer.Issuer + Names.Paths.Token, TestServer.Issuer + Names.Paths.PushedRequests, TestServer.Issuer })
             await (await at.KnockAsync(Forge.Assertion(s, claims: c => c["aud"] = audience))).ReadAsync(ProtocolJson.Default.TokenResponse);
         foreach (var audience in new[] { TestServer.Issuer + Names.Paths.Revoke, TestServer.Issuer + Names.Paths.Token + "/" })
             await at.StaysShutAsync(Forge.Assertion(s, claims: c => c["aud"] = audience), "wrong_audience");

@@ -61,6 +61,8 @@ public sealed class MetadataEndpointTests(TestServer server, TenantServer tenant
     [InlineData("revocation_endpoint", "/revoke")]
     [InlineData("userinfo_endpoint", "/userinfo")]
     [InlineData("end_session_endpoint", "/logout")]
+    [InlineData("pushed_authorization_request_endpoint", "/par")]
+    [InlineData("device_authorization_endpoint", "/device_authorization")]
     [Trait("Spec", "RFC8414-2")]
     public async Task Metadata_EveryAddress_IsTheIssuersAndServed(string member, string path)
     {
@@ -87,7 +89,7 @@ public sealed class MetadataEndpointTests(TestServer server, TenantServer tenant
         Assert.Equal(["code"], Strings("response_types_supported"));
         Assert.Equal(["form_post", "query"], Strings("response_modes_supported"));
         Assert.Equal(["pwd"], Strings("acr_values_supported"));
-        Assert.Equal((TestServer.Issuer + "/par", TestServer.Issuer + "/device_authorization"), (metadata.GetProperty("pushed_authorization_request_endpoint").GetString(), metadata.GetProperty("device_authorization_endpoint").GetString()));
+        Assert.False(metadata.GetProperty("require_pushed_authorization_requests").GetBoolean());
         Assert.Equal(TestServer.Issuer + "/authorize", metadata.GetProperty("authorization_endpoint").GetString());
         Assert.Equal(["ES256", "RS256"], Strings("dpop_signing_alg_values_supported"));
         Assert.Equal(["mcp_tool_call"], Strings("authorization_details_types_supported"));

@@ -138,14 +138,18 @@ public sealed class ExchangeAttackTests(TestServer server) : IClassFixture<TestS
         await RefusedAsync(taker, form, Names.Errors.InvalidRequest, reason);
     }
 
-    [Fact]
+    [Theory]
+    [InlineData(Names.Exchange.SubjectToken)]
+    [InlineData(Names.Exchange.SubjectTokenType)]
+    [InlineData(Names.Exchange.ActorToken)]
+    [InlineData(Names.Exchange.ActorTokenType)]
     [Trait("Spec", "RFC8693-2.1")]
-    public async Task Exchange_ActorsTypeWithoutAnActor_IsRefused()
+    public async Task Exchange_TokenWithoutItsTypeOrTypeWithoutItsToken_IsRefused(string missing)
     {
-        var s = await ReadyAsync();
-        var form = s.Agent.ExchangeForm((await StartAsync(s)).AccessToken);
-        form[Names.Exchange.ActorTokenType] = Names.Exchange.AccessTokenType;
-        await RefusedAsync(s.Agent, form, Names.Errors.InvalidRequest, Names.Reasons.WrongType);
+        var s = await ReadyAsync(1);
+        var form = s.Agents[1].ExchangeForm((await StartAsync(s)).AccessToken, withActor: true);
+        form.Remove(missing);
+        await RefusedAsync(s.Agents[1], form, Names.Errors.InvalidRequest, Names.Reasons.WrongType);
     }
 
     [Theory]

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Text.Json.Nodes;
 using McpAuth.Protocol;
 using McpAuth.Protocol.Audit;
 using McpAuth.Protocol.Jose;
@@ -38,6 +39,34 @@ public class AuthorizationCodeTests(TestServer server) : IClassFixture<TestServe
     }
 
     [Fact]
+    [Trait("Spec", "RFC9068-2.2.3.1")]
+    public async Task Groups_OfThePerson_AreToldInTheirTokensAsTheyAreNow()
+    {
+        var s = await server.ScenarioAsync();
+        var flow = new PersonFlow(s);
+        await s.Agent.AttestAsync();
+        var (one, two) = ("grp_1" + s.Suffix, "grp_2" + s.Suffix);
+        s.File["groups"] = new JsonArray(new JsonObject { ["id"] = one, ["name"] = one }, new JsonObject { ["id"] = two, ["name"] = two });
+        Assert.False(Answers.Claims((await flow.TokenAsync()).AccessToken).TryGetProperty("groups", out _));
+
+        await BelongsToAsync(one, two);
+        var (first, work) = (await flow.TokenAsync(), await s.Agent.TakeOverAsync((await flow.DelegateAsync("read", "read_file")).AccessToken));
+        await BelongsToAsync(two);
+
+        foreach (var token in new[] { first, work })
+            Assert.Equal([one, two], Groups(token));
+        Assert.Equal([two], Groups(await flow.RefreshAsync(first.RefreshToken!)));
+
+        async Task BelongsToAsync(params string[] groups)
+        {
+            s.File["users"]![0]!["groups"] = new JsonArray([.. groups.Select(g => JsonValue.Create(g))]);
+            await server.ApplyAsync(s.File.ToJsonString());
+        }
+
+        static IEnumerable<string?> Groups(TokenResponse token) => Answers.Claims(token.AccessToken).GetProperty("groups").EnumerateArray().Select(g => g.GetString());
+    }
+
+    [Fact]
     public async Task Code_OfAnAgentsClient_BecomesADelegationThatNoGuardAccepts()
     {
         var s = await server.ScenarioAsync();
@@ -61,7 +90,7 @@ public class AuthorizationCodeTests(TestServer server) : IClassFixture<TestServe
     {
         var s = await server.ScenarioAsync();
         var flow = new PersonFlow(s);
-        var query = s.AuthorizeQuery(s.Agent, s.Details(["read_file", "list_files"], new() { ["purpose"] = "p" }), new Dictionary<string, string?> { ["scope"] = "tools:read tool:delete_file" });
+        var query = s.AuthorizeQuery(s.Agent, s.Details(["read_file", "list_files"], new() { ["purpose"] = "p" }), new Dictionary<string, string?> { ["scope"] = "openid offline_access tool:read_file" });
 
         var token = await flow.DelegateAsync(query);
 
@@ -146,14 +175,17 @@ public class AuthorizationCodeTests(TestServer server) : IClassFixture<TestServe
     [InlineData("code", null, Names.Errors.InvalidRequest, null)]
     [InlineData("redirect_uri", "https://other.test/cb", Names.Errors.InvalidGrant, "redirect_uri")]
     [InlineData("resource", "https://elsewhere.test/mcp", Names.Errors.InvalidTarget, null)]
+    [InlineData("resource", "another tool server's", Names.Errors.InvalidTarget, null)]
     [InlineData("scope", "tools:read tool:delete_file", Names.Errors.InvalidScope, null)]
     [InlineData("authorization_details", "[]", Names.Errors.InvalidAuthorizationDetails, null)]
     [Trait("Attack", "70")]
     [Trait("Attack", "72")]
     [Trait("Spec", "RFC6749-4.1.3")]
+    [Trait("Spec", "RFC8707-2.2")]
     public async Task Redemption_ThatDiffersFromTheRequest_IsRefusedAndTheCodeStaysGood(string parameter, string? value, string error, string? reason)
     {
-        var s = await server.ScenarioAsync();
+        var (s, other) = (await server.ScenarioAsync(), await server.ScenarioAsync());
+        value = value == "another tool server's" ? other.Resource : value;
         var flow = new PersonFlow(s);
         var code = await flow.CodeAsync(s.AuthorizeQuery());
 

@@ -126,21 +126,41 @@ public class AuthorizationDetailsTests(TestServer server) : IClassFixture<TestSe
         Assert.Equal(["read_file"], Tools(Answers.Claims(less.AccessToken).GetProperty("authorization_details")));
     }
 
-    /// <summary>One form of authority decides; the other can only be its projection.</summary>
-    [Fact]
+    /// <summary>Both are read together: what a scope asks of a tool server beyond the details is not passed over.</summary>
+    [Theory]
+    [InlineData("tool:delete_file")]
+    [InlineData("tool:read_file tool:delete_file")]
+    [InlineData("tool:unheard_of")]
+    [InlineData("tools:read")]
+    [InlineData("resources:read")]
+    [InlineData("openid prompts:read")]
     [Trait("Spec", "RFC9396-3.1")]
-    public async Task Scope_BesideDetails_AddsNothing()
+    public async Task Scope_BesideDetailsThatAsksForMore_IsRefusedBeforeThePersonIsAsked(string scope)
+    {
+        var s = await server.ScenarioAsync();
+
+        Assert.Equal(Names.Errors.InvalidScope, (await server.RefusedAuthorizationAsync(s, Query(s, scope))).Error);
+    }
+
+    /// <summary>One form of authority decides; the other can only be its projection. Words that no tool server knows are dropped, as they always are.</summary>
+    [Theory]
+    [InlineData("tool:read_file")]
+    [InlineData("openid profile email offline_access")]
+    [InlineData("unheard_of tool:read_file")]
+    [Trait("Spec", "RFC9396-3.1")]
+    public async Task Scope_BesideDetails_AddsNothing(string scope)
     {
         var s = await server.ScenarioAsync();
         await s.Agent.AttestAsync();
-        var query = s.AuthorizeQuery(s.Agent, s.Details(["read_file"], new JsonObject { ["purpose"] = "tidy up" }), new() { ["scope"] = "tool:delete_file" });
 
-        var delegation = await new PersonFlow(s).DelegateAsync(query);
+        var delegation = await new PersonFlow(s).DelegateAsync(Query(s, scope));
         var work = await s.Agent.TakeOverAsync(delegation.AccessToken);
 
         Assert.Equal(["read_file"], Tools(delegation.AuthorizationDetails!.Value));
         Assert.Equal(("tool:read_file", "tool:read_file"), (work.Scope, Answers.Claims(work.AccessToken).GetProperty("scope").GetString()));
     }
+
+    private static string Query(Scenario s, string scope) => s.AuthorizeQuery(s.Agent, s.Details(["read_file"], new JsonObject { ["purpose"] = "tidy up" }), new() { ["scope"] = scope });
 
     private static IEnumerable<string> Tools(JsonElement details) => Assert.Single(details.EnumerateArray()).GetProperty("tools").EnumerateObject().Select(tool => tool.Name);
 

@@ -101,14 +101,17 @@ public class RefreshTokenTests(TestServer server) : IClassFixture<TestServer>
 
     [Theory]
     [InlineData("resource", "https://elsewhere.test/mcp", Names.Errors.InvalidTarget)]
+    [InlineData("resource", "another tool server's", Names.Errors.InvalidTarget)]
     [InlineData("scope", "tools:read tool:delete_file", Names.Errors.InvalidScope)]
     [InlineData("scope", "offline_access", Names.Errors.InvalidScope)]
     [InlineData("client_id", "service", Names.Errors.InvalidClient)]
     [Trait("Attack", "72")]
     [Trait("Spec", "RFC6749-6")]
+    [Trait("Spec", "RFC8707-2.2")]
     public async Task Refresh_ForMoreOrElsewhere_IsRefusedAndTheTokenStaysGood(string parameter, string value, string error)
     {
-        var s = await server.ScenarioAsync();
+        var (s, other) = (await server.ScenarioAsync(), await server.ScenarioAsync());
+        value = value == "another tool server's" ? other.Resource : value;
         var flow = new PersonFlow(s);
         var first = await flow.TokenAsync();
 

@@ -103,8 +103,9 @@ public abstract class RevocationFeedSuite
     {
         var (s, guard, stream) = await ReadyAsync();
         var task = await s.Agent.BeginTaskAsync("read_file");
+        var waiting = Server.Time.Waiting;
         var poll = guard.PollAsync(stream.Stream, stream.Cursor, immediately: false);
-        await Task.Delay(200);
+        await UntilItWaitsAsync(Server, waiting);
         Assert.False(poll.IsCompleted);
         // The clock stands still: only the commit can end the wait.
         await MoveAsync(s.Agent, task, "complete");
@@ -174,6 +175,15 @@ public abstract class RevocationFeedSuite
             await (await guard.CallAsync(Names.Paths.GuardRevocations, body)).RefusedAsync(HttpStatusCode.BadRequest, Names.Errors.InvalidRequest);
     }
 
+    /// <summary>Until the poll has looked, found nothing and set its timer, which nobody moves on.</summary>
+    /// <param name="before">How many timers waited before it was sent.</param>
+    protected static async Task UntilItWaitsAsync(TestServer at, int before)
+    {
+        for (var i = 0; i < 3000 && at.Time.Waiting <= before; i++)
+            await Task.Delay(10);
+        Assert.True(at.Time.Waiting > before, "The poll does not wait.");
+    }
+
     private async Task<(Scenario, TestGuard, StreamResponse)> ReadyAsync()
     {
         var s = await Server.ScenarioAsync();
@@ -213,8 +223,9 @@ public sealed class RevocationFeedOnPostgresTests(PostgresServer postgres) : Rev
         var other = await postgres.AnotherAsync();
         await other.SeeRegistryAsync();
         var stream = await guard.OpenStreamAsync();
+        var waiting = other.Time.Waiting;
         var poll = guard.PollAsync(stream.Stream, stream.Cursor, immediately: false, client: other.Client());
-        await Task.Delay(200);
+        await UntilItWaitsAsync(other, waiting);
         await (await s.Agent.CallAsync(HttpMethod.Post, $"/tasks/{task}/complete")).ReadAsync(ProtocolJson.Default.TaskView);
         // That node looks every 100 ms of its own clock; the wait of a second is not over.
         for (var i = 0; i < 8 && !poll.IsCompleted; i++)

@@ -16,6 +16,7 @@ public sealed class AssertionClaimTests(TestServer server) : IClassFixture<TestS
         ["ours and another"] = ((c, _) => c["aud"] = new JsonArray(TestServer.Issuer, "https://other.test"), "wrong_audience"),
         ["ours twice"] = ((c, _) => c["aud"] = new JsonArray(TestServer.Issuer, TestServer.Issuer), "wrong_audience"),
         ["the token endpoint"] = ((c, _) => c["aud"] = TestServer.Issuer + Names.Paths.Token, "wrong_audience"),
+        ["the endpoint for pushed requests"] = ((c, _) => c["aud"] = TestServer.Issuer + Names.Paths.PushedRequests, "wrong_audience"),
         ["ours and the token endpoint"] = ((c, _) => c["aud"] = new JsonArray(TestServer.Issuer, TestServer.Issuer + Names.Paths.Token), "wrong_audience"),
         ["one slash more"] = ((c, _) => c["aud"] = TestServer.Issuer + "/", "wrong_audience"),
         ["a prefix"] = ((c, _) => c["aud"] = TestServer.Issuer[..^1], "wrong_audience"),
@@ -144,6 +145,7 @@ public sealed class AssertionClaimTests(TestServer server) : IClassFixture<TestS
 
     [Theory]
     [InlineData("client-authentication+jwt")]
+    [InlineData("oauth-client-auth+jwt")]
     [InlineData("JWT")]
     [InlineData("application/client-authentication+JWT")]
     [InlineData(null)]

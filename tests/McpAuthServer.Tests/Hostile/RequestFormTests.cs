@@ -54,7 +54,8 @@ public sealed class RequestFormTests(TestServer server) : IClassFixture<TestServ
         var s = await server.ScenarioAsync();
 
         foreach (var query in new[] { $"?client_secret={s.ServiceSecret}", "?scope=tools%3Aread", "?x" })
-            (await RefusedAsync(() => PostAsync(s, path + query, ServiceForm(s)), HttpStatusCode.BadRequest, null, refusal, Names.Errors.InvalidRequest)).Dispose();
+            (await RefusedAsync(
+                () => PostAsync(s, path + query, ServiceForm(s) + "&token=unknown"), HttpStatusCode.BadRequest, null, refusal, Names.Errors.InvalidRequest)).Dispose();
 
         Assert.DoesNotContain(server.Logs.Lines, line => line.Contains(s.ServiceSecret, StringComparison.Ordinal));
     }

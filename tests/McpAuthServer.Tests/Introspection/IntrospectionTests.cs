@@ -30,6 +30,21 @@ public abstract class IntrospectionSuite
     }
 
     [SuiteFact]
+    [Trait("Spec", "RFC8693-4.1")]
+    public async Task Introspect_TokenOfAnAgentForAPerson_NamesThemAsTheTokenDoes()
+    {
+        var s = await Server.ScenarioAsync();
+        await s.Agent.AttestAsync();
+        var (guard, token) = (await TestGuard.OfAsync(s), await s.Agent.TakeOverAsync((await new PersonFlow(s).DelegateAsync("read", "read_file")).AccessToken));
+
+        var (answer, claims) = (await guard.IntrospectAsync(token.AccessToken), Answers.Claims(token.AccessToken));
+
+        Assert.Equal((s.User, s.Agent.Id), (answer.GetProperty("sub").GetString(), answer.GetProperty("act").GetProperty("sub").GetString()));
+        foreach (var name in new[] { "act", "client_id", "scope", "aud" })
+            Assert.Equal(claims.GetProperty(name).GetRawText(), answer.GetProperty(name).GetRawText());
+    }
+
+    [SuiteFact]
     [Trait("Spec", "RFC9470-6.2")]
     public async Task Introspect_TokenOfAPerson_TellsWhenAndHowTheySignedIn()
     {

@@ -191,6 +191,39 @@ public class PushedAuthorizationTests(TestServer server) : IClassFixture<TestSer
     }
 
     [Fact]
+    [Trait("Spec", "RFC9126-2.1")]
+    public async Task Secret_OfAPush_IsNotKeptWithIt()
+    {
+        var s = await server.ScenarioAsync();
+        var (id, secret) = ("web-" + s.Suffix, "secret-of-a-site-0123456789abcdefghijklmnop");
+        await server.ApplyAsync(new JsonObject
+        {
+            ["clients"] = new JsonArray(new JsonObject
+            {
+                ["id"] = id, ["name"] = "Web site", ["auth_method"] = "client_secret_post", ["secret"] = secret, ["grant_types"] = new JsonArray("authorization_code"),
+                ["redirect_uris"] = new JsonArray(s.RedirectUri),
+            }),
+        }.ToJsonString());
+
+        await PushedAsync(Form(s, new() { ["client_id"] = id, ["client_secret"] = secret }));
+
+        Assert.Equal(1, await server.ScalarAsync($"select count(*) from pushed_requests where client_id = '{id}' and form like '%{id}%' and form not like '%secret%'"));
+    }
+
+    /// <summary>Whether somebody has to sign in is found out, and told, when there is a browser.</summary>
+    [Fact]
+    [Trait("Spec", "RFC9126-2.3")]
+    public async Task Request_ForWhomeverAnOldHintMeant_IsTakenAndAnsweredWhenTheBrowserComes()
+    {
+        var s = await server.ScenarioAsync();
+        var hint = RelyingParty.Outlived((await (await RelyingParty.OfAsync(s)).SignInAsync()).IdToken!);
+
+        var pushed = await PushedAsync(Form(s, new() { ["prompt"] = "none", ["id_token_hint"] = hint }));
+
+        Assert.Equal(Names.Errors.LoginRequired, (await server.RefusedAuthorizationAsync(s, Query(s, pushed))).Error);
+    }
+
+    [Fact]
     [Trait("Spec", "RFC9449-10.1")]
     public async Task Proof_WithAPush_BindsTheCodeToItsKey()
     {

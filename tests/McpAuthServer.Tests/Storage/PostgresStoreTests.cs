@@ -1,5 +1,6 @@
 using McpAuth.Testing;
 using McpAuthServer.Storage;
+using McpAuthServer.Storage.Postgres;
 using Npgsql;
 
 namespace McpAuthServer.Tests.Storage;
@@ -41,6 +42,7 @@ public sealed class PostgresCommitLogTests : CommitLogTests
     [InlineData("while a row is read")]
     [InlineData("while rows are to come")]
     [InlineData("after the connection broke")]
+    [InlineData("and complains as it is closed")]
     public async Task Commit_ConnectionGivenUpInsideAUnit_TheThreadThatCommitsGoesOn(string when)
     {
         var node = await Node(o => o.Writers = 1);
@@ -50,6 +52,7 @@ public sealed class PostgresCommitLogTests : CommitLogTests
             if (when == "while a row is read") tx.First<int>(new Sql("select 1").With(), _ => throw Broken());
             if (when == "while rows are to come") tx.All<int>(new Sql("select generate_series(1, 100000)").With(), _ => throw Broken());
             if (when == "after the connection broke") Assert.ThrowsAny<Exception>(() => tx.Run(new Sql("select pg_terminate_backend(pg_backend_pid())").With()));
+            if (when == "and complains as it is closed") ((PostgresSession)tx).Connection.StateChange += (_, _) => throw new InvalidOperationException("It is closed already");
             throw Broken();
         }).WaitAsync(Patience));
         Assert.IsType<IOException>(failed.InnerException);

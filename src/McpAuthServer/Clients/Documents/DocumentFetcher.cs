@@ -26,6 +26,9 @@ internal sealed class DocumentFetcher(FetchPolicy policy, FetchNetwork network) 
     /// <summary>To the first of several addresses the time must not all be lost.</summary>
     private static readonly TimeSpan OneConnection = TimeSpan.FromSeconds(1);
 
+    /// <summary>The most that anybody waits for a document: the program behind a person waits as well.</summary>
+    public static readonly TimeSpan Longest = Patience + Whole;
+
     private const int Lane = 16, MostAddresses = 4;
 
     private static readonly HttpRequestOptionsKey<IPEndPoint[]> Judged = new("McpAuth.Judged");
@@ -90,7 +93,7 @@ internal sealed class DocumentFetcher(FetchPolicy policy, FetchNetwork network) 
 
     private static async Task<Result<FetchedDocument>> ReadAsync(HttpResponseMessage response, int maxBytes, CancellationToken cancel)
     {
-        // draft-ietf-oauth-client-id-metadata-document §4: 200 and nothing else, and never where it is sent on to.
+        // draft-ietf-oauth-client-id-metadata-document §5: 200 and nothing else, and never where it is sent on to.
         if ((int)response.StatusCode is >= 300 and < 400)
             return Fault(FetchFaults.Redirect);
         if (response.StatusCode != HttpStatusCode.OK)

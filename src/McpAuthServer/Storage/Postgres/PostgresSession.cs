@@ -16,10 +16,11 @@ internal sealed class PostgresSession(PostgresDatabase database) : WriteTx, IDis
         ShareState = new("select pg_advisory_xact_lock_shared(@key)"),
         OwnState = new("select pg_advisory_xact_lock(@key)");
 
-    private readonly NpgsqlConnection connection = database.Open();
     private readonly Dictionary<Sql, NpgsqlCommand> prepared = [];
     private readonly ArrayBufferWriter<byte> body = new(1024);
     private NpgsqlTransaction? transaction;
+
+    public NpgsqlConnection Connection { get; } = database.Open();
 
     /// <summary>Whether the transaction appended an event.</summary>
     public bool Appended { get; private set; }
@@ -31,7 +32,7 @@ internal sealed class PostgresSession(PostgresDatabase database) : WriteTx, IDis
     public void Begin(StateLock held)
     {
         Appended = false;
-        transaction = connection.BeginTransaction(IsolationLevel.ReadCommitted);
+        transaction = Connection.BeginTransaction(IsolationLevel.ReadCommitted);
         if (held != StateLock.None) Run((held == StateLock.Shared ? ShareState : OwnState).With(PostgresDatabase.StateKey));
     }
 
@@ -88,7 +89,7 @@ internal sealed class PostgresSession(PostgresDatabase database) : WriteTx, IDis
     {
         Forget();
         transaction?.Dispose();
-        connection.Dispose();
+        Connection.Dispose();
     }
 
     private NpgsqlCommand Bound(Statement statement)
@@ -102,7 +103,7 @@ internal sealed class PostgresSession(PostgresDatabase database) : WriteTx, IDis
     {
         if (prepared.TryGetValue(sql, out var found)) return found;
         if (prepared.Count == MostStatements) Forget();
-        var command = database.Command(connection, sql);
+        var command = database.Command(Connection, sql);
         try
         {
             command.Prepare();
