@@ -122,6 +122,8 @@ internal static class ServerServices
         services.AddSingleton<IGrant, RefreshTokenGrant>();
         services.AddSingleton<IGrant, ClientCredentialsGrant>();
         services.AddSingleton<IGrant, TokenExchangeGrant>();
+        services.AddSingleton<IGrant, WorkloadGrant>();
+        services.AddSingleton<OwnWork>();
         services.AddSingleton<Grantor>();
         services.AddSingleton<AccountReader>();
         services.AddSingleton<AccountDesk>();

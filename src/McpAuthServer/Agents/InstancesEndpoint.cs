@@ -50,7 +50,7 @@ internal static class InstancesEndpoint
             // 3. One commit: the evidence and the proof are consumed, the instance is recorded.
             var now = time.GetUtcNow();
             IReadOnlyList<Once> consume = evidence.Once is { } once ? [once, Once.Proof(proof)] : [Once.Proof(proof)];
-            var unit = new AttestInstance(evidence, proof.Thumbprint, proof.Jwk, snapshot.Version, consume, now, options.Node);
+            var unit = new AttestInstance(new Attesting(evidence, proof.Thumbprint, proof.Jwk, now), snapshot.Version, consume, now, options.Node);
             var attested = await log.Commit(unit);
             switch (attested.Outcome)
             {

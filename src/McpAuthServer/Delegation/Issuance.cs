@@ -1,4 +1,5 @@
 using McpAuth.Protocol.ToolCalls;
+using McpAuthServer.Attestation;
 using McpAuthServer.People;
 using McpAuthServer.Registry;
 using McpAuthServer.Storage;
@@ -94,6 +95,9 @@ internal sealed record Issuance
     public IReadOnlyList<string> Lineage { get; init; } = [];
     public InstanceContext? Instance { get; init; }
 
+    /// <summary>The evidence that the instance is attested by in the same commit.</summary>
+    public Attesting? Attests { get; init; }
+
     /// <summary>The key the token is bound to; null = Bearer.</summary>
     public string? Thumbprint { get; init; }
 
@@ -117,6 +121,12 @@ internal sealed record Issuance
 
     /// <summary>Of the person, where there is one.</summary>
     public Presence? Presence { get; init; }
+
+    /// <summary>An attested agent's token is bound to its instance's key and ends with it.</summary>
+    public Issuance BoundTo(InstanceContext instance) => this with
+    {
+        Instance = instance, Thumbprint = Thumbprint ?? instance.Thumbprint, Expires = Earliest(Expires, instance.Expires),
+    };
 
     /// <summary>Never beyond what it stands on (invariants 1 and 3).</summary>
     public static DateTimeOffset Earliest(params ReadOnlySpan<DateTimeOffset> bounds)

@@ -61,13 +61,16 @@ internal sealed class IssueUnit(Issuance plan, string node) : Unit<IssueResult>
         from up
         """);
 
-    /// <summary>A person's session task must be the only one with this client, and only its own kind widens it: such issuances take turns.</summary>
-    public override StateLock Lock => plan.SessionAdds is not null || plan.NewTask is { Origin: TaskOrigin.Session } ? StateLock.Exclusive : StateLock.Shared;
+    /// <summary>A key must not become two instances; a person's session task must be the only one with this client, and only its own kind widens it: such issuances take turns.</summary>
+    public override StateLock Lock => plan.Attests is not null || plan.SessionAdds is not null || plan.NewTask is { Origin: TaskOrigin.Session } ? StateLock.Exclusive : StateLock.Shared;
 
     public override IssueResult Apply(WriteTx tx)
     {
         // 1. The plan was made on this registry: agents active, tools approved, ceilings, clients.
         if (!RegistryVersion.IsCurrent(tx, plan.RegistryVersion))
+            return new(IssueOutcome.Stale);
+        // The token names the instance, so it must still be the one the plan was made for.
+        if (plan.Attests is { } planned && (planned.Renews(tx) ?? plan.Who.Instance) != plan.Who.Instance)
             return new(IssueOutcome.Stale);
 
         // 2. Consumed before anything is minted: a crash costs a retry, never a replay.
@@ -83,8 +86,10 @@ internal sealed class IssueUnit(Issuance plan, string node) : Unit<IssueResult>
 
         // 3. The task, the grant, all their ancestors, the instances and the person live. The insert itself asks for the nearest of them; where
         // there are more, or something is written before the grant, that is asked first: a refusal must leave nothing behind but its event.
-        if ((plan.NewTask is not null || plan.TaskHasParent || plan.Credential is not null) && WhatEnded(tx) is { } ended)
+        if ((plan.NewTask is not null || plan.TaskHasParent || plan.Credential is not null || plan.Attests is not null) && WhatEnded(tx) is { } ended)
             return Refuse(tx, ended);
+        if (plan.Attests is { } attests && attests.Run(tx, plan.Who.Instance!, plan.Jti, node).Refused is { } unattested)
+            return new(IssueOutcome.Ended, unattested);
         var credential = plan.Credential?.Use(tx) ?? default;
         if (credential.Ended is { } gone)
             return Refuse(tx, gone);
@@ -120,7 +125,7 @@ internal sealed class IssueUnit(Issuance plan, string node) : Unit<IssueResult>
     private string? WhatEnded(WriteTx tx)
     {
         var now = plan.IssuedAt.ToUnixTimeMilliseconds();
-        if (plan.Who.Instance is { } instance && tx.First(InstanceState.With(instance), ReadState) is var i && (i.State != "active" || i.Expires <= now))
+        if (plan.Attests is null && plan.Who.Instance is { } instance && tx.First(InstanceState.With(instance), ReadState) is var i && (i.State != "active" || i.Expires <= now))
             return Names.Reasons.InstanceEnded;
         if (plan.Who.User is { } user && tx.First(UserState.With(user), r => r.GetInt64(0)) != 1)
             return Names.Reasons.UserDisabled;

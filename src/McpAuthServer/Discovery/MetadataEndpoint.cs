@@ -61,7 +61,8 @@ internal static class MetadataEndpoint
         Strings(json, "response_modes_supported", Names.Authorization.Query, Names.Authorization.FormPost);
         Strings(json, "acr_values_supported", SignInSession.Ways);
         json.WriteBoolean("require_pushed_authorization_requests", false);
-        Strings(json, "grant_types_supported", Names.OAuth.AuthorizationCode, Names.OAuth.RefreshToken, Names.OAuth.ClientCredentials, Names.Device.GrantType, Names.Exchange.GrantType);
+        Strings(json, "grant_types_supported", Names.OAuth.AuthorizationCode, Names.OAuth.RefreshToken, Names.OAuth.ClientCredentials, Names.Device.GrantType, Names.Exchange.GrantType,
+            Names.Assertions.JwtBearer);
         Strings(json, "prompt_values_supported", Names.Authorization.PromptNone, Names.Authorization.PromptLogin, Names.Authorization.PromptConsent, Names.Authorization.PromptSelectAccount);
         // OpenID Connect Discovery §3: absent would mean true. What was pushed is referred to by what only this server made.
         json.WriteBoolean("request_uri_parameter_supported", false);

@@ -1,5 +1,6 @@
 using McpAuth.Protocol;
 using McpAuth.Protocol.Audit;
+using McpAuthServer.Attestation;
 using McpAuthServer.Audit;
 using McpAuthServer.Clients;
 using McpAuthServer.Delegation;
@@ -17,7 +18,7 @@ internal static class TokenEndpoint
     public static IEndpointConventionBuilder MapTokenEndpoint(this IEndpointRouteBuilder routes) => routes.Map(Names.Paths.Token, HandleAsync);
 
     private static async Task<IResult> HandleAsync(
-        HttpContext context, RegistryCache registry, ClientCallers clients, Grantor grantor, ProofReader proofs, AuditTrail audit, TimeProvider time)
+        HttpContext context, RegistryCache registry, ClientCallers clients, EvidenceReader reader, Grantor grantor, ProofReader proofs, AuditTrail audit, TimeProvider time)
     {
         var cancel = context.RequestAborted;
 
@@ -30,10 +31,22 @@ internal static class TokenEndpoint
         {
             var snapshot = await registry.Current(cancel);
 
-            // 2. Authenticate the client (§3.2.1). Its assertion is consumed with whatever comes of the request.
-            (var client, error) = await clients.AuthenticateAsync(context, form, snapshot);
-            if (client is null)
-                return error!;
+            // 2. Authenticate the client (§3.2.1). Its assertion is consumed with whatever comes of the request. Evidence of a workload stands for it (RFC 7521 §4.1).
+            Evidence? evidence = null;
+            AuthenticatedClient? client;
+            if (form[Names.OAuth.GrantType] == Names.Assertions.JwtBearer)
+            {
+                (evidence, var refusal) = await reader.OfPlatformAsync(context, form, snapshot);
+                if (evidence is null)
+                    return refusal!.Limited ?? await RefuseEvidence(refusal);
+                client = new AuthenticatedClient(evidence.Client, evidence.Kind, evidence.Once) { Client = snapshot.Clients[evidence.Client] };
+            }
+            else
+            {
+                (client, error) = await clients.AuthenticateAsync(context, form, snapshot);
+                if (client is null)
+                    return error!;
+            }
 
             // 3. The proof of possession, if one is offered (RFC 9449 §5).
             var (proof, unproven) = proofs.ReadOffered(context, Names.Paths.Token);
@@ -49,7 +62,7 @@ internal static class TokenEndpoint
                 return await Refuse(OAuthError.InvalidRequest("The client is registered for tokens that are bound to its certificate.", "no_certificate"), client);
 
             // 4. The grant decides; the one commit records.
-            var request = new TokenRequest(form, client, proof, snapshot, time.GetUtcNow());
+            var request = new TokenRequest(form, client, proof, snapshot, time.GetUtcNow()) { Evidence = evidence };
             try
             {
                 if (await grantor.GrantAsync(request, cancel) is { } result)
@@ -61,6 +74,12 @@ internal static class TokenEndpoint
             if (attempt == MaxPlans)
                 return new OAuthError(Names.Errors.TemporarilyUnavailable, "The registry is changing; try again.", StatusCodes.Status503ServiceUnavailable);
             registry.Invalidate(snapshot.Version);
+        }
+
+        async Task<IResult> RefuseEvidence(EvidenceRefusal refusal)
+        {
+            var refused = audit.Refusal(AuditTypes.TokenRefused, refusal.Reason ?? refusal.Error.Reason ?? refusal.Error.Code) with { Client = refusal.Client, Agent = refusal.Agent };
+            return await audit.RefuseAsync(refused, refusal.Once is { } once ? [once] : []) is { } replayed ? OAuthError.Replay(replayed) : refusal.Error;
         }
 
         async Task<IResult> Refuse(OAuthError e, AuthenticatedClient? by = null)

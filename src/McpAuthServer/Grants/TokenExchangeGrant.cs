@@ -14,7 +14,7 @@ namespace McpAuthServer.Grants;
 /// continues it. Impersonation is not offered.
 /// </summary>
 internal sealed class TokenExchangeGrant(
-    SigningKeyRing keys, Issuer issuer, TaskStore tasks, GrantStore grants, InstanceStore instances, DelegatedWork work, PersonAt people, ServerOptions options) : IGrant
+    SigningKeyRing keys, Issuer issuer, TaskStore tasks, GrantStore grants, InstanceStore instances, OwnWork ownWork, DelegatedWork work, PersonAt people, ServerOptions options) : IGrant
 {
     public string Type => Names.Exchange.GrantType;
 
@@ -62,28 +62,11 @@ internal sealed class TokenExchangeGrant(
                 : await work.ExchangeAsync(request, subject, agent, instance, asked, cancel);
         return (subject.IsInstanceToken, actor) switch
         {
-            (true, null) => await OwnTaskAsync(request, agent, instance, asked, cancel),
+            (true, null) => await ownWork.PlanAsync(request, agent, instance, Type, cancel),
             (true, _) => OAuthError.InvalidRequest("An instance token as subject stands alone.", Names.Reasons.WrongType),
             (false, null) => await ContinueAsync(request, subject, agent, instance, asked, cancel),
             _ => await HandOffAsync(request, subject, agent, instance, asked, cancel),
         };
-    }
-
-    private async Task<GrantResult> OwnTaskAsync(
-        TokenRequest request, AgentRecord agent, InstanceContext instance, (Authority Authority, TaskRequest? Task)? asked, CancellationToken cancel)
-    {
-        if (asked is not { } details)
-            return new OAuthError(Names.Errors.InvalidAuthorizationDetails, "authorization_details must carry the task: its id, or the purpose of a new one.");
-        var (target, error) = request.Target(details.Authority.Locations is [var only] ? only.Location : null);
-        if (error is not null)
-            return error;
-        if (!(await TaskTerms.ForAgentAsync(details.Task, details.Authority, agent, request.Registry, tasks, request.Now, cancel)).TryGet(out var task, out var fault))
-            return fault;
-        var requested = task.New is null ? details.Authority : details.Authority.OnlyAt(target!.Resource);
-        if (!Narrowing.Explicit(requested, request.Form[Names.OAuth.Scope], task.Authority, target!, (agent.Ceiling, "the agent's ceiling")).TryGet(out var authority, out fault))
-            return fault;
-        var who = new Principals(agent.Id, Names.Claims.ProfileAgent, null, agent.Id, instance.Id, request.Client.Id, []);
-        return WithLine(request, Bound(task.Issue(request, who, target!, authority, Type, options.AccessTokenLifetime), instance));
     }
 
     private async Task<GrantResult> ContinueAsync(
@@ -103,11 +86,11 @@ internal sealed class TokenExchangeGrant(
         if (!same && grant.Lineage.Count >= GrantStore.MaxLineage)
             return OAuthError.InvalidRequest("The token was narrowed too often; start again from the task.", Names.Reasons.Depth);
         var who = new Principals(subject.Subject, Profile(subject.Subject), grant.UserId, agent.Id, instance.Id, request.Client.Id, subject.Chain);
-        return Bound(Plan(request, who, target, authority, task, grant) with
+        return (Plan(request, who, target, authority, task, grant) with
         {
             GrantId = same ? grant.Id : Id.New(Id.Grant, request.Now), NewGrant = !same, ParentGrant = same ? null : grant.Id,
             Lineage = same ? grant.Lineage : [grant.Id, .. grant.Lineage], Cause = subject.Jti, Presence = await PresenceAsync(grant, subject, cancel),
-        }, instance);
+        }).BoundTo(instance);
     }
 
     private async Task<GrantResult> HandOffAsync(
@@ -138,11 +121,11 @@ internal sealed class TokenExchangeGrant(
         var who = new Principals(subject.Subject, Profile(subject.Subject), grant.UserId, agent.Id, instance.Id, request.Client.Id, [agent.Id, .. subject.Chain]);
         List<string> lineage = [grant.Id, task.Id, .. subject.Instance is { } giverInstance ? [giverInstance] : Array.Empty<string>(), .. grant.Lineage];
         var plan = Plan(request, who, target, authority, task, grant);
-        return WithLine(request, Bound(plan with
+        return WithLine(request, (plan with
         {
             TaskId = child.Id, TaskExpires = child.Expires, NewTask = child, ParentGrant = grant.Id, Lineage = [.. lineage.Distinct(StringComparer.Ordinal)],
             Cause = subject.Jti, Expires = Issuance.Earliest(plan.Expires, child.Expires), Presence = await PresenceAsync(grant, subject, cancel),
-        }, instance));
+        }).BoundTo(instance));
     }
 
     /// <summary>Of the person the work is for, if there is one; whether they are still enabled is asked again by the issuing unit.</summary>
@@ -189,12 +172,6 @@ internal sealed class TokenExchangeGrant(
         TaskHasParent = task.ParentId is not null, GrantId = Id.New(Id.Grant, request.Now), Consent = grant.Consent, Jti = Id.New(Id.AccessToken, request.Now), IssuedAt = request.Now,
         Expires = Issuance.Earliest(request.Now + options.AccessTokenLifetime, task.Expires, grant.InstancesEnd ?? task.Expires), RegistryVersion = request.Registry.Version,
         GrantType = Type, Consume = request.Consume,
-    };
-
-    /// <summary>An attested agent's token is bound to its instance's key and ends with it.</summary>
-    private static Issuance Bound(Issuance plan, InstanceContext instance) => plan with
-    {
-        Instance = instance, Thumbprint = plan.Thumbprint ?? instance.Thumbprint, Expires = Issuance.Earliest(plan.Expires, instance.Expires),
     };
 
     private static string Profile(string subject) =>

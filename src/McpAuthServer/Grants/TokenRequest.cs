@@ -3,6 +3,7 @@ using McpAuth.Protocol.Forms;
 using McpAuth.Protocol.Jose;
 using McpAuth.Protocol.Json;
 using McpAuth.Protocol.ToolCalls;
+using McpAuthServer.Attestation;
 using McpAuthServer.Authorizations;
 using McpAuthServer.Clients;
 using McpAuthServer.Delegation;
@@ -21,6 +22,9 @@ internal sealed class TokenRequest(StrictForm form, AuthenticatedClient client, 
     public DpopProof? Proof { get; } = proof;
     public RegistrySnapshot Registry { get; } = registry;
     public DateTimeOffset Now { get; } = now;
+
+    /// <summary>What the client's platform says of it, where that is all it came with.</summary>
+    public Evidence? Evidence { get; init; }
 
     /// <summary>What is single-use in the request.</summary>
     public IReadOnlyList<Once> Consume { get; } = (client.Assertion, proof) switch

@@ -24,12 +24,15 @@ internal sealed class EvidenceReader(ClientCallers clients, EvidenceVerifier ver
     private static readonly string[] OfClients = [Names.OAuth.ClientSecret, Names.ClientAssertion.Parameter, Names.ClientAssertion.TypeParameter];
 
     public Task<(Evidence? Evidence, EvidenceRefusal? Refusal)> ReadAsync(HttpContext context, StrictForm form, RegistrySnapshot registry) =>
-        form[Names.Assertions.Parameter] is { } assertion
-            ? OfPlatformAsync(context, form, assertion, registry)
+        form[Names.Assertions.Parameter] is not null
+            ? OfPlatformAsync(context, form, registry)
             : OfClientAsync(context, form, registry);
 
-    private async Task<(Evidence?, EvidenceRefusal?)> OfPlatformAsync(HttpContext context, StrictForm form, string assertion, RegistrySnapshot registry)
+    /// <summary>By what its platform says, and nothing else.</summary>
+    public async Task<(Evidence? Evidence, EvidenceRefusal? Refusal)> OfPlatformAsync(HttpContext context, StrictForm form, RegistrySnapshot registry)
     {
+        if (form[Names.Assertions.Parameter] is not { } assertion)
+            return (null, new(OAuthError.InvalidRequest("assertion is missing.")));
         if (context.Request.Headers.Authorization.Count > 0 || Array.Exists(OfClients, name => form[name] is not null))
             return (null, new(OAuthError.InvalidRequest("What a platform says comes alone, without a client's credential.", "two_methods")));
         if (!(await verifier.VerifyAsync(assertion, registry, context.RequestAborted)).TryGet(out var evidence, out var fault))

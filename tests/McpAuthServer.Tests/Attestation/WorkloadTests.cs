@@ -4,7 +4,6 @@ using McpAuth.Protocol;
 using McpAuth.Protocol.Audit;
 using McpAuth.Protocol.Jose;
 using McpAuth.Protocol.Messages;
-using McpAuthServer.Agents;
 using McpAuthServer.Attestation;
 using McpAuthServer.Tests.Harness;
 
@@ -125,8 +124,8 @@ public sealed class WorkloadTests(OnTheInternet world) : IClassFixture<OnTheInte
         Assert.Equal((HttpStatusCode.OK, first.Instance), (again.StatusCode, (await again.ReadAsync(ProtocolJson.Default.InstanceResponse)).Instance));
 
         using var thief = SigningKey.Create();
-        await Server.RefusedAsync(() => platform.AttestAsync(token, thief), HttpStatusCode.BadRequest, Names.Errors.InvalidRequest, AttestInstance.OtherKey,
-            AuditTypes.InstanceRefused, AttestInstance.OtherKey);
+        await Server.RefusedAsync(() => platform.AttestAsync(token, thief), HttpStatusCode.BadRequest, Names.Errors.InvalidRequest, Attesting.OtherKey,
+            AuditTypes.InstanceRefused, Attesting.OtherKey);
     }
 
     [Fact]
@@ -139,7 +138,7 @@ public sealed class WorkloadTests(OnTheInternet world) : IClassFixture<OnTheInte
         }));
         await (await platform.AttestAsync()).ReadAsync(ProtocolJson.Default.InstanceResponse);
         await Server.RefusedAsync(() => platform.AttestAsync(platform.Token(c => c["sub"] = "second")), HttpStatusCode.BadRequest, Names.Errors.InvalidRequest,
-            AttestInstance.OtherProgram, AuditTypes.InstanceRefused, AttestInstance.OtherProgram);
+            Attesting.OtherProgram, AuditTypes.InstanceRefused, Attesting.OtherProgram);
     }
 
     [Fact]

@@ -106,7 +106,7 @@ internal sealed class TestPlatform
             ["workload_issuers"] = new JsonArray(record), ["agents"] = new JsonArray(agent),
             ["clients"] = new JsonArray(new JsonObject
             {
-                ["id"] = Client, ["name"] = "Workload", ["agent"] = scenario.Agent.Id, ["auth_method"] = "instance_key", ["grant_types"] = new JsonArray(McpAuth.Protocol.Names.Exchange.GrantType),
+                ["id"] = Client, ["name"] = "Workload", ["agent"] = scenario.Agent.Id, ["auth_method"] = "instance_key", ["grant_types"] = new JsonArray(McpAuth.Protocol.Names.Exchange.GrantType, McpAuth.Protocol.Names.Assertions.JwtBearer),
             }),
         }.ToJsonString());
     }
@@ -148,6 +148,18 @@ internal sealed class TestPlatform
                 value!.WriteTo(json);
             }
         });
+    }
+
+    /// <summary>The program shows it at <c>/token</c>, for a task of its own; null as a proof = none.</summary>
+    public Task<HttpResponseMessage> GrantAsync(string? token = null, SigningKey? instance = null, Action<Dictionary<string, string>>? change = null, bool proven = true, HttpClient? node = null)
+    {
+        var form = new Dictionary<string, string>
+        {
+            ["grant_type"] = McpAuth.Protocol.Names.Assertions.JwtBearer, ["assertion"] = token ?? Token(), ["resource"] = scenario.Resource,
+            ["authorization_details"] = scenario.Details(["read_file"], new JsonObject { ["purpose"] = "a task" }).ToJsonString(),
+        };
+        change?.Invoke(form);
+        return scenario.Agent.PostFormAsync("/token", form, proven ? scenario.Agent.Proof(HttpMethod.Post, "/token", key: instance) : null, node);
     }
 
     /// <summary>The program shows it at <c>/agents/instances</c>.</summary>

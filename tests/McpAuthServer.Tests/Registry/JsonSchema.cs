@@ -55,6 +55,7 @@ internal static class JsonSchema
             "properties" => members?.Where(m => rule[m.Key] is not null).Select(m => Sub(rule[m.Key]!, m.Value, $"{path}.{m.Key}")).FirstOrDefault(f => f is not null),
             "additionalProperties" => members?.Where(m => schema["properties"]?[m.Key] is null).Select(m => Sub(rule, m.Value, $"{path}.{m.Key}")).FirstOrDefault(f => f is not null),
             "propertyNames" => members?.Select(m => Sub(rule, JsonValue.Create(m.Key), $"{path}.{m.Key}")).FirstOrDefault(f => f is not null),
+            "minProperties" => Unless(members is null || members.Count >= (int)rule),
             "items" => items?.Select((item, i) => Sub(rule, item, $"{path}[{i}]")).FirstOrDefault(f => f is not null),
             "contains" => Unless(items is null || items.Any(item => Sub(rule, item, path) is null)),
             "minItems" => Unless(items is null || items.Count >= (int)rule),

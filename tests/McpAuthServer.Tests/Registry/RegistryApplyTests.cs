@@ -15,7 +15,7 @@ public abstract class RegistryApplyTests : RegistrySuite
     [SuiteFact]
     public async Task Apply_FullFile_IsWhatTheSnapshotHolds()
     {
-        Assert.Equal(22, await Registry.Applied(ApplyFile.Full()));
+        Assert.Equal(26, await Registry.Applied(ApplyFile.Full()));
 
         var snapshot = await Registry.Snapshot();
         Assert.Equal(2, snapshot.Version);
@@ -27,6 +27,14 @@ public abstract class RegistryApplyTests : RegistrySuite
         Assert.Equal(3, agent.Ceiling.At("https://files.example/mcp")!.Tools["refund"].MaxCalls);
         var reader = snapshot.Agents["agt_reader"];
         Assert.Equal((false, false, TimeSpan.FromHours(24), true), (reader.RequireDpop, reader.ClientCredentials, reader.MaxTask, reader.Ceiling.IsEmpty));
+
+        var cluster = snapshot.WorkloadIssuers["https://oidc.cluster.example"];
+        Assert.Equal(("wli_cluster", "kubernetes", "mcpauth", 1, null, TimeSpan.FromHours(2), true),
+            (cluster.Id, cluster.Kind, cluster.Audience, cluster.Keys!.Count, cluster.KeySet, cluster.Longest, cluster.Active));
+        Assert.Equal("https://spire.example/bundle", snapshot.WorkloadIssuers["spiffe://corp.example"].KeySet);
+        var binding = Assert.Single(snapshot.Bindings);
+        Assert.Equal(("agt_refunds", "wli_cluster", "refunds-workload"), (binding.Agent, binding.Issuer, binding.Client));
+        Assert.Equal(new Dictionary<string, string> { ["namespace"] = "prod", ["service_account_uid"] = "a087" }, binding.Selectors);
 
         var client = snapshot.Clients["refunds-client"];
         Assert.Equal(("agt_refunds", "private_key_jwt", null, true, true), (client.AgentId, client.AuthMethod, client.SecretHash, client.LegacyAudience, client.Active));
