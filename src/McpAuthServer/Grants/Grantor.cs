@@ -52,6 +52,9 @@ internal sealed class Grantor(IEnumerable<IGrant> grants, AccessTokens tokens, I
 
     private async Task<IResult?> IssueAsync(TokenRequest request, Issuance plan, (OpaqueToken Presented, OpaqueToken Successor)? rotation)
     {
+        if (ToolClasses.Refuses(plan, request.Registry) is { } mixed)
+            return await RefuseAsync(request, new(OAuthError.From(mixed)));
+
         // 7. Signed before the commit and answered after it: a crash in between leaves a token that nobody got.
         var token = tokens.Sign(plan);
         var idToken = plan.Identity is { Claims: var claims } ? idTokens.Sign(claims, token) : null;

@@ -15,6 +15,9 @@ internal sealed record AgentRecord(
     bool RequireDpop, bool ClientCredentials, TimeSpan MaxTask)
 {
     public bool Active => State == "active";
+
+    /// <summary>The class it is of; null = none.</summary>
+    public string? ToolClass { get; init; }
 }
 
 /// <summary>OAuth software; names the product. When <paramref name="AgentId"/> is set it authenticates that agent.</summary>
@@ -94,7 +97,7 @@ internal sealed record EdgeRecord(string FromServer, string FromTool, string ToS
 internal sealed class RegistrySnapshot(
     long version, IReadOnlyDictionary<string, AgentRecord> agents, IReadOnlyDictionary<string, ClientRecord> clients,
     IReadOnlyDictionary<string, ToolServerRecord> toolServers, IReadOnlyList<EdgeRecord> edges,
-    IReadOnlyList<WorkloadIssuerRecord> workloadIssuers, IReadOnlyList<TrustBinding> bindings)
+    IReadOnlyList<WorkloadIssuerRecord> workloadIssuers, IReadOnlyList<TrustBinding> bindings, IReadOnlySet<string> exclusiveClasses)
 {
     private readonly Dictionary<string, ToolServerRecord> byResource = toolServers.Values.ToDictionary(s => s.Resource, StringComparer.Ordinal);
 
@@ -107,6 +110,9 @@ internal sealed class RegistrySnapshot(
     /// <summary>By what their tokens call them.</summary>
     public IReadOnlyDictionary<string, WorkloadIssuerRecord> WorkloadIssuers { get; } = workloadIssuers.ToDictionary(i => i.Issuer, StringComparer.Ordinal);
     public IReadOnlyList<TrustBinding> Bindings { get; } = bindings;
+
+    /// <summary>Classes of tools of which a token never holds two.</summary>
+    public IReadOnlySet<string> ExclusiveClasses { get; } = exclusiveClasses;
 
     public ToolServerRecord? ByResource(string resource) => byResource.GetValueOrDefault(resource);
 

@@ -11,7 +11,7 @@ namespace McpAuthServer.Registry;
 internal sealed class RegistryReader(IReadStore store)
 {
     private static readonly Sql
-        Agents = new("select id, name, owner, purpose, state, ceiling, hand_off_to, require_dpop, client_credentials, max_task_seconds from agents"),
+        Agents = new("select id, name, owner, purpose, state, ceiling, hand_off_to, require_dpop, client_credentials, max_task_seconds, tool_class from agents"),
         Clients = new(
             """
             select id, name, agent_id, auth_method, secret_hash, jwks, grant_types, legacy_audience, authority, state, redirect_uris, tool_servers, post_logout_redirect_uris,
@@ -22,6 +22,7 @@ internal sealed class RegistryReader(IReadStore store)
         Tools = new("select tool_server, name, state, sensitivity, class, approval, digest from tools"),
         Edges = new("select from_server, from_tool, to_server, to_tools from edges"),
         Issuers = new("select id, name, kind, issuer, audience, jwks, jwks_uri, longest_seconds, state from workload_issuers"),
+        Exclusive = new("select name from tool_classes where exclusive = 1"),
         Bindings = new("select agent_id, issuer_id, selectors, client_id from trust_bindings");
 
     /// <summary>The version alone: one indexed row.</summary>
@@ -53,14 +54,15 @@ internal sealed class RegistryReader(IReadStore store)
         var edges = await store.All(Edges.With(), Edge, cancel);
         var issuers = await store.All(Issuers.With(), WorkloadIssuer, cancel);
         var bindings = await store.All(Bindings.With(), Binding, cancel);
-        return new RegistrySnapshot(version, ById(agents, a => a.Id), ById(clients, c => c.Id), ById(servers, s => s.Id), edges, issuers, bindings);
+        var exclusive = (await store.All(Exclusive.With(), row => row.GetString(0), cancel)).ToHashSet(StringComparer.Ordinal);
+        return new RegistrySnapshot(version, ById(agents, a => a.Id), ById(clients, c => c.Id), ById(servers, s => s.Id), edges, issuers, bindings, exclusive);
     }
 
     private static Dictionary<string, T> ById<T>(List<T> rows, Func<T, string> id) => rows.ToDictionary(id, StringComparer.Ordinal);
 
     private static AgentRecord Agent(DbDataReader row) => new(
         row.GetString(0), row.GetString(1), row.GetString(2), row.GetString(3), row.GetString(4), Authority(row.GetString(5)), StoredText.ToSet(row.GetString(6)),
-        row.GetInt64(7) != 0, row.GetInt64(8) != 0, TimeSpan.FromSeconds(row.GetInt64(9)));
+        row.GetInt64(7) != 0, row.GetInt64(8) != 0, TimeSpan.FromSeconds(row.GetInt64(9))) { ToolClass = Optional(row, 10) };
 
     private static ClientRecord Client(DbDataReader row) => new(
         row.GetString(0), row.GetString(1), Optional(row, 2), row.GetString(3), Optional(row, 4),

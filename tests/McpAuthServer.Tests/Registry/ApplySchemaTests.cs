@@ -26,7 +26,7 @@ public sealed class ApplySchemaTests
             ["#"] = ApplyGrammar.Root, ["user"] = ApplyGrammar.UserMembers, ["group"] = ApplyGrammar.GroupMembers, ["agent"] = ApplyGrammar.AgentMembers,
             ["client"] = ApplyGrammar.ClientMembers, ["jwks"] = ApplyGrammar.JwksMembers, ["jwk"] = ApplyGrammar.JwkMembers,
             ["tool_server"] = ApplyGrammar.ToolServerMembers, ["tool"] = ApplyGrammar.ToolMembers, ["edge"] = ApplyGrammar.EdgeMembers,
-            ["trust"] = ApplyGrammar.TrustMembers, ["workload_issuer"] = ApplyGrammar.IssuerMembers,
+            ["trust"] = ApplyGrammar.TrustMembers, ["workload_issuer"] = ApplyGrammar.IssuerMembers, ["tool_class"] = ApplyGrammar.ToolClassMembers,
         };
         foreach (var (name, members) in expected)
             AssertMembers(name == "#" ? Schema : Schema["$defs"]![name]!, members);

@@ -15,7 +15,7 @@ public abstract class RegistryApplyTests : RegistrySuite
     [SuiteFact]
     public async Task Apply_FullFile_IsWhatTheSnapshotHolds()
     {
-        Assert.Equal(26, await Registry.Applied(ApplyFile.Full()));
+        Assert.Equal(28, await Registry.Applied(ApplyFile.Full()));
 
         var snapshot = await Registry.Snapshot();
         Assert.Equal(2, snapshot.Version);
@@ -28,6 +28,8 @@ public abstract class RegistryApplyTests : RegistrySuite
         var reader = snapshot.Agents["agt_reader"];
         Assert.Equal((false, false, TimeSpan.FromHours(24), true), (reader.RequireDpop, reader.ClientCredentials, reader.MaxTask, reader.Ceiling.IsEmpty));
 
+        Assert.Equal(["money"], snapshot.ExclusiveClasses);
+        Assert.Equal("support", agent.ToolClass);
         var cluster = snapshot.WorkloadIssuers["https://oidc.cluster.example"];
         Assert.Equal(("wli_cluster", "kubernetes", "mcpauth", 1, null, TimeSpan.FromHours(2), true),
             (cluster.Id, cluster.Kind, cluster.Audience, cluster.Keys!.Count, cluster.KeySet, cluster.Longest, cluster.Active));

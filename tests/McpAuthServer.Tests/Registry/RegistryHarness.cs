@@ -112,6 +112,7 @@ internal static class ApplyFile
              "hand_off_to": ["agt_reader"], "require_dpop": true, "client_credentials": true, "max_task_seconds": 3600, "review_at": "2027-01-01T00:00:00Z",
              "trust": [{"issuer": "wli_cluster", "client": "refunds-workload", "select": {"namespace": "prod", "service_account_uid": "a087"}}]},
             {"id": "agt_reader", "name": "Reader", "owner": "usr_ada", "purpose": "Reads", "ceiling": []}],
+          "tool_classes": [{"name": "money", "exclusive": true}, {"name": "support"}],
           "workload_issuers": [
             {"id": "wli_cluster", "name": "Cluster", "kind": "kubernetes", "issuer": "https://oidc.cluster.example", "audience": "mcpauth", "jwks": {"keys": [{{{{Jwk}}}}]},
              "max_seconds": 7200, "state": "active"},

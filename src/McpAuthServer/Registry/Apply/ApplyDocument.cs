@@ -16,9 +16,9 @@ internal sealed record AppliedAuthority(
 internal sealed record ApplyDocument(
     IReadOnlyList<AppliedUser> Users, IReadOnlyList<AppliedGroup> Groups, IReadOnlyList<AppliedAgent> Agents,
     IReadOnlyList<AppliedClient> Clients, IReadOnlyList<AppliedToolServer> ToolServers, IReadOnlyList<AppliedEdge> Edges,
-    IReadOnlyList<AppliedIssuer> WorkloadIssuers)
+    IReadOnlyList<AppliedIssuer> WorkloadIssuers, IReadOnlyList<AppliedToolClass> ToolClasses)
 {
-    public static readonly ApplyDocument Empty = new([], [], [], [], [], [], []);
+    public static readonly ApplyDocument Empty = new([], [], [], [], [], [], [], []);
 }
 
 /// <param name="Email">The sign-in name; a user without one cannot sign in.</param>
@@ -34,6 +34,8 @@ internal sealed record AppliedGroup(string Id, string Name);
 internal sealed record AppliedAgent(
     string Id, string Name, At<string> Owner, string Purpose, string? ToolClass, string? State, AppliedAuthority Ceiling,
     IReadOnlyList<At<string>> HandOffTo, bool RequireDpop, bool ClientCredentials, long MaxTaskSeconds, long? ReviewAt, IReadOnlyList<AppliedBinding> Trust);
+
+internal sealed record AppliedToolClass(string Name, bool Exclusive);
 
 /// <param name="Selectors">As they are stored.</param>
 internal sealed record AppliedBinding(At<string> Issuer, IReadOnlyList<At<string>> Names, string Selectors, At<string> Client, string Path);

@@ -17,11 +17,12 @@ internal static class ApplyGrammar
         [Id.User, Id.Agent, Id.Instance, Id.Task, Id.Grant, Id.Guard, Id.ToolServer, Id.WorkloadIssuer, Group];
 
     public static readonly string[]
-        Root = ["$schema", "users", "groups", "agents", "clients", "tool_servers", "edges", "workload_issuers"],
+        Root = ["$schema", "users", "groups", "agents", "clients", "tool_servers", "edges", "workload_issuers", "tool_classes"],
         UserMembers = ["id", "name", "email", "groups", "enabled", "administrator", "password", "password_hash"],
         GroupMembers = ["id", "name"],
         AgentMembers = ["id", "name", "owner", "purpose", "tool_class", "state", "ceiling", "hand_off_to", "require_dpop", "client_credentials",
             "max_task_seconds", "review_at", "trust"],
+        ToolClassMembers = ["name", "exclusive"],
         TrustMembers = ["issuer", "client", "select"],
         IssuerMembers = ["id", "name", "kind", "issuer", "audience", "jwks", "jwks_uri", "max_seconds", "state"],
         ClientMembers = ["id", "name", "agent", "auth_method", "secret", "secret_hash", "jwks", "grant_types", "legacy_audience", "authority", "redirect_uris",

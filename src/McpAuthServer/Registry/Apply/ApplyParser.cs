@@ -15,7 +15,7 @@ internal sealed class ApplyParser
 {
     private readonly List<Fault> faults = [];
     private readonly HashSet<string> ids = new(StringComparer.Ordinal), resources = new(StringComparer.Ordinal), names = new(StringComparer.Ordinal), secrets = new(StringComparer.Ordinal),
-        issuers = new(StringComparer.Ordinal);
+        issuers = new(StringComparer.Ordinal), classes = new(StringComparer.Ordinal);
 
     private ApplyParser() { }
 
@@ -44,7 +44,8 @@ internal sealed class ApplyParser
             Entries(root, "clients", ApplyGrammar.ClientMembers, Client),
             Entries(root, "tool_servers", ApplyGrammar.ToolServerMembers, ToolServer),
             Edges(root),
-            Entries(root, "workload_issuers", ApplyGrammar.IssuerMembers, WorkloadIssuer));
+            Entries(root, "workload_issuers", ApplyGrammar.IssuerMembers, WorkloadIssuer),
+            Entries(root, "tool_classes", ApplyGrammar.ToolClassMembers, ToolClass));
     }
 
     private List<T> Entries<T>(ObjectReader parent, string member, string[] members, Func<ObjectReader, T?> read) where T : class =>
@@ -95,6 +96,11 @@ internal sealed class ApplyParser
             Entries(entry, "trust", ApplyGrammar.TrustMembers, Binding));
         return id is null ? null : agent;
     }
+
+    private AppliedToolClass? ToolClass(ObjectReader entry) =>
+        New(classes, entry, "name", entry.Text("name", ApplyGrammar.IsClass, "1 to 64 of A-Z a-z 0-9 _ . -")) is { } name
+            ? new AppliedToolClass(name, entry.Flag("exclusive") ?? false)
+            : null;
 
     private AppliedBinding? Binding(ObjectReader entry)
     {

@@ -18,6 +18,7 @@ internal static class ApplyRows
             "max_task_seconds", "review_at"], []),
         Clients = new("clients", ["id"], ["name", "agent_id", "auth_method", "secret_hash", "jwks", "grant_types", "legacy_audience", "authority", "state",
             "redirect_uris", "tool_servers", "post_logout_redirect_uris", "introspects", "certificate_subject", "certificates", "binds_to_certificate", .. OfOthers], []),
+        Classes = new("tool_classes", ["name"], ["exclusive"], []),
         Issuers = new("workload_issuers", ["id"], ["name", "kind", "issuer", "audience", "jwks", "jwks_uri", "longest_seconds", "state"], []),
         Edges = new("edges", ["from_server", "from_tool", "to_server"], ["to_tools"], [], stamped: false);
 
@@ -91,6 +92,12 @@ internal static class ApplyRows
         changes.Note(SubjectKind.Client, client.Id, stored is null, columns.Except(OfOthers.Skip(1), StringComparer.Ordinal).Where(c => stored is not null || c != "origin").Select(c => c switch { "agent_id" => "agent", "secret_hash" => "secret", _ => c }));
         Transition(changes, SubjectKind.Client, client.Id, was, state, Names.Reasons.Revoked,
             AuditTypes.ClientSuspended, AuditTypes.ClientRetired, AuditTypes.ClientResumed);
+    }
+
+    public static void ToolClass(ApplyChanges changes, AppliedToolClass toolClass)
+    {
+        var stored = Classes.Read(changes.Tx, toolClass.Name);
+        changes.Note("tool_class", toolClass.Name, stored is null, Classes.Write(changes.Tx, [toolClass.Name], stored, [toolClass.Exclusive ? 1L : 0L], changes.Now));
     }
 
     public static void WorkloadIssuer(ApplyChanges changes, AppliedIssuer issuer)

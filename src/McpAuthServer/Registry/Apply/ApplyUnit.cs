@@ -45,6 +45,8 @@ internal sealed class ApplyUnit(ApplyDocument document, IReadOnlyList<Fault> fau
             ApplyRows.Client(changes, client);
         foreach (var edge in document.Edges)
             ApplyRows.Edge(changes, edge);
+        foreach (var toolClass in document.ToolClasses)
+            ApplyRows.ToolClass(changes, toolClass);
         foreach (var issuer in document.WorkloadIssuers)
             ApplyRows.WorkloadIssuer(changes, issuer);
         foreach (var agent in document.Agents)

@@ -20,3 +20,6 @@ alter table instances add column evidence text not null default 'private_key_jwt
 alter table instances add column evidence_digest text;
 alter table instances add column jwk text;
 alter table instances add column client_id text;
+
+-- Classes of tools. Of two that are exclusive, one token never holds tools of both.
+create table tool_classes (name text primary key, exclusive bigint not null, changed_at bigint not null);
