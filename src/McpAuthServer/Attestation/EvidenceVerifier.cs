@@ -1,5 +1,9 @@
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
 using McpAuth.Protocol;
+using McpAuth.Protocol.Certificates;
 using McpAuth.Protocol.Jose;
+using McpAuthServer.Clients;
 using McpAuthServer.Registry;
 
 namespace McpAuthServer.Attestation;
@@ -49,15 +53,49 @@ internal sealed class EvidenceVerifier(IssuerKeys keys, Issuer issuer, TimeProvi
         // 5. Of one agent.
         if (!kind.Read(jwt).TryGet(out var facts, out fault))
             return fault;
-        var bindings = registry.Bindings.Where(b => b.Admits(by.Id, facts)).ToList();
-        if (bindings is not [var binding])
-            return bindings.Count == 0
-                ? new Fault(NoBinding, "The evidence is of no agent.")
-                : new Fault(Ambiguous, "The evidence is of more than one binding.");
+        if (!Bound(registry, by, facts).TryGet(out var binding, out fault))
+            return fault;
         return new Evidence(binding.Agent, binding.Client, by.Kind, jwt.Text(WorkloadKind.Subject), Evidence.Platform)
         {
-            Digest = new(Base64Url.Encode(System.Security.Cryptography.SHA256.HashData(jwt.SigningInput.Span)), (expires + Limits.ClockSkew).ToUnixTimeMilliseconds()),
+            Digest = new(Base64Url.Encode(SHA256.HashData(jwt.SigningInput.Span)), (expires + Limits.ClockSkew).ToUnixTimeMilliseconds()),
         };
+    }
+
+    /// <summary>An X.509-SVID: a certificate of exactly one SPIFFE id, which an authority of that trust domain issued. That the program holds its key, the handshake has shown.</summary>
+    /// <param name="certificate">In force.</param>
+    public async Task<Result<Evidence>> VerifyAsync(ClientCertificate certificate, RegistrySnapshot registry, CancellationToken cancel)
+    {
+        using var x509 = X509CertificateLoader.LoadCertificate(certificate.Der.Span);
+        if (CertificateSubject.OnlyUri(x509) is not { } id || SpiffeId.TrustDomainOf(id) is not { } domain)
+            return new Fault(Names.Reasons.Malformed, "The certificate is not of exactly one SPIFFE id.");
+        if (registry.WorkloadIssuers.GetValueOrDefault(domain) is not { Active: true, Kind: SpiffeWorkload.KindName } by)
+            return new Fault(UnknownIssuer, "The certificate is of no trust domain that this server believes.");
+        // X.509-SVID §4.2, §4.3: a leaf, for signing, and for nothing that an authority does.
+        var usage = x509.Extensions.OfType<X509KeyUsageExtension>().FirstOrDefault()?.KeyUsages ?? X509KeyUsageFlags.None;
+        if (!usage.HasFlag(X509KeyUsageFlags.DigitalSignature) || (usage & (X509KeyUsageFlags.KeyCertSign | X509KeyUsageFlags.CrlSign)) != 0)
+            return new Fault("certificate_usage", "The certificate is not one that a program is told by.");
+        if (!(await keys.FindAuthoritiesAsync(by, cancel)).TryGet(out var authorities, out var fault))
+            return fault;
+        var now = time.GetUtcNow();
+        if (CertificateChain.Refuse(authorities, [], certificate, x509, now) is { } reason)
+            return new Fault(reason, "No authority of the trust domain vouches for the certificate.");
+        if (certificate.NotAfter > now + by.Longest + Limits.ClockSkew)
+            return new Fault(TooLong, "The certificate is good for longer than its issuer's record allows.");
+        var found = Bound(registry, by, new Dictionary<string, string>(StringComparer.Ordinal) { [SpiffeWorkload.Id] = id });
+        return found.TryGet(out var binding, out fault)
+            ? new Evidence(binding.Agent, binding.Client, by.Kind, id, Evidence.Platform)
+            {
+                Digest = new(certificate.Thumbprint, (certificate.NotAfter + Limits.ClockSkew).ToUnixTimeMilliseconds()),
+            }
+            : fault;
+    }
+
+    private static Result<TrustBinding> Bound(RegistrySnapshot registry, WorkloadIssuerRecord by, IReadOnlyDictionary<string, string> facts)
+    {
+        var bindings = registry.Bindings.Where(b => b.Admits(by.Id, facts)).ToList();
+        if (bindings is [var binding])
+            return binding;
+        return bindings.Count == 0 ? new Fault(NoBinding, "The evidence is of no agent.") : new Fault(Ambiguous, "The evidence is of more than one binding.");
     }
 
     private static WorkloadIssuerRecord? IssuerOf(StrictJwt jwt, RegistrySnapshot registry)

@@ -1,7 +1,10 @@
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
 using System.Text.Json;
 using McpAuth.Protocol;
 using McpAuth.Protocol.Jose;
 using McpAuth.Protocol.Json;
+using McpAuthServer.Clients;
 using McpAuthServer.Clients.Documents;
 using McpAuthServer.Registry;
 
@@ -17,7 +20,7 @@ internal sealed class IssuerKeys
     public static readonly TimeSpan Longest = TimeSpan.FromHours(24);
 
     private const int MaxBytes = 256 * 1024;
-    private const string Discovery = "/.well-known/openid-configuration", JwtSvid = "jwt-svid";
+    private const string Discovery = "/.well-known/openid-configuration", JwtSvid = "jwt-svid", X509Svid = "x509-svid";
 
     private readonly FetchOnce<KeyDocument> documents;
     private readonly IssuerKeyRows rows;
@@ -46,6 +49,41 @@ internal sealed class IssuerKeys
         if (set is not null)
             await rows.KeepAsync(issuer.Id, set.Value.Text, set.At);
         return (set?.Value.Text ?? await rows.LastAsync(issuer.Id, time.GetUtcNow() - Longest, cancel)) is { } text ? Read(text, ofTrustDomain) : fault!;
+    }
+
+    /// <summary>The authorities of a trust domain that publishes its bundle.</summary>
+    public async Task<Result<X509Certificate2Collection>> FindAuthoritiesAsync(WorkloadIssuerRecord domain, CancellationToken cancel)
+    {
+        if (domain.KeySet is not { } address)
+            return new Fault(FetchFaults.Malformed, "The trust domain's authorities are not known.");
+        if (!policy.ReadRegistered(address).TryGet(out var url, out var fault))
+            return fault;
+        var fetched = await documents.GetAsync(url, isKnown: true).WaitAsync(cancel);
+        if (fetched.TryGet(out var set, out fault))
+            await rows.KeepAsync(domain.Id, set.Value.Text, set.At);
+        return (set?.Value.Text ?? await rows.LastAsync(domain.Id, time.GetUtcNow() - Longest, cancel)) is { } text ? Authorities(text) : fault!;
+    }
+
+    /// <summary>SPIFFE Trust Domain and Bundle §4.2.2: each entry for certificates holds exactly one, an authority's.</summary>
+    private static Result<X509Certificate2Collection> Authorities(string text)
+    {
+        var all = new X509Certificate2Collection();
+        foreach (var entry in JsonElement.Parse(text).GetProperty("keys").EnumerateArray().Where(k => Text(k, "use") == X509Svid))
+        {
+            if (!entry.TryGetProperty("x5c", out var chain) || chain.ValueKind != JsonValueKind.Array || chain.GetArrayLength() != 1 || chain[0].ValueKind != JsonValueKind.String)
+                return new Fault(FetchFaults.Malformed, "An authority of the trust domain does not read.");
+            try
+            {
+                var certificate = X509CertificateLoader.LoadCertificate(chain[0].GetBytesFromBase64());
+                if (CertificateChain.IsAuthority(certificate))
+                    all.Add(certificate);
+            }
+            catch (Exception e) when (e is CryptographicException or FormatException)
+            {
+                return new Fault(FetchFaults.Malformed, "An authority of the trust domain does not read.");
+            }
+        }
+        return all;
     }
 
     private async Task<Result<(KeyDocument, TimeSpan)>> LoadAsync(Uri url, bool isKnown)

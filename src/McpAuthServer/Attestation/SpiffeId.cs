@@ -3,7 +3,8 @@ namespace McpAuthServer.Attestation;
 /// <summary>The text of SPIFFE ids (SPIFFE-ID §2): <c>spiffe://trust.domain/path</c>, at most 2048 characters, no escapes, no empty or dot segments.</summary>
 internal static class SpiffeId
 {
-    private const string Scheme = "spiffe://";
+    public const string Scheme = "spiffe://";
+
     private const int Longest = 2048, LongestDomain = 255;
 
     /// <summary><c>spiffe://trust.domain</c> of a workload's id; null when the text is none.</summary>

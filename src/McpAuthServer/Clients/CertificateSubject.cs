@@ -61,6 +61,9 @@ internal sealed record CertificateSubject
         };
     }
 
+    /// <summary>The one URI that the certificate is of; null where it names none, or several.</summary>
+    public static string? OnlyUri(X509Certificate2 certificate) => Read(certificate).Where(n => n.Tag == Uri).ToList() is [var only] ? only.Text : null;
+
     private static bool SameMailbox(string a, string b) =>
         a.LastIndexOf('@') is > 0 and var at && b.LastIndexOf('@') == at && a.AsSpan(0, at).SequenceEqual(b.AsSpan(0, at))
         && a.AsSpan(at).Equals(b.AsSpan(at), StringComparison.OrdinalIgnoreCase);

@@ -7,8 +7,6 @@ namespace McpAuthServer.Clients;
 /// <summary>Who may vouch for the certificates of clients (RFC 8705 §2.1): the operator's file, never the machine's own store, and never the network.</summary>
 internal sealed class TrustedAuthorities
 {
-    private const string ClientAuthentication = "1.3.6.1.5.5.7.3.2";
-
     private readonly X509Certificate2Collection roots = [], intermediates = [];
 
     private TrustedAuthorities() { }
@@ -31,38 +29,13 @@ internal sealed class TrustedAuthorities
         }
         foreach (var certificate in all)
         {
-            if (!IsAuthority(certificate))
+            if (!CertificateChain.IsAuthority(certificate))
                 throw new StartupException($"'{path}' holds the certificate of '{certificate.Subject}', which is no authority's.");
             (certificate.SubjectName.RawData.AsSpan().SequenceEqual(certificate.IssuerName.RawData) ? authorities.roots : authorities.intermediates).Add(certificate);
         }
         return authorities.roots.Count > 0 ? authorities : throw new StartupException($"'{path}' holds no root: the certificate of an authority signed by itself.");
     }
 
-    /// <summary>Null when a root vouches for the certificate as a client's; else the reason why none does.</summary>
-    public string? Refuse(ClientCertificate client, X509Certificate2 certificate, DateTimeOffset now)
-    {
-        // An authority's own certificate leads to a root as well, but is not for saying who one is.
-        if (IsAuthority(certificate))
-            return "certificate_usage";
-        using var chain = new X509Chain();
-        var policy = chain.ChainPolicy;
-        policy.TrustMode = X509ChainTrustMode.CustomRootTrust;
-        policy.CustomTrustStore.AddRange(roots);
-        policy.ExtraStore.AddRange(intermediates);
-        // A certificate names places to fetch from; whoever made it chose them.
-        policy.DisableCertificateDownloads = true;
-        policy.RevocationMode = X509RevocationMode.NoCheck;
-        // It, and every authority above it, says nothing of its use or says this one.
-        policy.ApplicationPolicy.Add(new Oid(ClientAuthentication));
-        // The certificate itself was found to be in force, give or take the skew: the chain is judged at the nearest moment at which it is. To the
-        // platform its last second is over already.
-        var last = client.NotAfter.AddSeconds(-1);
-        policy.VerificationTime = (now < client.NotBefore ? client.NotBefore : now > last ? last : now).UtcDateTime;
-        if (chain.Build(certificate))
-            return null;
-        return chain.ChainStatus.Any(s => s.Status == X509ChainStatusFlags.NotValidForUsage) ? "certificate_usage" : "untrusted_certificate";
-    }
-
-    // RFC 5280 §4.2.1.9.
-    private static bool IsAuthority(X509Certificate2 certificate) => certificate.Extensions.OfType<X509BasicConstraintsExtension>().Any(b => b.CertificateAuthority);
+    /// <inheritdoc cref="CertificateChain.Refuse"/>
+    public string? Refuse(ClientCertificate client, X509Certificate2 certificate, DateTimeOffset now) => CertificateChain.Refuse(roots, intermediates, client, certificate, now);
 }

@@ -1,4 +1,6 @@
+using System.Security.Cryptography.X509Certificates;
 using McpAuth.Protocol;
+using McpAuth.Protocol.Certificates;
 using McpAuth.Protocol.Forms;
 using McpAuthServer.Attestation;
 using McpAuthServer.Clients;
@@ -18,14 +20,14 @@ internal sealed record EvidenceRefusal(OAuthError Error, string? Agent = null, s
     public IResult? Limited { get; init; }
 }
 
-/// <summary>Reads from a request which agent's instance this is: by what its platform says, or by the agent's own client assertion. Exactly one of the two.</summary>
-internal sealed class EvidenceReader(ClientCallers clients, EvidenceVerifier verifier, RequestLimits limits)
+/// <summary>Reads from a request which agent's instance this is: by what its platform says, in a token or a certificate, or by the agent's own client assertion. Exactly one of them.</summary>
+internal sealed class EvidenceReader(ClientCallers clients, RequestCertificate certificates, EvidenceVerifier verifier, RequestLimits limits)
 {
     private static readonly string[] OfClients = [Names.OAuth.ClientSecret, Names.ClientAssertion.Parameter, Names.ClientAssertion.TypeParameter];
 
     public Task<(Evidence? Evidence, EvidenceRefusal? Refusal)> ReadAsync(HttpContext context, StrictForm form, RegistrySnapshot registry) =>
-        form[Names.Assertions.Parameter] is not null
-            ? OfPlatformAsync(context, form, registry)
+        form[Names.Assertions.Parameter] is not null ? OfPlatformAsync(context, form, registry)
+            : !HasCredential(context, form) && SvidOf(context) is { } svid ? OfCertificateAsync(context, form, svid, registry)
             : OfClientAsync(context, form, registry);
 
     /// <summary>By what its platform says, and nothing else.</summary>
@@ -33,9 +35,17 @@ internal sealed class EvidenceReader(ClientCallers clients, EvidenceVerifier ver
     {
         if (form[Names.Assertions.Parameter] is not { } assertion)
             return (null, new(OAuthError.InvalidRequest("assertion is missing.")));
-        if (context.Request.Headers.Authorization.Count > 0 || Array.Exists(OfClients, name => form[name] is not null))
+        if (HasCredential(context, form))
             return (null, new(OAuthError.InvalidRequest("What a platform says comes alone, without a client's credential.", "two_methods")));
-        if (!(await verifier.VerifyAsync(assertion, registry, context.RequestAborted)).TryGet(out var evidence, out var fault))
+        return await VerifiedAsync(context, form, await verifier.VerifyAsync(assertion, registry, context.RequestAborted), registry);
+    }
+
+    private async Task<(Evidence?, EvidenceRefusal?)> OfCertificateAsync(HttpContext context, StrictForm form, ClientCertificate svid, RegistrySnapshot registry) =>
+        await VerifiedAsync(context, form, await verifier.VerifyAsync(svid, registry, context.RequestAborted), registry);
+
+    private async Task<(Evidence?, EvidenceRefusal?)> VerifiedAsync(HttpContext context, StrictForm form, Result<Evidence> verified, RegistrySnapshot registry)
+    {
+        if (!verified.TryGet(out var evidence, out var fault))
         {
             RequestLimits.Failed(context);
             return (null, new(OAuthError.InvalidGrant(fault.Message, fault.Code)));
@@ -45,6 +55,18 @@ internal sealed class EvidenceReader(ClientCallers clients, EvidenceVerifier ver
         return await limits.AuthenticatedAsync(context, new AuthenticatedClient(client.Id, evidence.Kind, null) { Client = client }) is { } tooMany
             ? (null, new(OAuthError.InvalidRequest("Too many.")) { Limited = tooMany })
             : (evidence, null);
+    }
+
+    private static bool HasCredential(HttpContext context, StrictForm form) =>
+        context.Request.Headers.Authorization.Count > 0 || Array.Exists(OfClients, name => form[name] is not null);
+
+    /// <summary>The certificate that the request came with, if it is of a workload; one that is not to be believed is refused with the client.</summary>
+    private ClientCertificate? SvidOf(HttpContext context)
+    {
+        if (!certificates.Of(context).TryGet(out var certificate, out _) || certificate is null)
+            return null;
+        using var x509 = X509CertificateLoader.LoadCertificate(certificate.Der.Span);
+        return CertificateSubject.OnlyUri(x509)?.StartsWith(SpiffeId.Scheme, StringComparison.Ordinal) == true ? certificate : null;
     }
 
     private async Task<(Evidence?, EvidenceRefusal?)> OfClientAsync(HttpContext context, StrictForm form, RegistrySnapshot registry)
