@@ -79,6 +79,13 @@ public static class Names
         public const string Parameter = "assertion", JwtBearer = "urn:ietf:params:oauth:grant-type:jwt-bearer";
     }
 
+    /// <summary>draft-ietf-oauth-attestation-based-client-auth: somebody who attests a program and its key.</summary>
+    public static class ClientAttestation
+    {
+        public const string Header = "OAuth-Client-Attestation", ProofHeader = "OAuth-Client-Attestation-PoP", Type = "oauth-client-attestation+jwt",
+            Invalid = "invalid_client_attestation", UseFresh = "use_fresh_attestation";
+    }
+
     /// <summary>RFC 8693: token exchange.</summary>
     public static class Exchange
     {

@@ -47,6 +47,9 @@ internal static class InstancesEndpoint
             if (!proofs.Read(context, Names.Paths.Instances).TryGet(out var proof, out var fault))
                 return await Refuse(EvidenceRefusal.Of(evidence, OAuthError.InvalidProof(fault)));
 
+            if (evidence.Key is { } vouched && vouched != proof.Thumbprint)
+                return await Refuse(EvidenceRefusal.Of(evidence, new(Names.ClientAttestation.Invalid, "The proof is by another key than the attestation vouches for.", Reason: Attesting.OtherKey)));
+
             // 3. One commit: the evidence and the proof are consumed, the instance is recorded.
             var now = time.GetUtcNow();
             IReadOnlyList<Once> consume = evidence.Once is { } once ? [once, Once.Proof(proof)] : [Once.Proof(proof)];

@@ -17,6 +17,9 @@ internal sealed record Evidence(string Agent, string Client, string Kind, string
     /// <summary>Consumed with whatever it is used for; null where it may be presented again.</summary>
     public Once? Once { get; init; }
 
+    /// <summary>The thumbprint of the one key that it vouches for; null where it vouches for none.</summary>
+    public string? Key { get; init; }
+
     /// <summary>Of evidence that may be presented again, but only with the key that first presented it: what it is told by.</summary>
     public EvidenceDigest? Digest { get; init; }
 }

@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using System.Text.Json;
 using McpAuth.Protocol;
 using McpAuth.Protocol.Certificates;
 using McpAuth.Protocol.Jose;
@@ -20,6 +21,8 @@ internal sealed class EvidenceVerifier(IssuerKeys keys, Issuer issuer, TimeProvi
     /// <summary>JWT-SVID §2.3: <c>JWT</c>, <c>JOSE</c> or nothing. Whatever has a type of its own (access tokens, ID-JAG, proofs) is no evidence.</summary>
     private static readonly JwtRules Rules = new("evidence", [Names.Types.Jwt, "JOSE"], TypeRequired: false, ["RS256", "ES256", "ES384", "PS256"]);
 
+    private static readonly JwtRules AttestationRules = new("attestation", [Names.ClientAttestation.Type], TypeRequired: true, ["RS256", "ES256", "ES384", "PS256"]);
+
     /// <returns>The evidence, or a fault whose code is a reason and whose text quotes nothing of the token.</returns>
     public async Task<Result<Evidence>> VerifyAsync(string token, RegistrySnapshot registry, CancellationToken cancel)
     {
@@ -33,7 +36,7 @@ internal sealed class EvidenceVerifier(IssuerKeys keys, Issuer issuer, TimeProvi
         // 2. Signed.
         if (!(await keys.FindAsync(by, jwt.KeyId, cancel)).TryGet(out var set, out fault))
             return fault;
-        if (!set.Any(key => (jwt.KeyId is null || key.KeyId is null || jwt.KeyId == key.KeyId) && key.Verify(jwt)))
+        if (!IsSignedBy(jwt, set))
             return new Fault(Names.Reasons.BadSignature, "The evidence's signature is wrong, or its key is none of its issuer's.");
 
         // 3. For this server alone: what is for others too, others have.
@@ -41,6 +44,60 @@ internal sealed class EvidenceVerifier(IssuerKeys keys, Issuer issuer, TimeProvi
             return new Fault(WrongAudience, "The evidence must be for this server, alone.");
 
         // 4. In time.
+        if (InTime(jwt, by) is { } late)
+            return late;
+
+        // 5. Of one agent.
+        if (!kind.Read(jwt).TryGet(out var facts, out fault))
+            return fault;
+        if (!Bound(registry, by, facts).TryGet(out var binding, out fault))
+            return fault;
+        return EvidenceOf(jwt, by, binding);
+    }
+
+    /// <summary>
+    /// A client attestation with DPoP as its proof (draft-ietf-oauth-attestation-based-client-auth §5.2, §7.1): by an attester whom a binding of that very client
+    /// names. It is for nobody in particular; what keeps it from others is the key it vouches for.
+    /// </summary>
+    public async Task<Result<Evidence>> VerifyAttestationAsync(string token, RegistrySnapshot registry, CancellationToken cancel)
+    {
+        if (!StrictJwt.Read(token, AttestationRules).TryGet(out var jwt, out var fault))
+            return fault;
+        var kind = WorkloadKinds.All[AttesterWorkload.KindName];
+        if (!kind.Read(jwt).TryGet(out var facts, out fault))
+            return fault;
+        var attesters = registry.WorkloadIssuers.Values.Where(i => i is { Active: true, Kind: AttesterWorkload.KindName }
+            && registry.Bindings.Any(b => b.Issuer == i.Id && b.Client == facts[WorkloadKind.Subject]) && jwt.Text(Names.Claims.Iss) is var named && (named is null || named == i.Issuer)).ToList();
+        if (attesters.Count == 0)
+            return new Fault(UnknownIssuer, "Nobody whom this server believes attests this client.");
+        WorkloadIssuerRecord? by = null;
+        foreach (var attester in attesters)
+            if ((await keys.FindAsync(attester, jwt.KeyId, cancel)).TryGet(out var set, out fault) && IsSignedBy(jwt, set))
+                by = attester;
+        if (by is null)
+            return fault ?? new Fault(Names.Reasons.BadSignature, "The attestation's signature is wrong, or its key is none of its attester's.");
+        if (!jwt.Payload.TryGetProperty(Names.Claims.Iat, out _))
+            return new Fault(Names.Reasons.Malformed, "The attestation does not say when it was made.");
+        if (InTime(jwt, by) is { } late)
+            return late;
+        if (!jwt.Payload.TryGetProperty(Names.Claims.Cnf, out var confirmation) || confirmation.ValueKind != JsonValueKind.Object || !confirmation.TryGetProperty("jwk", out var jwk)
+            || !VerificationKey.FromJwk(jwk).TryGet(out var key, out _))
+            return new Fault(Names.Reasons.Malformed, "The attestation vouches for no key.");
+        return Bound(registry, by, facts).TryGet(out var binding, out fault) ? EvidenceOf(jwt, by, binding) with { Key = key.Thumbprint } : fault;
+    }
+
+    private static Evidence EvidenceOf(StrictJwt jwt, WorkloadIssuerRecord by, TrustBinding binding) =>
+        new(binding.Agent, binding.Client, by.Kind, jwt.Text(WorkloadKind.Subject), Evidence.Platform)
+        {
+            Digest = new(Base64Url.Encode(SHA256.HashData(jwt.SigningInput.Span)), (jwt.Time(Names.Claims.Exp)!.Value + Limits.ClockSkew).ToUnixTimeMilliseconds()),
+        };
+
+    private static bool IsSignedBy(StrictJwt jwt, IReadOnlyList<VerificationKey> set) =>
+        set.Any(key => (jwt.KeyId is null || key.KeyId is null || jwt.KeyId == key.KeyId) && key.Verify(jwt));
+
+    /// <summary>Null, or why it is not good now.</summary>
+    private Fault? InTime(StrictJwt jwt, WorkloadIssuerRecord by)
+    {
         var now = time.GetUtcNow();
         if (jwt.Time(Names.Claims.Exp) is not { } expires || expires + Limits.ClockSkew <= now)
             return new Fault(Names.Reasons.Expired, "The evidence has no exp, or is over.");
@@ -49,16 +106,7 @@ internal sealed class EvidenceVerifier(IssuerKeys keys, Issuer issuer, TimeProvi
         foreach (var claim in new[] { Names.Claims.Nbf, Names.Claims.Iat })
             if (jwt.Payload.TryGetProperty(claim, out _) && !(jwt.Time(claim) <= now + Limits.ClockSkew))
                 return new Fault(NotYet, $"The evidence's {claim} lies in the future.");
-
-        // 5. Of one agent.
-        if (!kind.Read(jwt).TryGet(out var facts, out fault))
-            return fault;
-        if (!Bound(registry, by, facts).TryGet(out var binding, out fault))
-            return fault;
-        return new Evidence(binding.Agent, binding.Client, by.Kind, jwt.Text(WorkloadKind.Subject), Evidence.Platform)
-        {
-            Digest = new(Base64Url.Encode(SHA256.HashData(jwt.SigningInput.Span)), (expires + Limits.ClockSkew).ToUnixTimeMilliseconds()),
-        };
+        return null;
     }
 
     /// <summary>An X.509-SVID: a certificate of exactly one SPIFFE id, which an authority of that trust domain issued. That the program holds its key, the handshake has shown.</summary>
@@ -103,6 +151,6 @@ internal sealed class EvidenceVerifier(IssuerKeys keys, Issuer issuer, TimeProvi
         var domain = jwt.Text(WorkloadKind.Subject) is { } subject ? SpiffeId.TrustDomainOf(subject) : null;
         // A SPIFFE id is its trust domain's, whatever iss says.
         return (domain ?? jwt.Text(Names.Claims.Iss)) is { } name && registry.WorkloadIssuers.GetValueOrDefault(name) is { } known
-            && WorkloadKinds.All[known.Kind].ByIssuer == (domain is null) ? known : null;
+            && WorkloadKinds.All[known.Kind].Told == (domain is null ? Told.ByIssuer : Told.ByTrustDomain) ? known : null;
     }
 }

@@ -19,8 +19,8 @@ internal abstract class FlatWorkload(string name, string[] required, string[] op
     }
 }
 
-/// <summary>Any OpenID Connect issuer: <c>sub</c>, and whatever else its tokens say at the top.</summary>
-internal sealed class OidcWorkload() : FlatWorkload("oidc", [Subject], [])
+/// <summary>A kind whose issuers are not known beforehand: <c>sub</c>, and whatever else their tokens say at the top.</summary>
+internal abstract class OpenWorkload(string name) : FlatWorkload(name, [Subject], [])
 {
     private static readonly string[] NotOfPrograms =
         [Names.Claims.Iss, Names.Claims.Aud, Names.Claims.Exp, Names.Claims.Nbf, Names.Claims.Iat, Names.Claims.Jti];
@@ -33,6 +33,17 @@ internal sealed class OidcWorkload() : FlatWorkload("oidc", [Subject], [])
     }
 
     protected override bool IsFurther(string selector) => !NotOfPrograms.Contains(selector);
+}
+
+/// <summary>Any OpenID Connect issuer.</summary>
+internal sealed class OidcWorkload() : OpenWorkload("oidc");
+
+/// <summary>A client attester: its <c>sub</c> is the client's id, and it vouches for the key that the program holds.</summary>
+internal sealed class AttesterWorkload() : OpenWorkload(KindName)
+{
+    public const string KindName = "attester";
+
+    public override Told Told => Told.ByClient;
 }
 
 /// <summary>A projected service account token of a Kubernetes cluster. The account's uid is of this one account; its name may be given again.</summary>
@@ -129,7 +140,7 @@ internal sealed class SpiffeWorkload : WorkloadKind
     public override string Name => KindName;
     public override IReadOnlyList<string> Required => [Id];
     protected override IReadOnlyList<string> Optional => [];
-    public override bool ByIssuer => false;
+    public override Told Told => Told.ByTrustDomain;
 
     public override Result<IReadOnlyDictionary<string, string>> Read(StrictJwt token) =>
         token.Text(Subject) is { } id && SpiffeId.TrustDomainOf(id) is not null

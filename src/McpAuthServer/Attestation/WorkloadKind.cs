@@ -22,8 +22,8 @@ internal abstract class WorkloadKind
     /// <summary>What a binding may name beside them.</summary>
     protected abstract IReadOnlyList<string> Optional { get; }
 
-    /// <summary>Whether the token's issuer is told by <c>iss</c>; SPIFFE's is the trust domain of <c>sub</c>.</summary>
-    public virtual bool ByIssuer => true;
+    /// <summary>How it is told whose a token is.</summary>
+    public virtual Told Told => Told.ByIssuer;
 
     public bool Knows(string selector) => Required.Contains(selector) || Optional.Contains(selector) || IsFurther(selector);
 
@@ -52,11 +52,23 @@ internal abstract class WorkloadKind
     };
 }
 
+internal enum Told
+{
+    /// <summary>By <c>iss</c>.</summary>
+    ByIssuer,
+
+    /// <summary>By the trust domain of <c>sub</c>.</summary>
+    ByTrustDomain,
+
+    /// <summary>By the client that <c>sub</c> is, and the key: these tokens need no <c>iss</c>.</summary>
+    ByClient,
+}
+
 /// <summary>The kinds there are.</summary>
 internal static class WorkloadKinds
 {
     public static readonly FrozenDictionary<string, WorkloadKind> All = new WorkloadKind[]
     {
-        new OidcWorkload(), new KubernetesWorkload(), new GitHubWorkload(), new GcpWorkload(), new AzureWorkload(), new AwsWorkload(), new SpiffeWorkload(),
+        new OidcWorkload(), new KubernetesWorkload(), new GitHubWorkload(), new GcpWorkload(), new AzureWorkload(), new AwsWorkload(), new SpiffeWorkload(), new AttesterWorkload(),
     }.ToFrozenDictionary(k => k.Name, StringComparer.Ordinal);
 }

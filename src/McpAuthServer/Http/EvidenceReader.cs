@@ -27,6 +27,7 @@ internal sealed class EvidenceReader(ClientCallers clients, RequestCertificate c
 
     public Task<(Evidence? Evidence, EvidenceRefusal? Refusal)> ReadAsync(HttpContext context, StrictForm form, RegistrySnapshot registry) =>
         form[Names.Assertions.Parameter] is not null ? OfPlatformAsync(context, form, registry)
+            : context.Request.Headers.ContainsKey(Names.ClientAttestation.Header) ? OfAttesterAsync(context, form, registry)
             : !HasCredential(context, form) && SvidOf(context) is { } svid ? OfCertificateAsync(context, form, svid, registry)
             : OfClientAsync(context, form, registry);
 
@@ -38,6 +39,19 @@ internal sealed class EvidenceReader(ClientCallers clients, RequestCertificate c
         if (HasCredential(context, form))
             return (null, new(OAuthError.InvalidRequest("What a platform says comes alone, without a client's credential.", "two_methods")));
         return await VerifiedAsync(context, form, await verifier.VerifyAsync(assertion, registry, context.RequestAborted), registry);
+    }
+
+    private async Task<(Evidence?, EvidenceRefusal?)> OfAttesterAsync(HttpContext context, StrictForm form, RegistrySnapshot registry)
+    {
+        // §7.1, §7.3: one attestation, and DPoP alone as its proof.
+        var headers = context.Request.Headers;
+        if (HasCredential(context, form) || headers[Names.ClientAttestation.Header] is not [{ Length: > 0 } attestation] || headers.ContainsKey(Names.ClientAttestation.ProofHeader))
+            return (null, new(new(Names.ClientAttestation.Invalid, "One attestation comes alone, with a DPoP proof by the key it vouches for.", Reason: "two_methods")));
+        var verified = await verifier.VerifyAttestationAsync(attestation, registry, context.RequestAborted);
+        var (evidence, refusal) = await VerifiedAsync(context, form, verified, registry);
+        return refusal is { Limited: null, Error: { Code: Names.Errors.InvalidGrant } told }
+            ? (null, refusal with { Error = told with { Code = told.Reason == Names.Reasons.Expired ? Names.ClientAttestation.UseFresh : Names.ClientAttestation.Invalid } })
+            : (evidence, refusal);
     }
 
     private async Task<(Evidence?, EvidenceRefusal?)> OfCertificateAsync(HttpContext context, StrictForm form, ClientCertificate svid, RegistrySnapshot registry) =>

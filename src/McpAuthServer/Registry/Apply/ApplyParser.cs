@@ -127,15 +127,15 @@ internal sealed class ApplyParser
     {
         var id = NewId(entry, Id.WorkloadIssuer);
         var kind = entry.OneOf("kind", [.. WorkloadKinds.All.Keys.Order(StringComparer.Ordinal)]);
-        var isDomain = kind is not null && !WorkloadKinds.All[kind].ByIssuer;
+        var isDomain = kind is not null && WorkloadKinds.All[kind].Told == Told.ByTrustDomain;
         var issuer = New(issuers, entry, "issuer", entry.Text("issuer", text => isDomain ? SpiffeId.IsTrustDomain(text) : ApplyGrammar.IsIssuer(text),
             isDomain ? "the id of a trust domain, spiffe://example.org" : "an https address without query and fragment"));
         var jwks = entry.Get("jwks", required: false) is { } set ? Jwks(set, entry.At("jwks")) : null;
         var address = entry.Text("jwks_uri", ApplyGrammar.IsIssuer, "an https address without query and fragment", required: false);
         if (entry.Has("jwks") && entry.Has("jwks_uri"))
             entry.Refuse("conflict", "One of jwks and jwks_uri is enough.", "jwks_uri");
-        if (isDomain && !entry.Has("jwks") && !entry.Has("jwks_uri"))
-            entry.Refuse("missing_member", "A trust domain has no metadata: say where its bundle is, or what is in it.", "jwks_uri");
+        if (kind is not null && WorkloadKinds.All[kind].Told != Told.ByIssuer && !entry.Has("jwks") && !entry.Has("jwks_uri"))
+            entry.Refuse("missing_member", "It has no metadata: say what its keys are, or where.", "jwks_uri");
         var applied = new AppliedIssuer(
             id ?? "", entry.Line("name", ApplyGrammar.NameLength) ?? "", kind ?? "", new(issuer ?? "", entry.At("issuer")),
             entry.Line("audience", ApplyGrammar.ResourceLength, required: false), jwks, address,
