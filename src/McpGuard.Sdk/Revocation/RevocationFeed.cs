@@ -46,14 +46,18 @@ internal sealed partial class RevocationFeed(
         TimeSpan pause = FirstPause;
         while (!cancellationToken.IsCancellationRequested)
         {
+            long? opened = null;
             try
             {
                 await Open(cancellationToken);
-                await PollOn(() => pause = FirstPause, cancellationToken);
+                opened = time.GetTimestamp();
+                await PollOn(cancellationToken);
             }
             catch (Exception e) when (!cancellationToken.IsCancellationRequested)
             {
                 Log.Interrupted(logger, e.Message);
+                // A stream that stood for longer than the pause was cut by the network; a server that cannot serve one, or an event that cannot be applied, is not asked so often.
+                if (opened is { } since && time.GetElapsedTime(since) > pause) pause = FirstPause;
                 await Task.Delay(pause, time, cancellationToken);
                 pause = pause * 2 < LongestPause ? pause * 2 : LongestPause;
             }
@@ -83,7 +87,7 @@ internal sealed partial class RevocationFeed(
         else Log.Opened(logger, opened.Snapshot.Count);
     }
 
-    private async Task PollOn(Action answered, CancellationToken cancellationToken)
+    private async Task PollOn(CancellationToken cancellationToken)
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var polls = new List<Task>(Overlap);
@@ -104,7 +108,6 @@ internal sealed partial class RevocationFeed(
                 cancellationToken.ThrowIfCancellationRequested();
                 if (!polls.Remove(next)) continue;
                 await next;
-                answered();
                 table.Purge();
                 // What did not fit once is missing until the whole is read again.
                 if (table.Overflowed && time.GetElapsedTime(opened) > Rebuild) return;
