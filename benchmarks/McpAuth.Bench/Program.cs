@@ -20,7 +20,7 @@ var figures = args.FirstOrDefault() switch
 {
     "tokens" => await TokensBench.RunAsync(seconds, rounds, Word("--only"), say),
     "guard" => await GuardBench.RunAsync(seconds, rounds, say),
-    "revocation" => await RevocationBench.RunAsync(Number("--rounds", 20), say),
+    "revocation" => await RevocationBench.RunAsync(Number("--rounds", 20), Word("--only"), say),
     "cedar" => await CedarBench.RunAsync(seconds, rounds, say),
     _ => null,
 };

@@ -21,19 +21,23 @@ internal static class RevocationBench
 
     private static readonly TimeSpan WarmUp = TimeSpan.FromSeconds(5), Patience = TimeSpan.FromSeconds(30);
 
-    /// <summary>What happens to the guards' connections before the end.</summary>
-    private static readonly string[] Cases = ["", "cut_", "missed_"];
-
-    public static async Task<Dictionary<string, double>> RunAsync(int rounds, Action<string> say)
+    public static async Task<Dictionary<string, double>> RunAsync(int rounds, string? only, Action<string> say)
     {
         var figures = new Dictionary<string, double>();
         // With few guards more rounds, and each is asked again a millisecond after its answer; a hundred asked so often would be a test of the asking.
-        foreach (var (guards, often, pause) in new[] { (3, 5 * rounds, TimeSpan.FromMilliseconds(1)), (100, rounds, TimeSpan.FromMilliseconds(40)) })
+        var fleets = new (int Guards, int Rounds, TimeSpan Pause, string[] Cases)[]
         {
+            (3, 5 * rounds, TimeSpan.FromMilliseconds(1), ["", "cut_", "missed_"]), (100, rounds, TimeSpan.FromMilliseconds(40), ["", "cut_"]),
+        };
+        foreach (var (guards, often, pause, all) in fleets)
+        {
+            string[] cases = [.. all.Where(c => only is null || $"guards{guards}_{c}".TrimEnd('_') == only)];
+            if (cases.Length == 0)
+                continue;
             await using var fleet = await Fleet.StartAsync(guards, pause);
             await fleet.RoundAsync("");
             await Task.Delay(WarmUp);
-            foreach (var what in Cases)
+            foreach (var what in cases)
             {
                 var times = new List<double>();
                 for (var round = 0; round < often; round++)
@@ -103,6 +107,10 @@ internal static class RevocationBench
         }
 
         /// <summary>One task, a token of it for every guard, and its end.</summary>
+        /// <param name="what">
+        /// What happens to the guards' connections: nothing; <c>cut_</c>: they are cut and come back, then the task ends; <c>missed_</c>: they are cut, and the task ends
+        /// before they are back.
+        /// </param>
         /// <returns>For each guard the milliseconds from the acknowledgement to its first refusal; 0 for one that refused before that had arrived.</returns>
         public async Task<double[]> RoundAsync(string what)
         {

@@ -16,7 +16,7 @@ internal sealed partial class RevocationFeed(
     GuardConnection connection, IssuerKeys keys, DenyTable table, IOptions<McpGuardOptions> options, TimeProvider time, ILogger<RevocationFeed> logger) : IDisposable
 {
     private static readonly TimeSpan Stagger = TimeSpan.FromMilliseconds(750), AskFor = TimeSpan.FromSeconds(4),
-        FirstPause = TimeSpan.FromMilliseconds(100), LongestPause = TimeSpan.FromSeconds(1), Rebuild = TimeSpan.FromSeconds(30);
+        Stood = TimeSpan.FromMilliseconds(200), FirstPause = TimeSpan.FromMilliseconds(100), LongestPause = TimeSpan.FromSeconds(1), Rebuild = TimeSpan.FromSeconds(30);
     private const int Overlap = 2;
 
     private readonly SemaphoreSlim applying = new(1);
@@ -56,8 +56,8 @@ internal sealed partial class RevocationFeed(
             catch (Exception e) when (!cancellationToken.IsCancellationRequested)
             {
                 Log.Interrupted(logger, e.Message);
-                // A stream that stood for longer than the pause was cut by the network; a server that cannot serve one, or an event that cannot be applied, is not asked so often.
-                if (opened is { } since && time.GetElapsedTime(since) > pause) pause = FirstPause;
+                // A stream that stood was cut by the network, however often that happens. What is spared is a server that cannot serve one, or whose events cannot be applied.
+                if (opened is { } since && time.GetElapsedTime(since) >= Stood && e is not InvalidDataException) pause = FirstPause;
                 await Task.Delay(pause, time, cancellationToken);
                 pause = pause * 2 < LongestPause ? pause * 2 : LongestPause;
             }
