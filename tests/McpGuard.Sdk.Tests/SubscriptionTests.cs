@@ -234,7 +234,7 @@ public sealed class SubscriptionTests : IAsyncLifetime
             return null;
         }
 
-        public Task BreaksAsync() => Assert.ThrowsAnyAsync<IOException>(NextAsync);
+        public async Task BreaksAsync() => await Assert.ThrowsAnyAsync<IOException>(NextAsync);
 
         public async Task EndsAsync() => Assert.Null(await NextAsync());
 
