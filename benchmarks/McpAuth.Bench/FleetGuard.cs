@@ -1,8 +1,6 @@
 using System.Collections.Concurrent;
-using System.Net;
 using System.Net.Sockets;
 using McpAuth.Protocol;
-using McpAuth.Testing;
 using McpGuard.Sdk;
 
 namespace McpAuth.Bench;
