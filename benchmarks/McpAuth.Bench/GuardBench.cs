@@ -14,9 +14,6 @@ internal static class GuardBench
 
     private static readonly string[] Modes = ["bare", "spool", "deliver"];
 
-    private const string Body =
-        """{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{"message":"hello"},"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}""";
-
     public static async Task<Dictionary<string, double>> RunAsync(int seconds, int rounds, Action<string> say)
     {
         using var directory = new TempDirectory();
@@ -46,7 +43,7 @@ internal static class GuardBench
                 {
                     var token = mode == "bare" ? "none" : await TokenAsync(issuer, secret, address + "/mcp");
                     await CheckAsync(address, token);
-                    var load = await Wrk.RunAsync(new Uri(address + "/mcp"), hosts[mode].Id, Enumerable.Repeat(Line(token), Prepared), round < 0 ? WarmUp : seconds, again: true);
+                    var load = await Wrk.RunAsync(new Uri(address + "/mcp"), hosts[mode].Id, Enumerable.Repeat(EchoCall.Line(token), Prepared), round < 0 ? WarmUp : seconds, again: true);
                     if (round >= 0)
                         loads[mode].Add(load);
                 }
@@ -69,20 +66,13 @@ internal static class GuardBench
         }
     }
 
-    private static string Line(string token) =>
-        $"Authorization=Bearer {token}\tContent-Type=application/json\tAccept=application/json, text/event-stream\tMCP-Protocol-Version=2026-07-28\tMcp-Method=tools/call\tMcp-Name=echo\tbody={Body}";
-
     /// <summary>A denial is a 200 too, so one answer is read before anything is measured.</summary>
     private static async Task CheckAsync(string address, string token)
     {
         using var http = new HttpClient();
-        using var request = new HttpRequestMessage(HttpMethod.Post, address + "/mcp") { Content = new StringContent(Body, System.Text.Encoding.UTF8, "application/json") };
-        foreach (var (name, value) in new[] { ("Authorization", $"Bearer {token}"), ("Accept", "application/json, text/event-stream"), ("MCP-Protocol-Version", "2026-07-28"), ("Mcp-Method", "tools/call"), ("Mcp-Name", "echo") })
-            request.Headers.TryAddWithoutValidation(name, value);
-        using var response = await http.SendAsync(request);
-        var text = await response.Content.ReadAsStringAsync();
-        if (!response.IsSuccessStatusCode || !text.Contains("\"text\":\"hello\"", StringComparison.Ordinal) || text.Contains("\"isError\":true", StringComparison.Ordinal))
-            throw new InvalidOperationException($"{address} answered {(int)response.StatusCode} {text}");
+        var (status, ran, text) = await EchoCall.SendAsync(http, address + "/mcp", token);
+        if (!ran)
+            throw new InvalidOperationException($"{address} answered {status} {text}");
     }
 
     private static async Task<string> TokenAsync(string issuer, string secret, string resource)

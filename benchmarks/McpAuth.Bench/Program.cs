@@ -1,7 +1,7 @@
 using System.Text.Json;
 using McpAuth.Bench;
 
-// bench tokens|guard|cedar [--json] [--seconds N] [--rounds N] [--only CASE]: figures on standard output, progress on standard error.
+// bench tokens|guard|revocation|cedar [--json] [--seconds N] [--rounds N] [--only CASE]: figures on standard output, progress on standard error.
 if (args is ["floor", var address, var directory, var keys])
 {
     await FloorServer.RunAsync(address, directory, JsonElement.Parse(keys));
@@ -20,12 +20,13 @@ var figures = args.FirstOrDefault() switch
 {
     "tokens" => await TokensBench.RunAsync(seconds, rounds, Word("--only"), say),
     "guard" => await GuardBench.RunAsync(seconds, rounds, say),
+    "revocation" => await RevocationBench.RunAsync(Number("--rounds", 20), Word("--only"), say),
     "cedar" => await CedarBench.RunAsync(seconds, rounds, say),
     _ => null,
 };
 if (figures is null)
 {
-    Console.Error.WriteLine("usage: ./bench tokens|guard|cedar [--json] [--seconds N] [--rounds N] [--only CASE]");
+    Console.Error.WriteLine("usage: ./bench tokens|guard|revocation|cedar [--json] [--seconds N] [--rounds N] [--only CASE]");
     return 2;
 }
 if (json)

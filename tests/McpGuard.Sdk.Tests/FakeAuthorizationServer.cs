@@ -27,7 +27,7 @@ internal sealed class FakeAuthorizationServer : IAsyncDisposable
     private readonly ConcurrentDictionary<string, (string Sensitivity, string? State)> tools = new();
     private readonly List<(long Seq, string Jti, string Set)> feed = [];
     private readonly Lock gate = new();
-    private TaskCompletionSource changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private TaskCompletionSource changed = new(TaskCreationOptions.RunContinuationsAsynchronously), cut = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private long manifest = 1;
 
     private FakeAuthorizationServer(WebApplication app) => this.app = app;
@@ -85,6 +85,9 @@ internal sealed class FakeAuthorizationServer : IAsyncDisposable
         Revoke(Id.SigningKey + old, RevocationEvents.SigningKey);
         return old;
     }
+
+    /// <summary>Cuts the connections of the polls that hang now; the next ones are answered.</summary>
+    public void BreakPolls() => Interlocked.Exchange(ref cut, new(TaskCreationOptions.RunContinuationsAsynchronously)).TrySetResult();
 
     public void Lift(string id) => Event(RevocationEvents.Lifted, id, null, null);
 
@@ -281,8 +284,13 @@ internal sealed class FakeAuthorizationServer : IAsyncDisposable
     private async Task<IResult> Poll(HttpContext context)
     {
         RevocationsRequest request = (await context.Request.ReadFromJsonAsync(ProtocolJson.Default.RevocationsRequest))!;
-        Task next = Volatile.Read(ref changed).Task;
-        if (!Any(request.After)) await Task.WhenAny(next, Task.Delay(Limits.LongPoll));
+        Task next = Volatile.Read(ref changed).Task, broken = Volatile.Read(ref cut).Task;
+        if (!Any(request.After)) await Task.WhenAny(next, broken, Task.Delay(Limits.LongPoll));
+        if (broken.IsCompleted)
+        {
+            context.Abort();
+            return Results.Empty;
+        }
         lock (gate)
         {
             var sets = feed.Where(f => f.Seq > request.After).Take(request.MaxEvents).ToList();

@@ -121,6 +121,31 @@ public sealed class RevocationTests : IAsyncLifetime
         Assert.Equal(200, await Call(server.Token()));
     }
 
+    /// <summary>A network that fails again and again is not a server to be spared: each time the guard is back well within the bound.</summary>
+    [Fact]
+    [Trait("Invariant", "6")]
+    public async Task Feed_CutAgainAndAgain_IsBackAtOnceEachTime()
+    {
+        const int AtOnce = 6, Cuts = 12;
+        int soon = 0;
+        for (int i = -AtOnce; i < Cuts; i++)
+        {
+            // First so often that it waits longer and longer; then long enough for a stream that works, too short for a poll to be answered.
+            if (i >= 0) await Task.Delay(400);
+            int opened = server.StreamsOpened;
+            long cut = Stopwatch.GetTimestamp();
+            server.BreakPolls();
+            while (server.StreamsOpened == opened)
+            {
+                Assert.True(Stopwatch.GetElapsedTime(cut) < TimeSpan.FromSeconds(20), "The stream was not opened again.");
+                await Task.Delay(5);
+                if (i < 0) server.BreakPolls();
+            }
+            if (i >= 0 && Stopwatch.GetElapsedTime(cut) < Limits.RevocationBound / 2) soon++;
+        }
+        Assert.InRange(soon, Cuts * 2 / 3, Cuts);
+    }
+
     [Fact]
     [Trait("Invariant", "6")]
     public async Task Feed_Stale_AsksAtEveryCallAndNeverRemembers()

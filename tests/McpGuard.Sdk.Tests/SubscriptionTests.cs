@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using McpAuth.Protocol;
 using McpAuth.Protocol.Audit;
+using McpAuth.Protocol.Messages;
 using Microsoft.Extensions.DependencyInjection;
 using ModelContextProtocol.Protocol;
 
@@ -11,10 +12,11 @@ namespace McpGuard.Sdk.Tests;
 /// <summary><c>subscriptions/listen</c>: decided like a read, on record, and over when the authority is.</summary>
 public sealed class SubscriptionTests : IAsyncLifetime
 {
-    private const string Listen = "subscriptions/listen", Readme = "file:///public/readme";
+    private const string Listen = "subscriptions/listen", Readme = "file:///public/readme", Lists = """{"toolsListChanged":true}""";
     private FakeAuthorizationServer server = null!;
     private ToolHost host = null!;
     private Action<JsonNode> meddle = _ => { };
+    private TaskCompletionSource news = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int begun;
 
     public async Task InitializeAsync()
@@ -30,8 +32,11 @@ public sealed class SubscriptionTests : IAsyncLifetime
             {
                 Interlocked.Increment(ref begun);
                 await request.Server.SendMessageAsync(new JsonRpcNotification { Method = NotificationMethods.SubscriptionsAcknowledgedNotification, Params = new JsonObject() }, cancel);
-                await Task.Delay(Timeout.InfiniteTimeSpan, cancel);
-                return new EmptyResult();
+                while (true)
+                {
+                    await Volatile.Read(ref news).Task.WaitAsync(cancel);
+                    await request.Server.SendMessageAsync(new JsonRpcNotification { Method = NotificationMethods.ToolListChangedNotification }, cancel);
+                }
             }));
     }
 
@@ -101,9 +106,8 @@ public sealed class SubscriptionTests : IAsyncLifetime
     public async Task Listen_Allowed_IsOnRecordBeforeItRuns_AndWhenTheCallerLeft(string notifications, string scope)
     {
         string jti = Id.New(Id.AccessToken, DateTimeOffset.UtcNow);
-        using (HttpResponseMessage response = await OpenAsync(notifications, server.Token(new() { Scope = scope, Jti = jti })))
+        using (await OpenAsync(notifications, server.Token(new() { Scope = scope, Jti = jti })))
         {
-            Assert.Contains("acknowledged", await LineAsync(response), StringComparison.Ordinal);
             await server.Event(e => e is { Type: AuditTypes.CallDecided, Decision: "allow" } && e.Jti == jti && (string?)e.Data?["method"] == Listen);
             Assert.DoesNotContain(server.Events(), e => e.Type == AuditTypes.CallFinished && e.Jti == jti);
         }
@@ -116,23 +120,72 @@ public sealed class SubscriptionTests : IAsyncLifetime
     public async Task Listen_WhenTheTokenEnds_Ends()
     {
         DateTimeOffset end = DateTimeOffset.FromUnixTimeSeconds(DateTimeOffset.UtcNow.ToUnixTimeSeconds() + 3);
-        using HttpResponseMessage response = await OpenAsync("""{"toolsListChanged":true}""", server.Token(new() { Expires = end }));
-        await response.Content.LoadIntoBufferAsync().WaitAsync(TimeSpan.FromSeconds(20));
+        using Listening stream = await OpenAsync(Lists, server.Token(new() { Expires = end }));
+        await stream.EndsAsync();
         Assert.InRange(DateTimeOffset.UtcNow, end - TimeSpan.FromMilliseconds(500), DateTimeOffset.MaxValue);
     }
 
+    [Theory]
+    [Trait("Attack", "143")]
+    [Trait("Invariant", "6")]
+    [InlineData("at_x", "jti")]
+    [InlineData("grt_5", null)]
+    [InlineData("grt_4", null)]
+    [InlineData("tsk_1", null)]
+    [InlineData("tsk_0", null)]
+    [InlineData("ins_3", null)]
+    [InlineData("agt_42", null)]
+    [InlineData("agt_inner", null)]
+    [InlineData("https://agent.example/client.json", null)]
+    [InlineData("usr_7", "user")]
+    [InlineData("the key", null)]
+    public async Task Listen_WhenAnythingTheTokenNamesIsRevoked_BreaksWithinTheBound_AndOthersGoOn(string id, string? kind)
+    {
+        using Listening stream = await OpenAsync(Lists, server.Token(new() { Jti = "at_x", Actors = ["agt_42", "agt_inner"] }));
+        using Listening other = await OpenAsync(Lists, server.Token(Other));
+        long revoked = Stopwatch.GetTimestamp();
+        if (id == "the key") server.RevokeKey();
+        else server.Revoke(id, kind);
+        await stream.BreaksAsync();
+        Assert.True(Stopwatch.GetElapsedTime(revoked) < 5 * Limits.RevocationBound);
+        await server.Event(e => e is { Type: AuditTypes.CallRefused, Reason: Names.Reasons.Revoked });
+        if (id != "the key") await StillOpenAsync(other);
+    }
+
+    /// <summary>What was revoked while the guard's own connection was cut is found when that comes back.</summary>
     [Fact]
     [Trait("Attack", "143")]
     [Trait("Invariant", "6")]
-    public async Task Listen_WhenTheTokenIsRevoked_BreaksWithinTheBound()
+    public async Task Listen_RevokedWhileTheFeedWasCut_BreaksWhenItIsBack()
     {
-        using HttpResponseMessage response = await OpenAsync("""{"toolsListChanged":true}""", server.Token());
-        Assert.Contains("acknowledged", await LineAsync(response), StringComparison.Ordinal);
-        long revoked = Stopwatch.GetTimestamp();
-        server.Revoke("tsk_1");
-        await Assert.ThrowsAnyAsync<Exception>(() => response.Content.LoadIntoBufferAsync().WaitAsync(TimeSpan.FromSeconds(20)));
-        Assert.True(Stopwatch.GetElapsedTime(revoked) < 5 * Limits.RevocationBound);
-        await server.Event(e => e is { Type: AuditTypes.CallRefused, Reason: Names.Reasons.Revoked });
+        using Listening stream = await OpenAsync(Lists, server.Token()), other = await OpenAsync(Lists, server.Token(Other));
+        int opened = server.StreamsOpened;
+        // It comes in the snapshot of the new stream alone: the feed itself never told.
+        server.Snapshot.Add(new Denied("task", "tsk_1", DateTimeOffset.UtcNow.AddMinutes(10).ToUnixTimeMilliseconds()));
+        server.BreakPolls();
+        await stream.BreaksAsync();
+        Assert.True(server.StreamsOpened > opened);
+        await StillOpenAsync(other);
+    }
+
+    /// <summary>A guard without word from the server asks at every call; of a stream it could not ask, so no stream outlasts the word.</summary>
+    [Fact]
+    [Trait("Attack", "143")]
+    [Trait("Invariant", "6")]
+    public async Task Listen_WithoutWordFromTheServer_EndsInTime_AndIsAskedAboutWhenOpenedAgain()
+    {
+        string token = server.Token(new() { Jti = "at_cut" });
+        using Listening stream = await OpenAsync(Lists, token);
+        long cut = Stopwatch.GetTimestamp();
+        server.FeedDown = true;
+        server.Inactive["at_cut"] = true;
+        // Not broken: the stream ends as it does with its token, and the client listens again.
+        await stream.EndsAsync();
+        Assert.True(Stopwatch.GetElapsedTime(cut) < Limits.GuardStale + (5 * Limits.RevocationBound));
+        Assert.Equal(401, (await host.Do(Listen, $"\"notifications\":{Lists}", token)).Status);
+        // Another's too, while the server cannot say more; it may listen again, and again it ends.
+        using Listening other = await OpenAsync(Lists, server.Token(Other));
+        await other.EndsAsync();
     }
 
     [Fact]
@@ -146,22 +199,49 @@ public sealed class SubscriptionTests : IAsyncLifetime
         await server.Event(e => e is { Type: AuditTypes.CallFinished, Reason: "not_run" });
     }
 
-    private async Task<HttpResponseMessage> OpenAsync(string notifications, string token)
+    private static TokenShape Other => new() { Sub = "usr_8", Client = "c2", Grant = "grt_other", Lineage = [], Task = "tsk_other", Instance = null };
+
+    /// <summary>What happens from now on still comes.</summary>
+    private async Task StillOpenAsync(Listening stream)
+    {
+        Interlocked.Exchange(ref news, new(TaskCreationOptions.RunContinuationsAsynchronously)).TrySetResult();
+        Assert.Equal(NotificationMethods.ToolListChangedNotification, await stream.NextAsync());
+    }
+
+    private async Task<Listening> OpenAsync(string notifications, string token)
     {
         using HttpRequestMessage request = host.Request(ToolHost.Message(Listen, $"\"notifications\":{notifications}"), token);
         request.Headers.Add(Names.Mcp.MethodHeader, Listen);
         HttpResponseMessage response = await host.Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
         Assert.Equal(200, (int)response.StatusCode);
-        return response;
+        var stream = new Listening(response, await response.Content.ReadAsStreamAsync());
+        Assert.Equal(NotificationMethods.SubscriptionsAcknowledgedNotification, await stream.NextAsync());
+        return stream;
     }
 
-    private static async Task<string> LineAsync(HttpResponseMessage response)
+    private sealed class Listening(HttpResponseMessage response, Stream content) : IDisposable
     {
-        var reader = new StreamReader(await response.Content.ReadAsStreamAsync());
-        while (await reader.ReadLineAsync().WaitAsync(TimeSpan.FromSeconds(20)) is { } line)
+        private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+        private readonly StreamReader reader = new(content);
+
+        /// <summary>The method of the next message; null = the stream has ended.</summary>
+        public async Task<string?> NextAsync()
         {
-            if (line.StartsWith("data:", StringComparison.Ordinal) && JsonDocument.Parse(line[5..]).RootElement.TryGetProperty("method", out JsonElement method)) return method.GetString()!;
+            while (await reader.ReadLineAsync().WaitAsync(Patience) is { } line)
+            {
+                if (line.StartsWith("data:", StringComparison.Ordinal) && JsonDocument.Parse(line[5..]).RootElement.TryGetProperty("method", out JsonElement method)) return method.GetString();
+            }
+            return null;
         }
-        throw new EndOfStreamException("The stream ended before it said anything.");
+
+        public async Task BreaksAsync() => await Assert.ThrowsAnyAsync<IOException>(NextAsync);
+
+        public async Task EndsAsync() => Assert.Null(await NextAsync());
+
+        public void Dispose()
+        {
+            reader.Dispose();
+            response.Dispose();
+        }
     }
 }

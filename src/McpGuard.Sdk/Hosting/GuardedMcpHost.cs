@@ -44,7 +44,7 @@ internal sealed class GuardedMcpHost
         }
         await using var transport = new StreamableHttpServerTransport(logging) { Stateless = true };
         await using McpServer server = McpServer.Create(transport, options, logging, context.RequestServices);
-        using LiveCall call = live.Enter(context, admission.Caller.Token, untilExpiry: admission.Listens);
+        using LiveCall call = live.Enter(context, admission.Caller.Token, endless: admission.Listens);
         Task running = server.RunAsync(call.Stop);
         try
         {
@@ -54,9 +54,9 @@ internal sealed class GuardedMcpHost
         {
             await gate.End(context, admission);
         }
-        catch (OperationCanceledException) when (call.Expired || context.RequestAborted.IsCancellationRequested)
+        catch (OperationCanceledException) when (call.Lapsed || context.RequestAborted.IsCancellationRequested)
         {
-            // The token ended, or the caller went away: there is nothing to say to either.
+            // The stream is over, or the caller went away: there is nothing to say to either.
         }
         finally
         {

@@ -28,7 +28,7 @@ internal sealed class GuardMiddleware(RequestDelegate next, PathString path, Gua
         }
         if (await gate.Admit(context) is not { } admission) return;
         Rebuild(context, admission);
-        using LiveCall call = live.Enter(context, admission.Caller.Token, untilExpiry: admission.Listens);
+        using LiveCall call = live.Enter(context, admission.Caller.Token, endless: admission.Listens);
         context.RequestAborted = call.Stop;
         try
         {
@@ -38,9 +38,9 @@ internal sealed class GuardMiddleware(RequestDelegate next, PathString path, Gua
         {
             await gate.End(context, admission);
         }
-        catch (OperationCanceledException) when (call.Expired)
+        catch (OperationCanceledException) when (call.Lapsed)
         {
-            // The stream ends with its token.
+            // The stream ends with its token, and a client that still may opens it again.
         }
     }
 

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using McpAuth.Protocol;
 using McpGuard.Sdk.Tokens;
 using Microsoft.AspNetCore.Http;
 
@@ -10,22 +11,31 @@ internal sealed class LiveCalls : IDisposable
     /// <summary>For a handler to notice that it is cancelled; one that does not loses its connection.</summary>
     private static readonly TimeSpan Grace = TimeSpan.FromMilliseconds(250);
 
+    /// <summary>
+    /// How long the server may say nothing before answers without an end of their own are ended. A little longer than calls wait before the guard
+    /// asks about each: a stream that is opened anew costs more than a question.
+    /// </summary>
+    private static readonly TimeSpan Silence = Limits.GuardStale + Limits.RevocationBound, Look = Limits.RevocationBound / 2;
+
     private readonly ConcurrentDictionary<LiveCall, bool> running = new();
     private readonly DenyTable table;
+    private readonly RevocationFeed feed;
     private readonly TimeProvider time;
+    private readonly ITimer look;
 
-    public LiveCalls(DenyTable table, TimeProvider time)
+    public LiveCalls(DenyTable table, RevocationFeed feed, TimeProvider time)
     {
-        (this.table, this.time) = (table, time);
+        (this.table, this.feed, this.time) = (table, feed, time);
         table.Denied += EndDenied;
+        look = time.CreateTimer(_ => EndUnheard(), null, Look, Look);
     }
 
-    /// <param name="untilExpiry">For an answer without an end of its own: it ends when the token does.</param>
-    public LiveCall Enter(HttpContext context, ValidatedToken token, bool untilExpiry = false)
+    /// <param name="endless">For an answer without an end of its own: it ends when the token does, or when the guard hears no more of revocations.</param>
+    public LiveCall Enter(HttpContext context, ValidatedToken token, bool endless = false)
     {
-        var call = new LiveCall(this, context, token);
+        var call = new LiveCall(this, context, token, endless);
         running[call] = true;
-        if (untilExpiry) call.EndAt(token.ExpiresAt, time);
+        if (endless) call.EndAt(token.ExpiresAt, time);
         // What was denied between the check of the token and this line was looked for before the call was here.
         if (table.Denies(token)) End(call);
         return call;
@@ -41,14 +51,24 @@ internal sealed class LiveCalls : IDisposable
         }
     }
 
+    /// <summary>The next request is asked about, and nobody can be asked about a stream that is open: it is opened again, as such a request.</summary>
+    private void EndUnheard()
+    {
+        if (!table.Overflowed && feed.Age <= Silence) return;
+        foreach ((LiveCall call, _) in running)
+        {
+            if (call.Endless) Lapse(call);
+        }
+    }
+
     private void End(LiveCall call)
     {
         if (call.End(LiveCallState.Revoked)) _ = AbortLater(call);
     }
 
-    internal void Expire(LiveCall call)
+    internal void Lapse(LiveCall call)
     {
-        if (call.End(LiveCallState.Expired)) _ = AbortLater(call);
+        if (call.End(LiveCallState.Lapsed)) _ = AbortLater(call);
     }
 
     private async Task AbortLater(LiveCall call)
@@ -57,11 +77,15 @@ internal sealed class LiveCalls : IDisposable
         if (running.ContainsKey(call)) call.Context.Abort();
     }
 
-    public void Dispose() => table.Denied -= EndDenied;
+    public void Dispose()
+    {
+        table.Denied -= EndDenied;
+        look.Dispose();
+    }
 }
 
 /// <summary>One running request; disposed when it is answered.</summary>
-internal sealed class LiveCall(LiveCalls calls, HttpContext context, ValidatedToken token) : IDisposable
+internal sealed class LiveCall(LiveCalls calls, HttpContext context, ValidatedToken token, bool endless) : IDisposable
 {
     private readonly CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted);
     private ITimer? expiry;
@@ -69,6 +93,7 @@ internal sealed class LiveCall(LiveCalls calls, HttpContext context, ValidatedTo
 
     public HttpContext Context { get; } = context;
     public ValidatedToken Token { get; } = token;
+    public bool Endless { get; } = endless;
 
     /// <summary>Cancelled when the caller goes away, and when its authority does.</summary>
     public CancellationToken Stop => stop.Token;
@@ -76,15 +101,15 @@ internal sealed class LiveCall(LiveCalls calls, HttpContext context, ValidatedTo
     /// <summary>Its authority was taken away while it ran.</summary>
     public bool Ended => State == LiveCallState.Revoked;
 
-    /// <summary>It ran until its token ended.</summary>
-    public bool Expired => State == LiveCallState.Expired;
+    /// <summary>It ran until its token ended, or for as long as the guard could know that nothing had been revoked.</summary>
+    public bool Lapsed => State == LiveCallState.Lapsed;
 
     private LiveCallState State => (LiveCallState)Volatile.Read(ref state);
 
     internal void EndAt(DateTimeOffset when, TimeProvider time)
     {
         TimeSpan left = when - time.GetUtcNow();
-        expiry = time.CreateTimer(_ => calls.Expire(this), null, left > TimeSpan.Zero ? left : TimeSpan.Zero, Timeout.InfiniteTimeSpan);
+        expiry = time.CreateTimer(_ => calls.Lapse(this), null, left > TimeSpan.Zero ? left : TimeSpan.Zero, Timeout.InfiniteTimeSpan);
     }
 
     /// <summary>False when it had ended before, or was answered.</summary>
@@ -112,5 +137,5 @@ internal enum LiveCallState
     Running,
     Answered,
     Revoked,
-    Expired,
+    Lapsed,
 }

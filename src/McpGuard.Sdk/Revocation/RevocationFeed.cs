@@ -16,7 +16,7 @@ internal sealed partial class RevocationFeed(
     GuardConnection connection, IssuerKeys keys, DenyTable table, IOptions<McpGuardOptions> options, TimeProvider time, ILogger<RevocationFeed> logger) : IDisposable
 {
     private static readonly TimeSpan Stagger = TimeSpan.FromMilliseconds(750), AskFor = TimeSpan.FromSeconds(4),
-        FirstPause = TimeSpan.FromMilliseconds(100), LongestPause = TimeSpan.FromSeconds(1), Rebuild = TimeSpan.FromSeconds(30);
+        Stood = TimeSpan.FromMilliseconds(200), FirstPause = TimeSpan.FromMilliseconds(100), LongestPause = TimeSpan.FromSeconds(1), Rebuild = TimeSpan.FromSeconds(30);
     private const int Overlap = 2;
 
     private readonly SemaphoreSlim applying = new(1);
@@ -46,14 +46,18 @@ internal sealed partial class RevocationFeed(
         TimeSpan pause = FirstPause;
         while (!cancellationToken.IsCancellationRequested)
         {
+            long? opened = null;
             try
             {
                 await Open(cancellationToken);
-                await PollOn(() => pause = FirstPause, cancellationToken);
+                opened = time.GetTimestamp();
+                await PollOn(cancellationToken);
             }
             catch (Exception e) when (!cancellationToken.IsCancellationRequested)
             {
                 Log.Interrupted(logger, e.Message);
+                // A stream that stood was cut by the network, however often that happens. What is spared is a server that cannot serve one, or whose events cannot be applied.
+                if (opened is { } since && time.GetElapsedTime(since) >= Stood && e is not InvalidDataException) pause = FirstPause;
                 await Task.Delay(pause, time, cancellationToken);
                 pause = pause * 2 < LongestPause ? pause * 2 : LongestPause;
             }
@@ -83,7 +87,7 @@ internal sealed partial class RevocationFeed(
         else Log.Opened(logger, opened.Snapshot.Count);
     }
 
-    private async Task PollOn(Action answered, CancellationToken cancellationToken)
+    private async Task PollOn(CancellationToken cancellationToken)
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var polls = new List<Task>(Overlap);
@@ -104,7 +108,6 @@ internal sealed partial class RevocationFeed(
                 cancellationToken.ThrowIfCancellationRequested();
                 if (!polls.Remove(next)) continue;
                 await next;
-                answered();
                 table.Purge();
                 // What did not fit once is missing until the whole is read again.
                 if (table.Overflowed && time.GetElapsedTime(opened) > Rebuild) return;

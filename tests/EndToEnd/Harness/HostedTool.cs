@@ -8,7 +8,7 @@ using ModelContextProtocol.Server;
 
 namespace McpAuth.EndToEnd.Harness;
 
-/// <summary>A guarded tool server inside the test process, for what takes code of the tool server's own: here, its policy.</summary>
+/// <summary>A guarded tool server inside the test process: for what takes code of its own, here its policy, or many of them. Its one tool is <c>mark</c>.</summary>
 internal sealed class HostedTool : IAsyncDisposable
 {
     private readonly TempDirectory state = new();
@@ -16,20 +16,28 @@ internal sealed class HostedTool : IAsyncDisposable
     private int runs;
 
     public HostedTool(Deployment deployment, CallPolicy policy)
+        : this(deployment.Issuer, deployment.HostedResource, deployment.HostedSecret, policy)
     {
+    }
+
+    public HostedTool(string issuer, string resource, string secret, CallPolicy policy)
+    {
+        Resource = resource;
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
-        builder.WebHost.UseUrls(new Uri(deployment.HostedResource).GetLeftPart(UriPartial.Authority));
+        builder.WebHost.UseUrls(new Uri(resource).GetLeftPart(UriPartial.Authority));
         builder.Services.AddMcpServer().WithTools([McpServerTool.Create(() => Interlocked.Increment(ref runs), new McpServerToolCreateOptions { Name = "mark" })]);
         builder.Services.AddMcpGuard(options =>
         {
-            (options.AuthorizationServer, options.Resource, options.EnrolmentSecret) = (deployment.Issuer, deployment.HostedResource, deployment.HostedSecret);
+            (options.AuthorizationServer, options.Resource, options.EnrolmentSecret) = (issuer, resource, secret);
             (options.StateDirectory, options.Policy) = (state.Path, policy);
         });
         app = builder.Build();
         app.MapGuardedMcp("/mcp");
         app.MapMcpGuardHealth();
     }
+
+    public string Resource { get; }
 
     /// <summary>How often the tool ran.</summary>
     public int Runs => runs;
