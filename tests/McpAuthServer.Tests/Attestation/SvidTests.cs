@@ -8,7 +8,6 @@ using McpAuth.Protocol.Messages;
 using McpAuth.Testing;
 using McpAuthServer.Attestation;
 using McpAuthServer.Tests.Harness;
-using McpAuthServer.Tests.Mtls;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace McpAuthServer.Tests.Attestation;

@@ -33,7 +33,7 @@ public sealed class ToolClassTests(TestServer server) : IClassFixture<TestServer
         return s;
     }
 
-    private Task<HttpResponseMessage> AskAsync(Scenario s, params string[] tools) =>
+    private static Task<HttpResponseMessage> AskAsync(Scenario s, params string[] tools) =>
         s.Agent.ExchangeRawAsync(s.Agent.ExchangeForm(details: s.Details(tools, new JsonObject { ["purpose"] = "p" })));
 
     [Fact]
