@@ -39,7 +39,8 @@ internal static class ApplyGrammar
         Approvals = ["none", "required"],
         AuthMethods = [Names.ClientAssertion.None, Names.ClientAssertion.PrivateKeyJwt, Names.ClientAssertion.SecretBasic, Names.ClientAssertion.SecretPost,
             Names.Mtls.TlsClientAuth, Names.Mtls.SelfSignedTlsClientAuth],
-        GrantTypes = [Names.OAuth.ClientCredentials, Names.Exchange.GrantType, Names.OAuth.AuthorizationCode, Names.OAuth.RefreshToken, Names.Device.GrantType];
+        GrantTypes = [Names.OAuth.ClientCredentials, Names.Exchange.GrantType, Names.OAuth.AuthorizationCode, Names.OAuth.RefreshToken, Names.Device.GrantType,
+            Names.Ciba.GrantType];
 
     public static bool IsId(string text, string prefix) =>
         text.StartsWith(prefix, StringComparison.Ordinal) && Within(text.AsSpan(prefix.Length), 64, "_-");
