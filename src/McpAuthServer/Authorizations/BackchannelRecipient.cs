@@ -16,5 +16,5 @@ internal sealed class BackchannelRecipient(string hash, string? message, DateTim
     /// <summary>Who asks for a task without the person before it is asked about every one: nothing is remembered.</summary>
     public override bool Proven => false;
 
-    public override string Exact => $"backchannel {hash}";
+    public override string Exact => $"backchannel {Hash}";
 }

@@ -91,7 +91,8 @@ internal sealed class PolledRequests(ICommitLog log, IReadStore store, ClientDir
     /// A client asks (RFC 8628 §3.5, CIBA §11). Whoever asks before the interval is over must wait longer from then on. What is single-use is consumed
     /// unless the answer is <see cref="PollOutcome.Approved"/>: then whatever is issued consumes it.
     /// </summary>
-    public Task<PollOutcome> PollAsync(PolledTable table, string hash, string client, IReadOnlyList<Once> consume) =>
+    /// <returns>With <see cref="PollOutcome.Replayed"/>, the space of what was used before.</returns>
+    public Task<(PollOutcome Outcome, string? Replayed)> PollAsync(PolledTable table, string hash, string client, IReadOnlyList<Once> consume) =>
         log.Commit(new Poll(table, hash, consume, trail.Refusal(AuditTypes.ReplayDetected, Names.Reasons.Replay) with { Client = client }, Now));
 
     private long Now => time.GetUtcNow().ToUnixTimeMilliseconds();
@@ -112,29 +113,29 @@ internal sealed class PolledRequests(ICommitLog log, IReadStore store, ClientDir
         }
     }
 
-    private sealed class Poll(PolledTable table, string hash, IReadOnlyList<Once> consume, AuditEvent replayed, long now) : Unit<PollOutcome>
+    private sealed class Poll(PolledTable table, string hash, IReadOnlyList<Once> consume, AuditEvent replayed, long now) : Unit<(PollOutcome, string?)>
     {
         public override StateLock Lock => StateLock.None;
 
-        public override PollOutcome Apply(WriteTx tx)
+        public override (PollOutcome, string?) Apply(WriteTx tx)
         {
             var (state, pause, polled, expires) = tx.First(table.State.With(hash), r => (r.GetString(0), r.GetInt64(1), r.IsDBNull(2) ? (long?)null : r.GetInt64(2), r.GetInt64(3)));
             if (state == PolledRequest.Approved)
-                return PollOutcome.Approved;
+                return (PollOutcome.Approved, null);
             foreach (var once in consume)
                 if (!once.Consume(tx))
                 {
                     tx.Append(replayed);
-                    return PollOutcome.Replayed;
+                    return (PollOutcome.Replayed, once.Space);
                 }
             if (state == PolledRequest.Denied)
-                return PollOutcome.Denied;
+                return (PollOutcome.Denied, null);
             if (expires <= now)
-                return PollOutcome.Expired;
+                return (PollOutcome.Expired, null);
             // RFC 8628 §3.5, CIBA §11: slow_down adds five seconds, to this and all later intervals.
             var soon = polled + pause > now;
             tx.Run(table.Polled.With(now, soon ? pause + (long)Interval.TotalMilliseconds : pause, hash));
-            return soon ? PollOutcome.TooSoon : PollOutcome.Pending;
+            return (soon ? PollOutcome.TooSoon : PollOutcome.Pending, null);
         }
     }
 }

@@ -1,7 +1,6 @@
 using McpAuth.Protocol;
 using McpAuthServer.Authorizations;
 using McpAuthServer.Http;
-using McpAuthServer.Storage;
 using McpAuthServer.Tokens;
 
 namespace McpAuthServer.Grants;
@@ -28,7 +27,8 @@ internal abstract class PolledGrant(string type, string parameter, PolledTable t
             return OAuthError.InvalidProof(new Fault(request.Proof is null ? "missing" : "wrong_key", $"The {parameter} is bound to another key."));
 
         // 2. Not before the person has answered.
-        switch (await requests.PollAsync(table, hash, request.Client.Id, request.Consume))
+        var (outcome, replayed) = await requests.PollAsync(table, hash, request.Client.Id, request.Consume);
+        switch (outcome)
         {
             case PollOutcome.Pending:
                 return new GrantResult.Wait(new(Names.Device.AuthorizationPending, "The person has not answered yet."));
@@ -39,7 +39,7 @@ internal abstract class PolledGrant(string type, string parameter, PolledTable t
             case PollOutcome.Expired:
                 return new GrantResult.Wait(Expired);
             case PollOutcome.Replayed:
-                return new GrantResult.Wait(OAuthError.Replay(request.Client.Assertion is null ? Once.ProofSpace : Once.AssertionSpace));
+                return new GrantResult.Wait(OAuthError.Replay(replayed!));
         }
 
         // 3. What they answered.
