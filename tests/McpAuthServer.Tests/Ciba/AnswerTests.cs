@@ -10,7 +10,7 @@ namespace McpAuthServer.Tests.Ciba;
 public class AnswerTests(TestServer server) : IClassFixture<TestServer>
 {
     [Fact]
-    [Trait("Spec", "CIBA-7.4")]
+    [Trait("Spec", "CIBA-8")]
     public async Task Page_SaysWhoAsksForWhatWithWhichLimits_AndSinceWhen()
     {
         var s = await server.ScenarioAsync();
