@@ -43,9 +43,9 @@ internal sealed class ClientRequests(RegistryCache registry, ClientCallers clien
     }
 
     /// <summary>The refusal, recorded; what the request used up may turn out to have been used before, and then that is the refusal.</summary>
-    /// <param name="instance">Which of an agent's it came from, where that is known; and <paramref name="user"/>, whom it is about.</param>
-    public Task<OAuthError> RefuseAsync(ClientRequest request, OAuthError error, string refused, string? instance = null, string? user = null) => RefuseAsync(
-        error, audit.Refusal(refused, ReasonOf(error)) with { Client = request.Client.Id, Agent = request.Client.Client?.AgentId, Instance = instance, User = user }, request.Consume);
+    /// <param name="instance">Which of an agent's it came from, where that is known.</param>
+    public Task<OAuthError> RefuseAsync(ClientRequest request, OAuthError error, string refused, string? instance = null) => RefuseAsync(
+        error, audit.Refusal(refused, ReasonOf(error)) with { Client = request.Client.Id, Agent = request.Client.Client?.AgentId, Instance = instance }, request.Consume);
 
     private async Task<OAuthError> RefuseAsync(OAuthError error, AuditEvent refusal, IReadOnlyList<Once> consume) =>
         await audit.RefuseAsync(refusal, consume) is { } space ? OAuthError.Replay(space) : error;

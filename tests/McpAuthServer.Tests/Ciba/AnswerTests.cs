@@ -1,6 +1,5 @@
 using System.Net;
 using McpAuth.Protocol;
-using McpAuth.Protocol.Audit;
 using McpAuthServer.Tests.Consents;
 using McpAuthServer.Tests.Harness;
 
