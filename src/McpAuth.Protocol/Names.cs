@@ -59,7 +59,8 @@ public static class Names
         public const string Expired = "expired", Revoked = "revoked", ActorUnauthorized = "actor_unauthorized", NotPresenter = "not_presenter",
             Depth = "depth", TaskEnded = "task_ended", TaskSuspended = "task_suspended", AgentSuspended = "agent_suspended",
             InstanceEnded = "instance_ended", UserDisabled = "user_disabled", WrongType = "wrong_type", Foreign = "foreign_issuer",
-            Malformed = "malformed", BadSignature = "bad_signature", Replay = "replay", KeyRevoked = "key_revoked";
+            Malformed = "malformed", BadSignature = "bad_signature", Replay = "replay", KeyRevoked = "key_revoked",
+            TooManyWaiting = "too_many_waiting", AskedTooOften = "asked_too_often", DeniedLately = "denied_lately";
     }
 
     /// <summary>RFC 7523 and its 2026 revision: JWT client authentication.</summary>
@@ -118,6 +119,15 @@ public static class Names
         public const string AuthorizationPending = "authorization_pending", ExpiredToken = "expired_token";
     }
 
+    /// <summary>OpenID Connect Client-Initiated Backchannel Authentication (CIBA) Core: a person is asked where they are. Its polls answer in the words of <see cref="Device"/>.</summary>
+    public static class Ciba
+    {
+        public const string GrantType = "urn:openid:params:grant-type:ciba", RequestId = "auth_req_id", Poll = "poll";
+        public const string LoginHint = "login_hint", LoginHintToken = "login_hint_token", BindingMessage = "binding_message", RequestedExpiry = "requested_expiry",
+            UserCode = "user_code";
+        public const string UnknownUserId = "unknown_user_id", InvalidBindingMessage = "invalid_binding_message";
+    }
+
     /// <summary>RFC 8707 and RFC 9396.</summary>
     public static class Resources
     {
@@ -171,7 +181,8 @@ public static class Names
         public const string OAuthMetadata = "/.well-known/oauth-authorization-server", OpenIdMetadata = "/.well-known/openid-configuration",
             ProtectedResource = "/.well-known/oauth-protected-resource",
             Authorize = "/authorize", AuthorizeResume = "/authorize/resume", PushedRequests = "/par", DeviceAuthorization = "/device_authorization",
-            Device = "/device", DeviceDone = "/device/done", Register = "/register", UserInfo = "/userinfo", Logout = "/logout", LogoutConfirm = "/logout/confirm", Consent = "/consent", Account = "/account", SignIn = "/account/sign-in",
+            Device = "/device", DeviceDone = "/device/done", BackchannelAuthentication = "/bc-authorize", Register = "/register", UserInfo = "/userinfo", Logout = "/logout", LogoutConfirm = "/logout/confirm", Consent = "/consent",
+            Account = "/account", AccountAnswered = "/account?done=answered", SignIn = "/account/sign-in",
             SignOut = "/account/sign-out", Setup = "/account/setup", Password = "/account/password",
             Token = "/token", Introspect = "/introspect", Revoke = "/revoke", Jwks = "/jwks", Tasks = "/tasks", Instances = "/agents/instances",
             GuardAudience = "/guard", GuardEnroll = "/guard/enroll", GuardStreams = "/guard/streams", GuardManifest = "/guard/manifest",

@@ -3,6 +3,7 @@ using McpAuthServer.Abuse;
 using McpAuthServer.Accounts;
 using McpAuthServer.Agents;
 using McpAuthServer.Authorize;
+using McpAuthServer.Ciba;
 using McpAuthServer.Consents;
 using McpAuthServer.Device;
 using McpAuthServer.Discovery;
@@ -65,6 +66,7 @@ try
         routes.MapRegistrationManagement().RequireCors(Cors.Public).Limited(Limit.Registration);
     }
     routes.MapDeviceAuthorization().Limited(Limit.DeviceAuthorization);
+    routes.MapBackchannelAuthentication().RequireCors(Cors.Public).Limited(Limit.BackchannelAuthentication);
     routes.MapRevocationEndpoint().RequireCors(Cors.Public).Limited(Limit.Revocation);
     routes.MapIntrospectionEndpoint().Limited(Limit.Introspection);
     routes.MapUserInfoEndpoint().RequireCors(Cors.Public).Limited(Limit.UserInfo);

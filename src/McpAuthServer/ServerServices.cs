@@ -90,7 +90,10 @@ internal static class ServerServices
         services.AddSingleton<RefreshFamilies>();
         services.AddSingleton<PersonSessions>();
         services.AddSingleton<PushedRequests>();
+        services.AddSingleton<PolledRequests>();
         services.AddSingleton<DeviceRequests>();
+        services.AddSingleton<BackchannelRequests>();
+        services.AddHostedService<BackchannelExpiry>();
         services.AddSingleton<AuthorizationRequests>();
         services.AddSingleton<ConsentStore>();
         services.AddSingleton<CodeStore>();
@@ -119,6 +122,7 @@ internal static class ServerServices
         services.AddSingleton<CodeRedemption>();
         services.AddSingleton<IGrant, AuthorizationCodeGrant>();
         services.AddSingleton<IGrant, DeviceCodeGrant>();
+        services.AddSingleton<IGrant, CibaGrant>();
         services.AddSingleton<IGrant, RefreshTokenGrant>();
         services.AddSingleton<IGrant, ClientCredentialsGrant>();
         services.AddSingleton<IGrant, TokenExchangeGrant>();

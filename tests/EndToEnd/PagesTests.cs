@@ -1,6 +1,7 @@
 using System.Collections.Specialized;
 using System.Text.Json.Nodes;
 using System.Web;
+using McpAuth.Client;
 using McpAuth.EndToEnd.Harness;
 using McpAuth.Protocol;
 using McpAuth.Protocol.Jose;
@@ -83,6 +84,31 @@ public sealed class PagesTests(People people)
         await ann.AssertPageIsCleanAsync("account");
     }
 
+    [InteropFact]
+    public async Task QuestionOfAnAgent_IsCleanOnBothPages_AndIsAnsweredOnItsOwn()
+    {
+        await using AgentSession agent = await people.Deployment.AttestAsync(people.Deployment.First);
+        (int status, JsonNode asked) = await ProvedAsync(agent, Names.Paths.BackchannelAuthentication,
+            new(Names.Ciba.LoginHint, People.Email), new(Names.Ciba.BindingMessage, "Ticket 4711"), new(Names.Resources.AuthorizationDetails, Details()));
+        Assert.True(status == 200, asked.ToJsonString());
+
+        await using Visitor ann = await people.NewVisitorAsync();
+        await ann.GoAsync(issuer + Names.Paths.Account);
+        await ann.SignInAsync(People.Email, People.Password);
+        await ann.Page.GetByRole(AriaRole.Heading, new() { Name = "Waiting for your answer" }).WaitForAsync();
+        await ann.AssertPageIsCleanAsync("account-waiting");
+        await ann.Page.GetByRole(AriaRole.Link, new() { Name = "Look at it and answer" }).ClickAsync();
+        string text = await ann.Page.InnerTextAsync("main");
+        Assert.All(["agt_first", "Ticket 4711", "Tidy the reports of last year", "delete_file", "reports", "by itself"], said => Assert.Contains(said, text, StringComparison.Ordinal));
+        await ann.AssertPageIsCleanAsync("consent-waiting");
+        await ann.PressAsync("Allow");
+        await ann.Page.GetByRole(AriaRole.Status).WaitForAsync();
+
+        (status, JsonNode handed) = await ProvedAsync(
+            agent, Names.Paths.Token, new("grant_type", Names.Ciba.GrantType), new(Names.Ciba.RequestId, asked[Names.Ciba.RequestId]!.GetValue<string>()));
+        Assert.True(status == 200, handed.ToJsonString());
+    }
+
     [InteropTheory]
     [InlineData("unknown-program", "client_id=nobody&redirect_uri=http%3A%2F%2F127.0.0.1%2Fcallback&response_type=code")]
     [InlineData("wrong-address", "client_id=" + People.PageClient + "&redirect_uri=https%3A%2F%2Fevil.example%2F&response_type=code")]
@@ -133,15 +159,30 @@ public sealed class PagesTests(People people)
         return ann;
     }
 
+    /// <summary>The agent's client posts a form, with a proof of its instance's key and the nonce that the server wants in it.</summary>
+    private async Task<(int Status, JsonNode Body)> ProvedAsync(AgentSession agent, string path, params KeyValuePair<string, string>[] fields)
+    {
+        using var http = new HttpClient(people.Deployment.HandlerTo(0));
+        KeyValuePair<string, string>[] all = [.. people.Deployment.First.Assertion(issuer), .. fields];
+        string? nonce = null;
+        while (true)
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Post, issuer + path) { Content = new FormUrlEncodedContent(all) };
+            request.Headers.Add(Names.Dpop.Header, DpopProof.Create(agent.Key, "POST", new Uri(issuer + path), null, TimeProvider.System.GetUtcNow(), nonce));
+            using HttpResponseMessage response = await http.SendAsync(request);
+            JsonNode body = JsonNode.Parse(await response.Content.ReadAsStringAsync())!;
+            if (nonce is not null || (string?)body["error"] != Names.Dpop.UseNonce) return ((int)response.StatusCode, body);
+            nonce = response.Headers.GetValues(Names.Dpop.Nonce).Single();
+        }
+    }
+
     private string ByScope(LoopbackCallback callback, string scope) => Authorize(callback, People.PageClient, ("scope", scope), ("resource", people.Files.Resource));
 
-    private string Delegation(LoopbackCallback callback)
-    {
-        JsonNode details = JsonNode.Parse(people.Deployment.Authority(
-            """{"read_file":{},"delete_file":{"args":{"path":{"constraint_type":"path_under","value":"reports"}},"max_calls":3}}""",
-            task: """{"purpose":"Tidy the reports of last year"}""").GetRawText())!;
-        return Authorize(callback, people.Deployment.First.ClientId, (Names.Resources.AuthorizationDetails, details.ToJsonString()));
-    }
+    private string Delegation(LoopbackCallback callback) => Authorize(callback, people.Deployment.First.ClientId, (Names.Resources.AuthorizationDetails, Details()));
+
+    private string Details() => JsonNode.Parse(people.Deployment.Authority(
+        """{"read_file":{},"delete_file":{"args":{"path":{"constraint_type":"path_under","value":"reports"}},"max_calls":3}}""",
+        task: """{"purpose":"Tidy the reports of last year"}""").GetRawText())!.ToJsonString();
 
     private string Authorize(LoopbackCallback callback, string client, params (string Name, string Value)[] more)
     {

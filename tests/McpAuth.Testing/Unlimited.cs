@@ -8,7 +8,8 @@ public static class Unlimited
     private static readonly string[] Limits =
     [
         "Authorization:Address", "SignIn:Address", "SignIn:Account", "Token:Address", "Token:Client", "PushedAuthorization:Address", "PushedAuthorization:Client",
-        "Registration:Address", "DeviceAuthorization:Address", "DeviceAuthorization:Client", "UserCode:Address",
+        "Registration:Address", "DeviceAuthorization:Address", "DeviceAuthorization:Client", "BackchannelAuthentication:Address", "BackchannelAuthentication:Client",
+        "UserCode:Address",
         "Introspection:Address", "Introspection:Client", "Revocation:Address", "Revocation:Client", "UserInfo:Address", "Api:Address", "Api:Client", "FailedAuthentication:Address",
     ];
 

@@ -58,5 +58,6 @@ public static class AuditTypes
         ConsentWithdrawn = "consent.withdrawn", AuthorizationRefused = "authorization.refused", CodeIssued = "code.issued", RequestPushed = "authorization.pushed",
         ClientRegistered = "client.registered", ClientChanged = "client.changed", ClientDeleted = "client.deleted", RegistrationRefused = "client.registration_refused",
         LoopbackOpened = "server.loopback_documents", DeviceBegun = "device.begun", DeviceRefused = "device.refused",
+        PersonAsked = "person.asked", AskingRefused = "person.asking_refused", AskingExpired = "person.asking_expired",
         AbuseLimited = "abuse.limited", UserInfoRefused = "userinfo.refused", IntrospectionRefused = "introspection.refused";
 }

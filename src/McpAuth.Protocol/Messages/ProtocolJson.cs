@@ -11,5 +11,6 @@ namespace McpAuth.Protocol.Messages;
 [JsonSerializable(typeof(GuardAuditRequest)), JsonSerializable(typeof(GuardAuditResponse)), JsonSerializable(typeof(SpoolEntry))]
 [JsonSerializable(typeof(BudgetRequest)), JsonSerializable(typeof(BudgetResponse)), JsonSerializable(typeof(IntrospectionResponse))]
 [JsonSerializable(typeof(CreateTaskRequest)), JsonSerializable(typeof(TaskView)), JsonSerializable(typeof(TaskTransitionRequest)), JsonSerializable(typeof(TaskStory))]
-[JsonSerializable(typeof(UserInfoResponse)), JsonSerializable(typeof(InstanceResponse)), JsonSerializable(typeof(PushedResponse)), JsonSerializable(typeof(DeviceResponse)), JsonSerializable(typeof(TokenResponse)), JsonSerializable(typeof(ErrorResponse)), JsonSerializable(typeof(AuditEvent))]
+[JsonSerializable(typeof(UserInfoResponse)), JsonSerializable(typeof(InstanceResponse)), JsonSerializable(typeof(PushedResponse)), JsonSerializable(typeof(DeviceResponse)), JsonSerializable(typeof(BackchannelResponse))]
+[JsonSerializable(typeof(TokenResponse)), JsonSerializable(typeof(ErrorResponse)), JsonSerializable(typeof(AuditEvent))]
 public sealed partial class ProtocolJson : JsonSerializerContext;

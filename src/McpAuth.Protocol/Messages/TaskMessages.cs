@@ -64,6 +64,12 @@ public sealed record DeviceResponse(
     [property: JsonPropertyName("expires_in")] int ExpiresIn,
     [property: JsonPropertyName("interval")] int Interval);
 
+/// <summary>The answer of <c>/bc-authorize</c> (CIBA §7.3).</summary>
+public sealed record BackchannelResponse(
+    [property: JsonPropertyName(Names.Ciba.RequestId)] string RequestId,
+    [property: JsonPropertyName("expires_in")] int ExpiresIn,
+    [property: JsonPropertyName("interval")] int Interval);
+
 /// <summary>The answer of <c>/userinfo</c> (OpenID Connect Core §5.3.2): what was not granted is absent.</summary>
 public sealed record UserInfoResponse(
     [property: JsonPropertyName(Names.Claims.Sub)] string Subject,

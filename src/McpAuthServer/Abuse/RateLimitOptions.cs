@@ -25,6 +25,12 @@ public sealed class RateLimitOptions
 
     public ClientLimits DeviceAuthorization { get; } = new(60, 600);
 
+    /// <summary>Asking people: few, so that nobody finds out by trying who there is.</summary>
+    public ClientLimits BackchannelAuthentication { get; } = new(60, 60);
+
+    /// <summary>How often one person may be asked, whatever node is told to; counted in the store.</summary>
+    public AskingLimits Asking { get; } = new();
+
     /// <summary>Entering the code of a device (RFC 8628 §5.1: it is short, so guesses are few).</summary>
     public AddressLimits UserCode { get; } = new(20, 20);
 
@@ -43,6 +49,9 @@ public sealed class RateLimitOptions
 
     internal IEnumerable<string> Faults()
     {
+        foreach (var (name, value) in new[] { ("PerHour", Asking.PerHour), ("Waiting", Asking.Waiting), ("WaitingInAll", Asking.WaitingInAll) })
+            if (value is < 1 or > AskingLimits.Most)
+                yield return $"McpAuth:RateLimits:Asking:{name} must be between 1 and {AskingLimits.Most}";
         foreach (var (name, rate) in All())
         {
             if (rate.PerMinute is < 1 or > RateLimit.Most || rate.Burst is < 1 or > RateLimit.Most)
@@ -69,7 +78,8 @@ public sealed class RateLimitOptions
     internal AddressLimits Of(Limit kind) => kind switch
     {
         Limit.Authorization => Authorization, Limit.SignIn => SignIn, Limit.Token => Token, Limit.PushedAuthorization => PushedAuthorization,
-        Limit.Registration => Registration, Limit.DeviceAuthorization => DeviceAuthorization, Limit.UserCode => UserCode, Limit.Introspection => Introspection,
+        Limit.Registration => Registration, Limit.DeviceAuthorization => DeviceAuthorization,
+        Limit.BackchannelAuthentication => BackchannelAuthentication, Limit.UserCode => UserCode, Limit.Introspection => Introspection,
         Limit.Revocation => Revocation, Limit.UserInfo => UserInfo, Limit.Api => Api, Limit.FailedAuthentication => FailedAuthentication,
         _ => throw new ArgumentOutOfRangeException(nameof(kind)),
     };
@@ -83,6 +93,24 @@ public sealed class RateLimit(int perMinute, int burst)
     public int PerMinute { get; set; } = perMinute;
 
     public int Burst { get; set; } = burst;
+}
+
+/// <summary>What keeps a person from being asked until they say yes to have peace.</summary>
+public sealed class AskingLimits
+{
+    internal const int Most = 1000;
+
+    /// <summary>After a no the same agent is not heard for so long.</summary>
+    internal static readonly TimeSpan Pause = TimeSpan.FromSeconds(60);
+
+    /// <summary>How often one agent may ask one person within an hour.</summary>
+    public int PerHour { get; set; } = 10;
+
+    /// <summary>How many questions of one agent may wait for one person.</summary>
+    public int Waiting { get; set; } = 3;
+
+    /// <summary>How many questions of all agents may wait for one person.</summary>
+    public int WaitingInAll { get; set; } = 20;
 }
 
 public class AddressLimits(RateLimit address)

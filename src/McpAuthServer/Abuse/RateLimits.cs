@@ -9,7 +9,7 @@ namespace McpAuthServer.Abuse;
 /// <summary>What is counted apart from the rest.</summary>
 internal enum Limit
 {
-    Authorization, SignIn, Token, PushedAuthorization, Registration, DeviceAuthorization, UserCode, Introspection, Revocation, UserInfo, Api, FailedAuthentication,
+    Authorization, SignIn, Token, PushedAuthorization, Registration, DeviceAuthorization, BackchannelAuthentication, UserCode, Introspection, Revocation, UserInfo, Api, FailedAuthentication,
 }
 
 /// <summary>

@@ -12,7 +12,7 @@ namespace McpAuthServer.Accounts;
 internal static class AccountEndpoint
 {
     /// <summary>Names which of the fixed confirmations to show.</summary>
-    private const string DoneParameter = "done", Ended = "ended", Withdrawn = "withdrawn";
+    private const string DoneParameter = "done", Ended = "ended", Withdrawn = "withdrawn", Answered = "answered";
 
     public static string EndPath(string task) => $"{Names.Paths.Account}/tasks/{Uri.EscapeDataString(task)}/end";
 
@@ -45,6 +45,7 @@ internal static class AccountEndpoint
             {
                 Ended => "The access has ended. Nothing of that task works any more.",
                 Withdrawn => "The access was withdrawn, and everything that stood on it has ended.",
+                Answered => "Your answer counts. The agent that asked gets it when it asks again.",
                 _ => "",
             },
         });

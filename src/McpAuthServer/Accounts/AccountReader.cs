@@ -1,13 +1,14 @@
 using McpAuthServer.Authorizations;
 using McpAuthServer.Clients;
 using McpAuthServer.Delegation;
+using McpAuthServer.Pages;
 using McpAuthServer.Pages.Wording;
 using McpAuthServer.Registry;
 
 namespace McpAuthServer.Accounts;
 
 /// <summary>Gathers what acts for a person at this moment.</summary>
-internal sealed class AccountReader(TaskStore tasks, ConsentStore consents, RegistryCache registry, ClientDirectory clients)
+internal sealed class AccountReader(BackchannelRequests asked, Interactions interactions, TaskStore tasks, ConsentStore consents, RegistryCache registry, ClientDirectory clients)
 {
     public async Task<AccountView> ReadAsync(string user, DateTimeOffset now, CancellationToken cancel)
     {
@@ -19,7 +20,15 @@ internal sealed class AccountReader(TaskStore tasks, ConsentStore consents, Regi
         // What was handed to an agent is for one task: afterwards it matters only as long as it is remembered.
         foreach (var consent in standing.Where(c => c.AgentId is null || c.RememberedUntil > now.ToUnixTimeMilliseconds() || used.Contains(c.Id)))
             programs.Add(ProgramOf(consent, (await clients.KnownAsync(consent.ClientId, snapshot, cancel))?.Name, snapshot, now));
-        return new([.. running.Select(task => WorkOf(task, snapshot))], programs);
+        var waiting = await asked.WaitingForAsync(user, snapshot, now, cancel);
+        return new([.. waiting.Select(request => QuestionOf(request, now))], [.. running.Select(task => WorkOf(task, snapshot))], programs);
+    }
+
+    private AccountView.Question QuestionOf(AuthorizationRequest request, DateTimeOffset now)
+    {
+        var (from, about) = ((BackchannelRecipient)request.Recipient, (Asked.Delegation)request.Asked);
+        return new(
+            interactions.Seal(new Interaction("", now, Backchannel: from.Hash)), ShownText.Name(about.Agent.Name), Worded.Text(about.Purpose, 200), from.Message, from.Asked, from.Expires);
     }
 
     private static AccountView.Work WorkOf(TaskRecord task, RegistrySnapshot registry) => new(

@@ -3,8 +3,12 @@ using McpAuthServer.Pages.Wording;
 namespace McpAuthServer.Accounts;
 
 /// <summary>What acts for a person, in words.</summary>
-public sealed record AccountView(IReadOnlyList<AccountView.Work> Works, IReadOnlyList<AccountView.Program> Programs)
+public sealed record AccountView(IReadOnlyList<AccountView.Question> Questions, IReadOnlyList<AccountView.Work> Works, IReadOnlyList<AccountView.Program> Programs)
 {
+    /// <summary>What an agent asked, and has no answer to.</summary>
+    /// <param name="Continue">Sealed: what the page that asks is about.</param>
+    public sealed record Question(string Continue, string Agent, Worded Purpose, string? Message, DateTimeOffset Asked, DateTimeOffset Until);
+
     /// <summary>An agent's task that runs.</summary>
     public sealed record Work(string Id, string Agent, Worded Purpose, Worded Servers, DateTimeOffset Started, DateTimeOffset Until, bool Suspended);
 

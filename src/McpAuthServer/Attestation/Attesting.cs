@@ -35,7 +35,8 @@ internal sealed class Attesting(Evidence evidence, string thumbprint, JsonElemen
     public DateTimeOffset Expires { get; } = now + Limits.Instance;
 
     /// <summary>The living instance of the key, which would be renewed; null = a new one.</summary>
-    public string? Renews(WriteTx tx) => Find(tx) is { } known && known.Expires > now.ToUnixTimeMilliseconds() ? known.Id : null;
+    public string? Renews(WriteTx tx) =>
+        Find(tx) is { State: "active" } known && known.Agent == evidence.Agent && known.Expires > now.ToUnixTimeMilliseconds() ? known.Id : null;
 
     /// <summary>Writes it, and appends what happened.</summary>
     /// <param name="id">Of the instance, if it is a new one.</param>

@@ -34,8 +34,14 @@ internal sealed record AuthorizationRequest(ClientRecord Client, Recipient Recip
     /// <summary>The key that the code is bound to (RFC 9449 §10).</summary>
     public string? Thumbprint { get; init; }
 
-    /// <summary>Whom the client takes to be before the browser, by an ID token it got; nobody else is answered for (OpenID Connect Core §3.1.2.1, §3.1.2.2).</summary>
+    /// <summary>Whom the client takes to be before the browser, by an ID token it got or by name; nobody else is answered for (OpenID Connect Core §3.1.2.1, §3.1.2.2).</summary>
     public string? Subject { get; init; }
+
+    /// <summary>The attested instance of an agent that asks, where one proved to.</summary>
+    public string? Instance { get; init; }
+
+    /// <summary>The event that tells of the asking, where it is not the answer that begins everything.</summary>
+    public string? Cause { get; init; }
 
     public bool Silent => Prompt.Contains(Names.Authorization.PromptNone);
 

@@ -9,7 +9,7 @@ namespace McpAuthServer.Authorizations;
 internal sealed class CodeIssuer(ICommitLog log, ServerOptions options, TimeProvider time)
 {
     /// <summary>
-    /// What the browser takes along when <see cref="IssueOutcome.Issued"/>; null where a device asks for it by itself. <see cref="IssueOutcome.Stale"/>: the registry or the remembered consent changed;
+    /// What the browser takes along when <see cref="IssueOutcome.Issued"/>; null where the recipient polls for it. <see cref="IssueOutcome.Stale"/>: the registry or the remembered consent changed;
     /// read the request again. <see cref="IssueOutcome.Replayed"/>: the person's answer came twice. <see cref="IssueOutcome.Ended"/>: the sign-in ended.
     /// </summary>
     /// <param name="decision">What makes the person's answer count once; null when a remembered consent answers.</param>
@@ -17,7 +17,7 @@ internal sealed class CodeIssuer(ICommitLog log, ServerOptions options, TimeProv
         AuthorizationRequest request, SignInSession session, Approval approval, Once? decision, long registryVersion)
     {
         var code = OpaqueToken.New(OpaqueToken.Code);
-        var hash = request.Recipient is DeviceRecipient device ? device.Hash : code.Hash;
+        var hash = request.Recipient is PolledRecipient polled ? polled.Hash : code.Hash;
         var result = await log.Commit(new IssueCode(request, session, approval, hash, decision, registryVersion, time.GetUtcNow(), options.Node));
         return (result, result.Outcome == IssueOutcome.Issued && request.Recipient is ValidatedRedirect redirect ? redirect.Success(code.Value) : null);
     }

@@ -10,7 +10,7 @@ using McpAuthServer.Storage;
 namespace McpAuthServer.Authorizations;
 
 /// <summary>A code, and the consent it stands on: given now, or remembered.</summary>
-/// <param name="hash">Of the code: made for a redirect, or the device's own.</param>
+/// <param name="hash">Of the code: made for a redirect, or of what the recipient polls with.</param>
 /// <param name="decision">What makes a person's answer count once; null when a remembered consent answers.</param>
 internal sealed class IssueCode(
     AuthorizationRequest request, SignInSession session, Approval approval, string hash, Once? decision, long registryVersion, DateTimeOffset now, string node) : Unit<IssueResult>
@@ -39,7 +39,7 @@ internal sealed class IssueCode(
             """);
 
     private readonly long ms = now.ToUnixTimeMilliseconds();
-    private readonly DeviceRecipient? device = request.Recipient as DeviceRecipient;
+    private readonly PolledRecipient? polled = request.Recipient as PolledRecipient;
 
     public override StateLock Lock => StateLock.Exclusive;
 
@@ -57,10 +57,10 @@ internal sealed class IssueCode(
             tx.Append(Event(AuditTypes.ConsentRefused, "session_ended") with { Outcome = "refused" });
             return new(IssueOutcome.Ended, "session_ended");
         }
-        if (device?.Answer(tx, ms) == false)
+        if (polled?.Approve(tx, ms) == false)
         {
-            tx.Append(Event(AuditTypes.ConsentRefused, "device_gone") with { Outcome = "refused" });
-            return new(IssueOutcome.Replayed, "device_gone");
+            tx.Append(Event(AuditTypes.ConsentRefused, "not_waiting") with { Outcome = "refused" });
+            return new(IssueOutcome.Replayed, "not_waiting");
         }
 
         var before = tx.First(ConsentMatch.Select(session.UserId, request), Consent.Read);
@@ -74,7 +74,7 @@ internal sealed class IssueCode(
         tx.Run(InsertCode.With(
             hash, consent, session.Id, request.Client.Id, request.Recipient.Exact, request.Challenge ?? "", request.Nonce, request.Thumbprint, CodeScope, approval.Authority.ToJson(),
             (request.Asked as Asked.Delegation)?.Until.ToUnixTimeMilliseconds(), approval.Words?.Contains(Names.Scopes.OfflineAccess) == true ? 1L : 0L,
-            ms, (device?.Expires ?? now + Life).ToUnixTimeMilliseconds()));
+            ms, (polled?.Expires ?? now + Life).ToUnixTimeMilliseconds()));
         events.Add(Event(AuditTypes.CodeIssued, null) with { Cause = events.FirstOrDefault()?.Id, Data = new() { ["consent"] = consent, ["remembered"] = decision is null } });
         events.ForEach(tx.Append);
         return new(IssueOutcome.Issued);
@@ -93,7 +93,7 @@ internal sealed class IssueCode(
     private string Record(WriteTx tx, Consent? before, List<AuditEvent> events)
     {
         var until = request.Recipient.Proven ? (now + Consent.Remembered).ToUnixTimeMilliseconds() : 0;
-        var granted = Event(AuditTypes.ConsentGranted, null) with { Data = Told() };
+        var granted = Event(AuditTypes.ConsentGranted, null) with { Cause = request.Cause, Data = Told() };
         events.Add(granted);
         if (approval.Words is { } words && before is not null)
         {
@@ -131,7 +131,7 @@ internal sealed class IssueCode(
 
     private AuditEvent Event(string type, string? reason) => new()
     {
-        Id = Id.New(Id.Event, now), Time = ms, Type = type, Outcome = "success", Reason = reason, User = session.UserId, Agent = request.Client.AgentId, Client = request.Client.Id,
-        Resource = (request.Asked as Asked.ByScope)?.Server.Resource, Node = node,
+        Id = Id.New(Id.Event, now), Time = ms, Type = type, Outcome = "success", Reason = reason, User = session.UserId, Agent = request.Client.AgentId,
+        Instance = request.Instance, Client = request.Client.Id, Resource = (request.Asked as Asked.ByScope)?.Server.Resource, Node = node,
     };
 }

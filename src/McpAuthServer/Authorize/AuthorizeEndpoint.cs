@@ -32,7 +32,7 @@ internal static class AuthorizeEndpoint
         // Back from the sign-in: the same request, and since when it waits.
         routes.MapGet(Names.Paths.AuthorizeResume, (HttpContext context, AuthorizeDesk desk, Interactions interactions) =>
             interactions.Open(context.Request.Query["continue"]) is { } interaction
-                ? interaction.Device is not null ? Task.FromResult(desk.Ask(interaction)) : desk.AnswerAsync(context, interaction, MaxPlans)
+                ? interaction is { Device: null, Backchannel: null } ? desk.AnswerAsync(context, interaction, MaxPlans) : Task.FromResult(desk.Ask(interaction))
                 : Task.FromResult<IResult>(PageResult.Error(StatusCodes.Status400BadRequest, "This took too long", "Go back to the program that sent you here and start again.")));
     }
 }
@@ -47,7 +47,7 @@ internal sealed class AuthorizeDesk(
             ? await ShowAsync(AuthorizationRequests.UnknownReference(null))
             : await AnswerAsync(context, new Interaction(query, time.GetUtcNow()), plans);
 
-    /// <summary>Nothing that a device asks for is answered without the person.</summary>
+    /// <summary>Nothing that came another way than through this browser is answered without the person.</summary>
     public IResult Ask(Interaction interaction) => To(Names.Paths.Consent, interaction);
 
     public async Task<IResult> AnswerAsync(HttpContext context, Interaction interaction, int plans)

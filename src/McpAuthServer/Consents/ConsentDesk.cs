@@ -7,10 +7,10 @@ using McpAuthServer.Pages;
 namespace McpAuthServer.Consents;
 
 /// <summary>The answers of the consent page, each with its record.</summary>
-internal sealed class ConsentDesk(ConsentReader reader, DeviceRequests devices, ConsentTickets tickets, Interactions interactions, AuditTrail trail, Issuer issuer, TimeProvider time)
+internal sealed class ConsentDesk(ConsentReader reader, PolledRequests polled, ConsentTickets tickets, Interactions interactions, AuditTrail trail, Issuer issuer, TimeProvider time)
 {
     public static readonly PageResult Answered = PageResult.Error(
-        StatusCodes.Status400BadRequest, "You answered already", "The first answer counted. Go back to the program that sent you here.");
+        StatusCodes.Status400BadRequest, "You answered already", "The first answer counted.");
 
     public Interactions Interactions => interactions;
 
@@ -54,14 +54,15 @@ internal sealed class ConsentDesk(ConsentReader reader, DeviceRequests devices, 
     public async Task<IResult> DenyAsync(AuthorizationRequest request, ConsentTicket ticket, SignedIn who) => request.Recipient switch
     {
         ValidatedRedirect redirect => await SpendAsync(Names.Errors.AccessDenied, request, ticket, who)
-            ? Answer(redirect.Error(Names.Errors.AccessDenied, "The person did not allow it."))
+            ? AnswerResult.Of(redirect.Error(Names.Errors.AccessDenied, "The person did not allow it."))
             : Answered,
-        DeviceRecipient device => await devices.DenyAsync(device, Refusal(Names.Errors.AccessDenied, request, who), ticket.Decision) ? Answer(null) : Answered,
+        PolledRecipient waits => await polled.DenyAsync(waits, Refusal(Names.Errors.AccessDenied, request, who), ticket.Decision) ? Answer(request, null) : Answered,
         var other => throw new InvalidOperationException($"Unknown recipient {other}."),
     };
 
-    /// <summary>Sends the person on with the answer, or, where a device asks for it by itself, to a page that says so.</summary>
-    public IResult Answer(AuthorizationAnswer? answer) => answer is null ? new SeeOther(issuer.BasePath + Names.Paths.DeviceDone) : AnswerResult.Of(answer);
+    /// <summary>Sends the person on with the answer, or, where it is polled for, to a page that says so.</summary>
+    public IResult Answer(AuthorizationRequest request, AuthorizationAnswer? answer) =>
+        answer is not null ? AnswerResult.Of(answer) : new SeeOther(issuer.BasePath + (request.Recipient is DeviceRecipient ? Names.Paths.DeviceDone : Names.Paths.AccountAnswered));
 
     /// <summary>What was shown is not what would be granted: the answer does not count. Or it counted before, and that is what changed.</summary>
     public async Task<IResult> AskAgainAsync(AuthorizationRequest request, ConsentTicket ticket, SignedIn who, CancellationToken cancel) =>
@@ -84,7 +85,8 @@ internal sealed class ConsentDesk(ConsentReader reader, DeviceRequests devices, 
 
     private AuditEvent Refusal(string reason, AuthorizationRequest request, SignedIn who) => trail.Refusal(AuditTypes.ConsentRefused, reason) with
     {
-        User = who.Person.Id, Client = request.Client.Id, Agent = request.Client.AgentId, Resource = (request.Asked as Asked.ByScope)?.Server.Resource,
+        User = who.Person.Id, Client = request.Client.Id, Agent = request.Client.AgentId, Instance = request.Instance, Cause = request.Cause,
+        Resource = (request.Asked as Asked.ByScope)?.Server.Resource,
     };
 
     private string SignInPath(Interaction interaction) => $"{Names.Paths.SignIn}?{ConsentEndpoint.ContinueField}={Uri.EscapeDataString(interactions.Seal(interaction))}";

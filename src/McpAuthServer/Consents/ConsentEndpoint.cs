@@ -73,7 +73,7 @@ internal static class ConsentEndpoint
             switch (result.Outcome)
             {
                 case IssueOutcome.Issued:
-                    return desk.Answer(answer);
+                    return desk.Answer(pending.Request, answer);
                 case IssueOutcome.Replayed:
                     return ConsentDesk.Answered;
                 case IssueOutcome.Ended:

@@ -11,16 +11,19 @@ namespace McpAuthServer.Consents;
 internal sealed record Pending(AuthorizationRequest Request, IReadOnlyList<ConsentItem> Items, ConsentView View, long Version);
 
 /// <summary>Reads a request, from scratch every time, together with all that a person must know to judge it.</summary>
-internal sealed class ConsentReader(AuthorizationRequests requests, DeviceRequests devices, RegistryCache registry, ConsentStore consents, PersonStore people)
+internal sealed class ConsentReader(AuthorizationRequests requests, DeviceRequests devices, BackchannelRequests backchannel, RegistryCache registry, ConsentStore consents, PersonStore people)
 {
     /// <param name="asOf">What "now" means for the request's deadlines.</param>
     /// <returns>What waits for the person's answer; or how else reading ended.</returns>
     public async Task<(Pending? Pending, ReadRequest Read)> ReadAsync(Interaction interaction, SignInSession session, DateTimeOffset asOf, CancellationToken cancel)
     {
         var snapshot = await registry.Current(cancel);
-        var read = interaction.Device is { } device
-            ? await devices.ReadAsync(device, snapshot, asOf, cancel)
-            : await requests.ReadAsync(interaction.Query, snapshot, asOf, cancel);
+        var read = interaction switch
+        {
+            { Device: { } device } => await devices.ReadAsync(device, snapshot, asOf, cancel),
+            { Backchannel: { } asked } => await backchannel.ReadAsync(asked, session.UserId, snapshot, asOf, cancel),
+            _ => await requests.ReadAsync(interaction.Query, snapshot, asOf, cancel),
+        };
         if (read is not ReadRequest.Valid { Request: var request })
             return (null, read);
         var before = await consents.FindFor(session.UserId, request, cancel);

@@ -13,13 +13,18 @@ namespace McpAuthServer.Consents;
 /// </summary>
 /// <param name="Unknown">Where no administrator registered the program: that its name is its own, and where it is from.</param>
 /// <param name="About">What the program learns of the person themselves.</param>
-/// <param name="DeviceCode">What stands on the device that asks; null where the answer goes through the browser.</param>
+/// <param name="DeviceCode">What stands on the device that asks; null where none does.</param>
+/// <param name="Waits">Where the agent asked by itself, and waits.</param>
 /// <param name="Exact">What is asked for as the programs will read it: two requests that happen to be worded alike are not the same.</param>
 public sealed record ConsentView(
     string Title, string ClientName, string ClientId, string? Unknown, ConsentView.AgentFacts? Agent, Worded? Purpose, DateTimeOffset? Until,
-    IReadOnlyList<ConsentView.Server> Servers, IReadOnlyList<ConsentView.Item> About, ConsentView.Item? Offline, string Recipient, bool RecipientIsHere, string? DeviceCode, string Exact)
+    IReadOnlyList<ConsentView.Server> Servers, IReadOnlyList<ConsentView.Item> About, ConsentView.Item? Offline, string Recipient, bool RecipientIsHere, string? DeviceCode, ConsentView.WaitingFacts? Waits, string Exact)
 {
     public sealed record AgentFacts(string Id, string Name, Worded Purpose, string Owner);
+
+    /// <param name="Message">The line that stands on the other side as well.</param>
+    /// <param name="Until">When the agent stops waiting.</param>
+    public sealed record WaitingFacts(string? Message, DateTimeOffset Asked, DateTimeOffset Until);
 
     public sealed record Server(string Name, string Host, IReadOnlyList<Group> Groups);
 
@@ -58,6 +63,7 @@ public sealed record ConsentView(
             [.. items.Where(item => item.Word is { } word && ScopeWords.IsIdentity(word)).OrderByDescending(item => item.Fixed).Select(item => ItemOf(item, marked))],
             items.Where(item => item.Word == Names.Scopes.OfflineAccess).Select(item => ItemOf(item, marked)).FirstOrDefault(),
             recipient.Shown, !recipient.Proven, (recipient as DeviceRecipient)?.UserCode,
+            recipient is BackchannelRecipient waits ? new(waits.Message, waits.Asked, waits.Expires) : null,
             string.Join('\n', [recipient.Exact, client.KeysDigest, delegation?.Agent.Owner, delegation?.Agent.Purpose, delegation?.Purpose, delegation?.Authority.ToJson(), .. items.Select(item => item.Key)]));
     }
 

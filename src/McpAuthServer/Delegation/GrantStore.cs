@@ -58,7 +58,7 @@ internal sealed class InstanceStore(IReadStore store)
 {
     private static readonly Sql
         ById = new("select id, jkt, workload, assurance, expires_at, state from instances where id = @id"),
-        ByKey = new("select id from instances where jkt = @jkt and state = 'active' and expires_at > @now");
+        ByKey = new("select id from instances where agent_id = @agent and jkt = @jkt and state = 'active' and expires_at > @now");
 
     private readonly Remembered<InstanceContext> known = new();
 
@@ -71,9 +71,9 @@ internal sealed class InstanceStore(IReadStore store)
         return await Find(id, cancel) is { } found ? known.Add(id, found) : null;
     }
 
-    /// <summary>The living instance that holds this key; null when there is none.</summary>
-    public Task<string?> FindLivingAsync(string thumbprint, DateTimeOffset now, CancellationToken cancel) =>
-        store.First(ByKey.With(thumbprint, now.ToUnixTimeMilliseconds()), r => r.GetString(0), cancel);
+    /// <summary>The id of the agent's live instance that holds a key; null when none does.</summary>
+    public Task<string?> FindByKey(string agent, string thumbprint, DateTimeOffset now, CancellationToken cancel) =>
+        store.First(ByKey.With(agent, thumbprint, now.ToUnixTimeMilliseconds()), r => r.GetString(0), cancel);
 
     public Task<InstanceContext?> Find(string id, CancellationToken cancel) =>
         store.First(ById.With(id), r => (InstanceContext?)new InstanceContext(

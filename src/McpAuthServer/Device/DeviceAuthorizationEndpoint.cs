@@ -35,7 +35,7 @@ internal static class DeviceAuthorizationEndpoint
         var page = issuer.Value + Names.Paths.Device;
         return Results.Json(
             new DeviceResponse(
-                device.Value, user, page, $"{page}?{Names.Device.UserCode}={user}", (int)DeviceRequests.Life.TotalSeconds, (int)DeviceRequests.Interval.TotalSeconds),
+                device.Value, user, page, $"{page}?{Names.Device.UserCode}={user}", (int)PolledRequests.Life.TotalSeconds, (int)PolledRequests.Interval.TotalSeconds),
             ProtocolJson.Default.DeviceResponse);
 
         async Task<IResult> RefuseAsync(OAuthError e) => await clients.RefuseAsync(request, e, AuditTypes.DeviceRefused);

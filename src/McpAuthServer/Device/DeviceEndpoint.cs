@@ -30,12 +30,12 @@ internal static class DeviceEndpoint
             return refusal!;
 
         // 2. A request that waits. Whatever is wrong with the code, the answer is the same.
-        if (UserCode.Read(form[Names.Device.UserCode]) is not { } typed || await devices.TypedAsync(typed, context.RequestAborted) is not { } request)
+        if (UserCode.Read(form[Names.Device.UserCode]) is not { } typed || await devices.TypedAsync(typed, context.RequestAborted) is not { } waiting)
         {
             await audit.RefuseAsync(audit.Refusal(AuditTypes.DeviceRefused, "unknown_code"), []);
             return Page("", "No device waits under this code. It is good for ten minutes: look again at the device, or start again on it.", StatusCodes.Status400BadRequest);
         }
-        return new SeeOther($"{issuer.BasePath}{Names.Paths.Consent}?continue={interactions.Seal(new Interaction("", time.GetUtcNow(), request.Hash))}");
+        return new SeeOther($"{issuer.BasePath}{Names.Paths.Consent}?continue={interactions.Seal(new Interaction("", time.GetUtcNow(), waiting))}");
     }
 
     private static PageResult Page(string code, string problem, int status) => PageResult.Of<DevicePage>("Connect a device", new Dictionary<string, object>

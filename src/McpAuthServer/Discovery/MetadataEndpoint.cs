@@ -21,7 +21,7 @@ internal static class MetadataEndpoint
     [
         ("token_endpoint", Names.Paths.Token), ("revocation_endpoint", Names.Paths.Revoke), ("introspection_endpoint", Names.Paths.Introspect),
         ("pushed_authorization_request_endpoint", Names.Paths.PushedRequests), ("device_authorization_endpoint", Names.Paths.DeviceAuthorization),
-        ("userinfo_endpoint", Names.Paths.UserInfo),
+        ("userinfo_endpoint", Names.Paths.UserInfo), ("backchannel_authentication_endpoint", Names.Paths.BackchannelAuthentication),
     ];
 
     /// <summary>Of ID tokens and <c>/userinfo</c>.</summary>
@@ -61,8 +61,11 @@ internal static class MetadataEndpoint
         Strings(json, "response_modes_supported", Names.Authorization.Query, Names.Authorization.FormPost);
         Strings(json, "acr_values_supported", SignInSession.Ways);
         json.WriteBoolean("require_pushed_authorization_requests", false);
-        Strings(json, "grant_types_supported", Names.OAuth.AuthorizationCode, Names.OAuth.RefreshToken, Names.OAuth.ClientCredentials, Names.Device.GrantType, Names.Exchange.GrantType,
-            Names.Assertions.JwtBearer);
+        Strings(json, "grant_types_supported", Names.OAuth.AuthorizationCode, Names.OAuth.RefreshToken, Names.OAuth.ClientCredentials, Names.Device.GrantType, Names.Ciba.GrantType,
+            Names.Exchange.GrantType, Names.Assertions.JwtBearer);
+        // CIBA §4: no pings, no pushes, no codes of people; no algorithms, since there are no signed requests.
+        Strings(json, "backchannel_token_delivery_modes_supported", Names.Ciba.Poll);
+        json.WriteBoolean("backchannel_user_code_parameter_supported", false);
         Strings(json, "prompt_values_supported", Names.Authorization.PromptNone, Names.Authorization.PromptLogin, Names.Authorization.PromptConsent, Names.Authorization.PromptSelectAccount);
         // OpenID Connect Discovery §3: absent would mean true. What was pushed is referred to by what only this server made.
         json.WriteBoolean("request_uri_parameter_supported", false);

@@ -19,7 +19,7 @@ internal sealed class CodeRedemption(PersonAt people, PersonSessions sessions, S
         if (code.Grant is { } first)
             return new GrantResult.Reused(new(null, first, Reuse.Code));
         if (code.Expires <= request.Now)
-            return grantType == Names.Device.GrantType ? DeviceCodeGrant.Expired : OAuthError.InvalidGrant("The code is expired.", Names.Reasons.Expired);
+            return grantType is Names.Device.GrantType or Names.Ciba.GrantType ? PolledGrant.Expired : OAuthError.InvalidGrant("The code is expired.", Names.Reasons.Expired);
         if (await people.FindAsync(code.UserId, code.AuthTime, code.Acr, cancel) is not { } presence)
             return OAuthError.InvalidGrant("The person's account is disabled.", Names.Reasons.UserDisabled);
         return code switch

@@ -111,7 +111,7 @@ internal sealed class Grantor(IEnumerable<IGrant> grants, AccessTokens tokens, I
         sessions.Forget(request.Client.Id);
         const string ended = "What the token would stand on has ended.";
         // RFC 8693 §2.2.2 has invalid_request for a bad subject; RFC 6749 §5.2 invalid_grant for a code or refresh token.
-        return request.Form[Names.OAuth.GrantType] is Names.OAuth.AuthorizationCode or Names.OAuth.RefreshToken or Names.Device.GrantType
+        return request.Form[Names.OAuth.GrantType] is Names.OAuth.AuthorizationCode or Names.OAuth.RefreshToken or Names.Device.GrantType or Names.Ciba.GrantType
             ? OAuthError.InvalidGrant(ended, result.Reason)
             : OAuthError.InvalidRequest(ended, result.Reason);
     }

@@ -21,7 +21,7 @@ internal sealed class WorkloadGrant(OwnWork work, InstanceStore instances) : IGr
         if (request.Proof is not { } proof)
             return OAuthError.InvalidProof(new Fault("missing", "Evidence belongs to a key: a DPoP proof by the program's own is needed."));
         var attesting = new Attesting(evidence, proof.Thumbprint, proof.Jwk, request.Now);
-        var id = await instances.FindLivingAsync(proof.Thumbprint, request.Now, cancel) ?? Id.New(Id.Instance, request.Now);
+        var id = await instances.FindByKey(agent.Id, proof.Thumbprint, request.Now, cancel) ?? Id.New(Id.Instance, request.Now);
         var instance = new InstanceContext(id, proof.Thumbprint, evidence.Workload, evidence.Assurance, attesting.Expires);
         var planned = await work.PlanAsync(request, agent, instance, Type, cancel);
         return planned is GrantResult.Issue issue ? issue with { Plan = issue.Plan with { Attests = attesting } } : planned;

@@ -1,4 +1,5 @@
 using McpAuth.Protocol;
+using McpAuth.Protocol.Audit;
 using McpAuth.Protocol.Forms;
 using McpAuth.Protocol.Jose;
 using McpAuthServer.Audit;
@@ -25,7 +26,7 @@ internal sealed class ClientRequests(RegistryCache registry, ClientCallers clien
         // 1. Parse once (RFC 6749 §3.2).
         var (form, error) = await StrictBody.FormAsync(context.Request, Repeatable, maxFields: 64);
         if (form is null)
-            return (null, await RefuseAsync(error!, refused, null, []));
+            return (null, await RefuseAsync(error!, audit.Refusal(refused, ReasonOf(error!)), []));
 
         // 2. Authenticate as at the token endpoint (RFC 9126 §2, RFC 8628 §3.1).
         var snapshot = await registry.Current(context.RequestAborted);
@@ -37,13 +38,17 @@ internal sealed class ClientRequests(RegistryCache registry, ClientCallers clien
         // 3. The proof of possession, if one is offered (RFC 9449 §5, §10.1).
         (var proof, error) = proofs.ReadOffered(context, path);
         if (error is not null)
-            return (null, await RefuseAsync(error, refused, client.Id, error.AsksForNonce ? [] : consume));
+            return (null, await RefuseAsync(error, audit.Refusal(refused, ReasonOf(error)) with { Client = client.Id }, error.AsksForNonce ? [] : consume));
         return (new(form, client, proof, snapshot, proof is null ? consume : [.. consume, Once.Proof(proof)]), null);
     }
 
     /// <summary>The refusal, recorded; what the request used up may turn out to have been used before, and then that is the refusal.</summary>
-    public Task<OAuthError> RefuseAsync(ClientRequest request, OAuthError error, string refused) => RefuseAsync(error, refused, request.Client.Id, request.Consume);
+    /// <param name="instance">Which of an agent's it came from, where that is known.</param>
+    public Task<OAuthError> RefuseAsync(ClientRequest request, OAuthError error, string refused, string? instance = null) => RefuseAsync(
+        error, audit.Refusal(refused, ReasonOf(error)) with { Client = request.Client.Id, Agent = request.Client.Client?.AgentId, Instance = instance }, request.Consume);
 
-    private async Task<OAuthError> RefuseAsync(OAuthError error, string refused, string? by, IReadOnlyList<Once> consume) =>
-        await audit.RefuseAsync(audit.Refusal(refused, error.Reason ?? error.Code) with { Client = by }, consume) is { } space ? OAuthError.Replay(space) : error;
+    private async Task<OAuthError> RefuseAsync(OAuthError error, AuditEvent refusal, IReadOnlyList<Once> consume) =>
+        await audit.RefuseAsync(refusal, consume) is { } space ? OAuthError.Replay(space) : error;
+
+    private static string ReasonOf(OAuthError error) => error.Reason ?? error.Code;
 }

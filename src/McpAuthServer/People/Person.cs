@@ -11,6 +11,8 @@ internal sealed class PersonStore(IReadStore store)
 {
     private static readonly Sql
         ById = new("select id, name, email, enabled, administrator from users where id = @id"),
+        ByIdToAsk = new("select u.id from users u join accounts a on a.id = u.id where u.enabled = 1 and u.id = @id"),
+        ByNameToAsk = new("select u.id from users u join accounts a on a.id = u.id where u.enabled = 1 and a.normalized_user_name = @name"),
         GroupsOf = new("select group_id from group_members where user_id = @id order by group_id");
 
     public async Task<Person?> Find(string id, CancellationToken cancel)
@@ -19,6 +21,10 @@ internal sealed class PersonStore(IReadStore store)
             return null;
         return person with { Groups = await store.All(GroupsOf.With(id), r => r.GetString(0), cancel) };
     }
+
+    /// <summary>The id of a person who could sign in and answer, by their sign-in name or id. One who is disabled is not told apart from none.</summary>
+    public Task<string?> FindToAsk(string hint, CancellationToken cancel) =>
+        store.First(hint.Contains('@', StringComparison.Ordinal) ? ByNameToAsk.With(Account.Normalize(hint)) : ByIdToAsk.With(hint), r => r.GetString(0), cancel);
 
     private static Person? Read(DbDataReader r) => new(
         r.GetString(0), r.GetString(1), r.IsDBNull(2) ? null : r.GetString(2), r.GetInt64(3) != 0, r.GetInt64(4) != 0, []);

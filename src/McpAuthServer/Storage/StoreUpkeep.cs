@@ -65,6 +65,7 @@ internal sealed class PurgeUnit(Sql delete, long before) : Unit<int>
         Codes = new("delete from codes where hash in (select hash from codes where expires_at < @before limit @batch)"),
         PushedRequests = new("delete from pushed_requests where hash in (select hash from pushed_requests where expires_at < @before limit @batch)"),
         DeviceRequests = new("delete from device_requests where hash in (select hash from device_requests where expires_at < @before limit @batch)"),
+        BackchannelRequests = new("delete from backchannel_requests where hash in (select hash from backchannel_requests where expires_at < @before limit @batch)"),
         RefreshTokens = new("delete from refresh_tokens where hash in (select hash from refresh_tokens where expires_at < @before limit @batch)"),
         RefreshFamilies = new(
             """
@@ -85,7 +86,8 @@ internal sealed class PurgeUnit(Sql delete, long before) : Unit<int>
         // What refers goes before what it refers to.
         [
             new(Used, now - (long)KeepUsed.TotalMilliseconds), new(Evidence, now - (long)KeepUsed.TotalMilliseconds), new(Revocations, now - (long)KeepRevocations.TotalMilliseconds),
-            .. new[] { Codes, PushedRequests, DeviceRequests, RefreshTokens, RefreshFamilies, Sessions, SetupLinks }.Select(sql => new PurgeUnit(sql, now - (long)KeepCredentials.TotalMilliseconds)),
+            .. new[] { Codes, PushedRequests, DeviceRequests, BackchannelRequests, RefreshTokens, RefreshFamilies, Sessions, SetupLinks }
+                .Select(sql => new PurgeUnit(sql, now - (long)KeepCredentials.TotalMilliseconds)),
         ];
 
     public override int Apply(WriteTx tx) => tx.Run(delete.With(before, Batch));

@@ -113,6 +113,7 @@ public sealed class People : IAsyncLifetime
         // The first agent may ask people for a task.
         JsonNode agent = clients[0]!;
         agent["grant_types"]!.AsArray().Add(Names.OAuth.AuthorizationCode);
+        agent["grant_types"]!.AsArray().Add(Names.Ciba.GrantType);
         agent["redirect_uris"] = new JsonArray("http://127.0.0.1/callback");
     }
 }

@@ -105,6 +105,27 @@ public sealed class WorkloadGrantTests(OnTheInternet world) : IClassFixture<OnTh
     }
 
     [Fact]
+    public async Task Key_OfAnInstanceThatWasEnded_IsRefused()
+    {
+        var (s, platform) = await SceneAsync();
+        var instance = await (await platform.AttestAsync()).ReadAsync(ProtocolJson.Default.InstanceResponse);
+        Assert.Equal(HttpStatusCode.NoContent, (await s.Agent.CallAsync(HttpMethod.Delete, $"/agents/instances/{instance.Instance}", token: instance.AccessToken)).StatusCode);
+        await Server.RefusedAsync(() => platform.GrantAsync(), HttpStatusCode.BadRequest, Names.Errors.InvalidRequest, Names.Reasons.InstanceEnded,
+            AuditTypes.InstanceRefused, Names.Reasons.InstanceEnded);
+    }
+
+    [Fact]
+    public async Task Key_OfAnotherAgentsInstance_IsRefused()
+    {
+        var (s, platform) = await SceneAsync();
+        var other = await Server.ScenarioAsync();
+        other.Agent.Key = s.Agent.Key;
+        await other.Agent.AttestAsync();
+        await Server.RefusedAsync(() => platform.GrantAsync(), HttpStatusCode.BadRequest, Names.Errors.InvalidRequest, Names.Reasons.ActorUnauthorized,
+            AuditTypes.InstanceRefused, Names.Reasons.ActorUnauthorized);
+    }
+
+    [Fact]
     public async Task Evidence_OfAnotherKey_IsRefusedAndGivesNoToken()
     {
         var (_, platform) = await SceneAsync();

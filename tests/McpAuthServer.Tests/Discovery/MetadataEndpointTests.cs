@@ -85,7 +85,9 @@ public sealed class MetadataEndpointTests(TestServer server, TenantServer tenant
         // Beside private_key_jwt they must be there.
         foreach (var endpoint in new[] { "token", "revocation", "introspection" })
             Assert.Equal(["ES256", "RS256"], Strings(endpoint + "_endpoint_auth_signing_alg_values_supported"));
-        Assert.Equal(["authorization_code", "client_credentials", "refresh_token", Names.Device.GrantType, Names.Assertions.JwtBearer, Names.Exchange.GrantType], Strings("grant_types_supported"));
+        Assert.Equal(["authorization_code", "client_credentials", "refresh_token", Names.Device.GrantType, Names.Assertions.JwtBearer, Names.Exchange.GrantType, Names.Ciba.GrantType], Strings("grant_types_supported"));
+        Assert.Equal(["poll"], Strings("backchannel_token_delivery_modes_supported"));
+        Assert.Equal((TestServer.Issuer + "/bc-authorize", false), (metadata.GetProperty("backchannel_authentication_endpoint").GetString(), metadata.GetProperty("backchannel_user_code_parameter_supported").GetBoolean()));
         Assert.Equal(["code"], Strings("response_types_supported"));
         Assert.Equal(["form_post", "query"], Strings("response_modes_supported"));
         Assert.Equal(["pwd"], Strings("acr_values_supported"));

@@ -1,5 +1,7 @@
 using System.Net;
 using McpAuth.Protocol.Audit;
+using McpAuthServer.Authorizations;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace McpAuthServer.Tests.Harness;
 
@@ -28,6 +30,8 @@ internal static class Effects
         // What became due within the last tick may have to wait for the next one, which only a move of the clock brings.
         for (var i = 0; (i < 300 && await DueAsync(1000) > 0) || (i < 10 && await DueAsync(0) > 0); i++)
             await Task.Delay(10);
+        // The same of questions that nobody answered in time.
+        await server.Services.GetRequiredService<BackchannelRequests>().ExpireDueAsync(default);
         await server.EventsAsync("1 = 0");
         return await server.MarkAsync();
     }

@@ -81,7 +81,7 @@ public sealed class Scenario
                 {
                     ["id"] = a.ClientId, ["name"] = a.ClientId, ["agent"] = a.Id, ["auth_method"] = "private_key_jwt",
                     ["jwks"] = new JsonObject { ["keys"] = new JsonArray(JsonNode.Parse(a.ClientKey.Public.Jwk.GetRawText())) },
-                    ["grant_types"] = new JsonArray("client_credentials", Names.Exchange.GrantType, "authorization_code", "refresh_token"),
+                    ["grant_types"] = new JsonArray("client_credentials", Names.Exchange.GrantType, "authorization_code", "refresh_token", Names.Ciba.GrantType),
                     ["redirect_uris"] = new JsonArray(s.RedirectUri, LoopbackUri),
                 }),
                 new JsonObject

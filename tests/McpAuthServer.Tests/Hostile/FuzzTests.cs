@@ -26,6 +26,8 @@ public class FuzzTests(TestServer server) : IClassFixture<TestServer>
     [InlineData(Names.Paths.Token, "client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer&client_assertion=eyJ0eXAiOiJKV1QiLCJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJhIn0.AA&grant_type=client_credentials")]
     [InlineData(Names.Paths.PushedRequests, "{2}")]
     [InlineData(Names.Paths.DeviceAuthorization, "client_id={0}&scope=tools%3Aread%20tool%3Adelete_file&resource=https%3A%2F%2Fa.test%2Fmcp")]
+    [InlineData(Names.Paths.BackchannelAuthentication, "client_id={0}&login_hint=ann%40people.test&binding_message=4711&requested_expiry=60&authorization_details=%5B%5D")]
+    [InlineData(Names.Paths.Token, "grant_type=urn%3Aopenid%3Aparams%3Agrant-type%3Aciba&auth_req_id=arq_x&client_id={0}")]
     [InlineData(Names.Paths.Revoke, "token=eyJ0eXAiOiJhdCtqd3QiLCJhbGciOiJFUzI1NiIsImtpZCI6IngifQ.e30.AA&client_id={0}&token_type_hint=access_token")]
     [Trait("Attack", "64")]
     public async Task Form_Spoiled_IsAnsweredBelow500(string path, string template)

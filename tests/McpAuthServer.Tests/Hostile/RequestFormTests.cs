@@ -15,6 +15,7 @@ public sealed class RequestFormTests(TestServer server) : IClassFixture<TestServ
     [
         (Names.Paths.Token, AuditTypes.TokenRefused), (Names.Paths.Instances, AuditTypes.InstanceRefused), (Names.Paths.Revoke, AuditTypes.TokenRevoked),
         (Names.Paths.Introspect, AuditTypes.IntrospectionRefused), (Names.Paths.PushedRequests, AuditTypes.AuthorizationRefused), (Names.Paths.DeviceAuthorization, AuditTypes.DeviceRefused),
+        (Names.Paths.BackchannelAuthentication, AuditTypes.AskingRefused),
     ];
 
     public static TheoryData<string, string> Paths

@@ -161,7 +161,8 @@ public sealed class RequestLimitTests : IAsyncLifetime
         var s = await server.ScenarioAsync();
         await s.Agent.AttestAsync();
         var guard = await TestGuard.OfAsync(s);
-        foreach (var path in new[] { Names.Paths.Token, Names.Paths.Revoke, Names.Paths.Instances, Names.Paths.Tasks, Names.Paths.GuardStreams, Names.Paths.Introspect, Names.Paths.GuardEnroll, Names.Paths.UserInfo, Names.Paths.PushedRequests, Names.Paths.DeviceAuthorization })
+        foreach (var path in new[] { Names.Paths.Token, Names.Paths.Revoke, Names.Paths.Instances, Names.Paths.Tasks, Names.Paths.GuardStreams, Names.Paths.Introspect, Names.Paths.GuardEnroll, Names.Paths.UserInfo, Names.Paths.PushedRequests, Names.Paths.DeviceAuthorization,
+            Names.Paths.BackchannelAuthentication })
         {
             var here = Address();
             for (var i = 0; i < 3; i++)

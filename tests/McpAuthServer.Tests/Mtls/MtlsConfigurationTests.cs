@@ -28,7 +28,7 @@ public sealed class MtlsConfigurationTests(MtlsServer mtls, TestServer plain) : 
         Assert.True(metadata.GetProperty("tls_client_certificate_bound_access_tokens").GetBoolean());
         var aliases = metadata.GetProperty("mtls_endpoint_aliases").EnumerateObject().ToDictionary(a => a.Name, a => a.Value.GetString());
         Assert.Equal(
-            ["device_authorization_endpoint", "introspection_endpoint", "pushed_authorization_request_endpoint", "revocation_endpoint", "token_endpoint", "userinfo_endpoint"],
+            ["backchannel_authentication_endpoint", "device_authorization_endpoint", "introspection_endpoint", "pushed_authorization_request_endpoint", "revocation_endpoint", "token_endpoint", "userinfo_endpoint"],
             aliases.Keys.Order(StringComparer.Ordinal));
         foreach (var (name, address) in aliases)
             Assert.Equal(metadata.GetProperty(name).GetString()!.Replace(TestServer.Issuer, MtlsServer.Endpoint, StringComparison.Ordinal), address);

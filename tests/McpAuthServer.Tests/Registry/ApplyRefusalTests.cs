@@ -130,6 +130,8 @@ public sealed class ApplyRefusalTests : RegistrySuite
     [InlineData("clients[3].secret", "\"another-secret-0123456789-abcdefghi\"", "conflict", "$.clients[3].secret")]
     [InlineData("clients[3].jwks", "{\"keys\":[{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"axfR8uEsQkf4vOblY6RA8ncDfYEt6zOg9KE5RdiYwpY\",\"y\":\"T-NC4v4af5uO5-tKfA-eFivOM1drMV7Oy7ZAaDe_UfU\"}]}", "conflict", "$.clients[3].jwks")]
     [InlineData("clients[3].grant_types[0]", "\"client_credentials\"", "conflict", "$.clients[3].grant_types[0]")]
+    [InlineData("clients[3].grant_types[1]", "\"urn:openid:params:grant-type:ciba\"", "conflict", "$.clients[3].grant_types[1]")]
+    [InlineData("clients[1].grant_types[0]", "\"urn:openid:params:grant-type:ciba\"", "conflict", "$.clients[1].grant_types[0]")]
     [InlineData("clients[0].authority", "[]", "conflict", "$.clients[0].authority")]
     // What a certificate is of.
     [InlineData("clients[4].tls_client_auth_subject_dn", null, "missing_member", "$.clients[4].tls_client_auth_subject_dn")]

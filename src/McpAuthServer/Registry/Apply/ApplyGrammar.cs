@@ -43,7 +43,7 @@ internal static class ApplyGrammar
         AuthMethods = [Names.ClientAssertion.None, Names.ClientAssertion.PrivateKeyJwt, Names.ClientAssertion.InstanceKey, Names.ClientAssertion.SecretBasic, Names.ClientAssertion.SecretPost,
             Names.Mtls.TlsClientAuth, Names.Mtls.SelfSignedTlsClientAuth],
         GrantTypes = [Names.OAuth.ClientCredentials, Names.Exchange.GrantType, Names.OAuth.AuthorizationCode, Names.OAuth.RefreshToken, Names.Device.GrantType,
-            Names.Assertions.JwtBearer];
+            Names.Assertions.JwtBearer, Names.Ciba.GrantType];
 
     public static bool IsId(string text, string prefix) =>
         text.StartsWith(prefix, StringComparison.Ordinal) && Within(text.AsSpan(prefix.Length), 64, "_-");

@@ -160,6 +160,8 @@ internal sealed class ApplyParser
             faults.Add(new Fault("conflict", "A client without authentication cannot use client_credentials.", publicGrant.Path));
         if (entry.Has("agent") && grantTypes.Find(t => t.Value == Names.Device.GrantType) is { Path: not null } device)
             faults.Add(new Fault("conflict", "Nothing is handed to an agent through a device.", device.Path));
+        if (grantTypes.Find(t => t.Value == Names.Ciba.GrantType) is { Path: not null } ciba && (method == Names.ClientAssertion.None || !entry.Has("agent")))
+            faults.Add(new Fault("conflict", "Only a client that authenticates an agent can ask people where they are.", ciba.Path));
         // RFC 7662 §2.1: who asks about tokens authenticates.
         if (method == Names.ClientAssertion.None && entry.Has("introspects"))
             entry.Refuse("conflict", "A client without authentication cannot ask about tokens.", "introspects");
