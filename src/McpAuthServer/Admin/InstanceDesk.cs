@@ -1,7 +1,5 @@
 using System.Data.Common;
 using System.Text.Json.Nodes;
-using McpAuth.Protocol;
-using McpAuthServer.Delegation;
 using McpAuthServer.Delegation.Levels;
 using McpAuthServer.Http;
 using McpAuthServer.Storage;
