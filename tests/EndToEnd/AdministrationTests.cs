@@ -11,6 +11,7 @@ namespace McpAuth.EndToEnd;
 public sealed class AdministrationTests(TwoNodes nodes, ITestOutputHelper output) : IClassFixture<TwoNodes>
 {
     private const string Read = """{"read_file":{}}""";
+    private static readonly bool[] Nowhere = [false, false];
     private static readonly TimeSpan Bound = 5 * Limits.RevocationBound;
 
     private readonly Deployment deployment = nodes.Deployment;
@@ -30,7 +31,7 @@ public sealed class AdministrationTests(TwoNodes nodes, ITestOutputHelper output
 
         await ops.RevokeAsync("everything", null, node: 1);
 
-        Assert.Equal([false, false], await nodes.ActiveAsync(caller.Token.Value));
+        Assert.Equal(Nowhere, await nodes.ActiveAsync(caller.Token.Value));
         TimeSpan refused = await Eventually.TrueAsync(caller.IsRefusedAsync, "the guard refuses", Bound);
         output.WriteLine($"refused after {refused.TotalMilliseconds:0} ms");
         await using AgentSession again = await deployment.AttestAsync(deployment.First, node: 1);
@@ -80,6 +81,6 @@ public sealed class AdministrationTests(TwoNodes nodes, ITestOutputHelper output
             }
         }, "new work runs", Deployment.Patience);
         Assert.Equal(401, (await caller.ReadAsync()).Status);
-        Assert.Equal([false, false], await nodes.ActiveAsync(caller.Token.Value));
+        Assert.Equal(Nowhere, await nodes.ActiveAsync(caller.Token.Value));
     }
 }
