@@ -21,7 +21,9 @@ internal sealed class RevocationDesk(AdminCallers callers, RegistryCache registr
 
     /// <summary>What is wrong with a reason; null when it is one.</summary>
     public static string? WrongReason(string? reason) =>
-        !string.IsNullOrWhiteSpace(reason) && reason.Length <= MostReason && !reason.Any(char.IsControl) ? null : $"reason must say why, in one line of 1 to {MostReason} characters.";
+        !string.IsNullOrWhiteSpace(reason) && reason.Length <= MostReason && !reason.Any(char.IsControl)
+            ? null
+            : $"reason must say why, in one line of 1 to {MostReason} characters.";
 
     public async Task<IResult> RevokeAsync(AdminCall call)
     {
@@ -33,7 +35,9 @@ internal sealed class RevocationDesk(AdminCallers callers, RegistryCache registr
         if (!revoked.Known)
             return Problem.NotFound($"There is no such subject at the level {body.Level}.");
         if (!revoked.Revocable)
-            return new Problem(StatusCodes.Status409Conflict, Problem.ConflictCode, "The token stands on nothing but a registration, and ends by itself within minutes: revoke its client, or suspend its tool server.");
+            return new Problem(
+                StatusCodes.Status409Conflict, Problem.ConflictCode,
+                "The token stands on nothing but a registration, and ends by itself within minutes: revoke its client, or suspend its tool server.");
         if (registry.Latest is { } seen)
             registry.Invalidate(seen.Version);
         var answer = new JsonObject { ["level"] = body.Level, ["grants"] = revoked.Grants };

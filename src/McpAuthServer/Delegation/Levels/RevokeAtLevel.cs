@@ -13,7 +13,10 @@ namespace McpAuthServer.Delegation.Levels;
 /// <param name="Revocable">False for a token that stands on nothing that could be revoked.</param>
 internal readonly record struct Revoked(bool Known, long Grants = 0, bool Revocable = true);
 
-/// <summary>An administrator's one operation, at any level: one commit ends the subject, all that stands on it, and tells every guard. Asked again, it finds nothing left.</summary>
+/// <summary>
+/// An administrator's one operation, at any level: one commit ends the subject, all that stands on it, and tells every guard. Asked again, it finds
+/// nothing left.
+/// </summary>
 /// <param name="id">Of the subject; null for everything.</param>
 /// <param name="reason">In the administrator's words.</param>
 internal sealed class RevokeAtLevel(string level, string? id, string reason, Initiator by, DateTimeOffset now, string node) : Unit<Revoked>
@@ -42,7 +45,10 @@ internal sealed class RevokeAtLevel(string level, string? id, string reason, Ini
         var data = new JsonObject { ["level"] = level, ["by"] = by.Name };
         if (id is not null)
             data["id"] = id;
-        var asked = new AuditEvent { Id = first, Time = now.ToUnixTimeMilliseconds(), Type = AuditTypes.AdminRevoked, Outcome = "success", Reason = reason, Client = by.Administrator, Node = node, Data = data };
+        var asked = new AuditEvent
+        {
+            Id = first, Time = now.ToUnixTimeMilliseconds(), Type = AuditTypes.AdminRevoked, Outcome = "success", Reason = reason, Client = by.Administrator, Node = node, Data = data,
+        };
         if (!found || !ending.Revocable)
         {
             tx.Append(asked with { Type = AuditTypes.AdminRefused, Outcome = "refused", Reason = found ? "not_revocable" : "not_found" });
