@@ -10,6 +10,12 @@ public static class Id
     /// <summary>Before a signing key's <c>kid</c> where it stands among other subjects.</summary>
     public const string SigningKey = "key_";
 
+    /// <summary>Before a tool server's resource where it stands among other subjects: all that was issued for it. No identifier has such a character.</summary>
+    public const string Audience = "aud=";
+
+    /// <summary>All that was ever issued, where it stands among other subjects.</summary>
+    public const string Everything = "*";
+
     /// <summary>A new identifier, e.g. <c>tsk_0198c3…</c>: the prefix and 32 lower-case hexadecimal digits.</summary>
     public static string New(string prefix, DateTimeOffset now) => prefix + Guid.CreateVersion7(now).ToString("N");
 }

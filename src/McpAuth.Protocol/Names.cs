@@ -172,7 +172,7 @@ public static class Names
     public static class Scopes
     {
         public const string ToolsRead = "tools:read", ResourcesRead = "resources:read", PromptsRead = "prompts:read", ToolPrefix = "tool:",
-            OfflineAccess = "offline_access", OpenId = "openid", Profile = "profile", Email = "email";
+            OfflineAccess = "offline_access", Admin = "admin", OpenId = "openid", Profile = "profile", Email = "email";
     }
 
     /// <summary>Paths of the server, appended to the issuer.</summary>
@@ -187,6 +187,7 @@ public static class Names
             Token = "/token", Introspect = "/introspect", Revoke = "/revoke", Jwks = "/jwks", Tasks = "/tasks", Instances = "/agents/instances",
             GuardAudience = "/guard", GuardEnroll = "/guard/enroll", GuardStreams = "/guard/streams", GuardManifest = "/guard/manifest",
             GuardRevocations = "/guard/revocations", GuardAudit = "/guard/audit", GuardBudgets = "/guard/budgets",
+            AdminAudience = "/admin/api", Admin = "/admin/api",
             HealthLive = "/health/live", HealthReady = "/health/ready";
     }
 

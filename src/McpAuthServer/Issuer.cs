@@ -15,6 +15,7 @@ internal sealed class Issuer
         TokenEndpoint = value + Names.Paths.Token;
         LegacyAudiences = [TokenEndpoint, value + Names.Paths.PushedRequests];
         GuardAudience = value + Names.Paths.GuardAudience;
+        AdminAudience = value + Names.Paths.AdminAudience;
         UserInfo = value + Names.Paths.UserInfo;
     }
 
@@ -33,11 +34,14 @@ internal sealed class Issuer
     /// <summary>The audience of a guard's own token.</summary>
     public string GuardAudience { get; }
 
+    /// <summary>The audience of a token that administers.</summary>
+    public string AdminAudience { get; }
+
     /// <summary>The audience of a token that only tells who a person is.</summary>
     public string UserInfo { get; }
 
     /// <summary>Audiences of the server's own: no tool server may have one of them (invariant 1).</summary>
-    public IReadOnlyList<string> OwnAudiences => [TokenEndpoint, GuardAudience, UserInfo];
+    public IReadOnlyList<string> OwnAudiences => [TokenEndpoint, GuardAudience, AdminAudience, UserInfo];
 
     public Uri Uri(string path) => new(Value + path);
 

@@ -1,6 +1,7 @@
 using McpAuthServer;
 using McpAuthServer.Abuse;
 using McpAuthServer.Accounts;
+using McpAuthServer.Admin;
 using McpAuthServer.Agents;
 using McpAuthServer.Authorize;
 using McpAuthServer.Ciba;
@@ -78,6 +79,7 @@ try
     apis.MapManifestEndpoint();
     apis.MapAuditEndpoint();
     apis.MapBudgetsEndpoint();
+    apis.MapAdministration();
     routes.MapAssets();
     var pages = routes.MapPages();
     pages.MapAuthorizeEndpoint();

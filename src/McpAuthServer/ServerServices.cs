@@ -1,6 +1,7 @@
 using McpAuth.Protocol.Jose;
 using McpAuthServer.Abuse;
 using McpAuthServer.Accounts;
+using McpAuthServer.Admin;
 using McpAuthServer.Attestation;
 using McpAuthServer.Audit;
 using McpAuthServer.Authorizations;
@@ -63,6 +64,7 @@ internal static class ServerServices
         services.AddSingleton(p => new RateLimits(options.RateLimits, p.GetRequiredService<TimeProvider>()));
         services.AddSingleton<AbuseRecord>();
         services.AddSingleton<IssuedTokens>();
+        services.AddSingleton<TaskStories>();
         services.AddSingleton<AccessTokens>();
         services.AddSingleton<IdTokens>();
         services.AddSingleton<FetchPolicy>();
@@ -141,7 +143,11 @@ internal static class ServerServices
         services.AddSingleton<Askers>();
         services.AddSingleton<IntrospectionAnswers>();
         services.AddSingleton<TaskDesk>();
-        services.AddSingleton<TaskStories>();
+        services.AddSingleton<AdminCallers>();
+        services.AddSingleton<EntryDesk>();
+        services.AddSingleton<InstanceDesk>();
+        services.AddSingleton<WorkDesk>();
+        services.AddSingleton<RevocationDesk>();
         services.AddSingleton<ArgsKeys>();
         services.AddSingleton<RevocationFeed>();
         services.AddSingleton<StreamDirectory>();

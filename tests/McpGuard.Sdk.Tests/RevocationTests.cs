@@ -96,6 +96,38 @@ public sealed class RevocationTests : IAsyncLifetime
     }
 
     [Fact]
+    [Trait("Attack", "120")]
+    [Trait("Invariant", "6")]
+    public async Task Revocation_OfEverythingBeforeATime_EndsEveryTokenIssuedUpToThen()
+    {
+        string[] tokens = [server.Token(new() { IssuedAt = Earlier }), server.Token(new() { Sub = "usr_8", Client = "c2", Grant = "grt_other", Lineage = [], Task = "tsk_other", Instance = null, IssuedAt = Earlier })];
+        foreach (string token in tokens) Assert.Equal(200, await Call(token)); // primed: both are cached as valid
+        server.Revoke("*", "everything", before: DateTimeOffset.UtcNow.ToUnixTimeSeconds() - 60);
+        foreach (string token in tokens) await Until(() => Call(token), 401);
+        Assert.Equal(200, await Call(server.Token()));
+    }
+
+    [Fact]
+    [Trait("Attack", "120")]
+    [Trait("Invariant", "6")]
+    public async Task Revocation_OfThisToolServerBeforeATime_EndsItsTokens_OfAnotherNone()
+    {
+        string token = server.Token(new() { IssuedAt = Earlier });
+        Assert.Equal(200, await Call(token));
+        long before = DateTimeOffset.UtcNow.ToUnixTimeSeconds() - 60;
+        server.Revoke("aud=https://another.example/mcp", "tool_server", before);
+        server.Revoke("tsk_marker", null);
+        string marker = server.Token(new() { Task = "tsk_marker" });
+        await Until(() => Call(marker), 401); // what came before it was applied
+        Assert.Equal(200, await Call(token));
+        server.Revoke("aud=" + server.Resource, "tool_server", before);
+        await Until(() => Call(token), 401);
+        Assert.Equal(200, await Call(server.Token()));
+    }
+
+    private static DateTimeOffset Earlier => DateTimeOffset.UtcNow.AddSeconds(-90);
+
+    [Fact]
     public async Task Suspension_Lifted_LetsTheAgentOnAgain()
     {
         server.Revoke("agt_42");

@@ -49,7 +49,7 @@ public static class AuditTypes
         TaskResumed = "task.resumed", TaskRevoked = "task.revoked", TaskExpired = "task.expired", GrantRevoked = "grant.revoked",
         CallDecided = "call.decided", CallFinished = "call.finished", CallRefused = "call.refused", ReplayDetected = "replay.detected",
         ClientRefused = "client.refused", GuardEnrolled = "guard.enrolled", GuardRefused = "guard.refused", GuardGap = "guard.gap", ManifestReported = "tool.reported",
-        AdminApplied = "admin.applied", AdminChanged = "admin.changed", AgentSuspended = "admin.agent_suspended", AgentResumed = "admin.agent_resumed",
+        AdminApplied = "admin.applied", AdminRevoked = "admin.revoked", AdminRefused = "admin.refused", AdminChanged = "admin.changed", AgentSuspended = "admin.agent_suspended", AgentResumed = "admin.agent_resumed",
         AgentRetired = "admin.agent_retired", ClientSuspended = "admin.client_suspended", ClientResumed = "admin.client_resumed",
         ClientRetired = "admin.client_retired", UserDisabled = "admin.user_disabled", UserEnabled = "admin.user_enabled", KeyCreated = "key.created",
         KeyActivated = "key.activated", KeyRetired = "key.retired", KeyRemoved = "key.removed", KeyRevoked = "key.revoked",

@@ -32,9 +32,9 @@ public sealed record StreamResponse(
     [property: JsonPropertyName("args_key")] ArgsKey ArgsKey);
 
 /// <summary>One denied subject. <paramref name="Kind"/>: <c>jti</c>, <c>grant</c>, <c>task</c>, <c>agent</c>, <c>instance</c>, <c>user</c>, <c>client</c>, <c>key</c>: a signing key
-/// of the server, as <c>key_</c> and its <c>kid</c>.</summary>
+/// of the server, as <c>key_</c> and its <c>kid</c>; <c>tool_server</c>: all for one audience, as <c>aud=</c> and the resource; <c>everything</c>: <c>*</c>.</summary>
 /// <param name="Until">Epoch milliseconds after which no token can name it any more.</param>
-/// <param name="Before">For <c>user</c>: tokens issued at or before this epoch second are dead; null = all.</param>
+/// <param name="Before">For <c>user</c>, <c>tool_server</c>, <c>everything</c>: tokens issued at or before this epoch second are dead; null = all.</param>
 public sealed record Denied(
     [property: JsonPropertyName("kind")] string Kind,
     [property: JsonPropertyName("id")] string Id,
@@ -61,8 +61,8 @@ public sealed record RevocationsResponse(
 
 /// <summary>
 /// Event types inside a SET and the payload members. <c>sub_id</c>: <c>{"format":"jwt_id","iss","jti"}</c>, <c>{"format":"opaque","id"}</c>
-/// (grant, task, agent, instance, client, signing key: told apart by prefix), <c>{"format":"iss_sub","iss","sub"}</c> for users.
-/// The event's payload carries <c>kind</c>, <c>reason</c>, <c>until</c> (epoch ms) and, for users, <c>before</c> (epoch s).
+/// (grant, task, agent, instance, client, signing key, tool server, everything: told apart by prefix), <c>{"format":"iss_sub","iss","sub"}</c> for users.
+/// The event's payload carries <c>kind</c>, <c>reason</c>, <c>until</c> (epoch ms) and, for users, tool servers and everything, <c>before</c> (epoch s).
 /// </summary>
 public static class RevocationEvents
 {

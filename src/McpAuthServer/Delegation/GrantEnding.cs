@@ -82,35 +82,51 @@ internal static class GrantTree
 /// <summary>Ends an instance and everything issued to it.</summary>
 internal sealed class EndInstance(string id, string reason, Initiator by, IReadOnlyList<Once> consume, DateTimeOffset now, string node) : Unit<string?>
 {
-    private static readonly Sql End = new("update instances set state = 'ended', ended_at = @now where id = @id and state = 'active'");
-    private static readonly Sql RevokeGrants = new("update grants set state = 'revoked' where instance_id = @id and state = 'active'");
-    private static readonly Sql EndFamilies = new("update refresh_families set state = 'revoked' where instance_id = @id and state = 'active'");
-
     public override StateLock Lock => StateLock.Exclusive;
 
     /// <summary>The <see cref="Once.Space"/> of something presented that was used before; else null.</summary>
     public override string? Apply(WriteTx tx)
     {
-        var ms = now.ToUnixTimeMilliseconds();
-        AuditEvent Event(string type, string outcome, string why) => new()
-        {
-            Id = Id.New(Id.Event, now), Time = ms, Type = type, Outcome = outcome, Reason = why, Agent = by.Agent, Instance = id, Client = by.Client, Node = node,
-        };
         foreach (var once in consume)
             if (!once.Consume(tx))
             {
-                tx.Append(Event(AuditTypes.ReplayDetected, "refused", Names.Reasons.Replay));
+                tx.Append(InstanceEnding.Event(id, AuditTypes.ReplayDetected, "refused", Names.Reasons.Replay, by, now, node));
                 return once.Space;
             }
-        if (tx.Run(End.With(ms, id)) == 1)
-        {
-            tx.Run(RevokeGrants.With(id));
-            tx.Run(EndFamilies.With(id));
-            Revocations.Deny(tx, SubjectKind.Instance, id, reason, ms);
-            tx.Append(Event(AuditTypes.InstanceEnded, "success", reason));
-        }
+        if (InstanceEnding.End(tx, id, reason, by, cause: null, now, node) is { } ended)
+            tx.Append(ended);
         else if (consume.Count > 0)
-            tx.Append(Event(AuditTypes.InstanceEnded, "refused", Names.Reasons.InstanceEnded));
+            tx.Append(InstanceEnding.Event(id, AuditTypes.InstanceEnded, "refused", Names.Reasons.InstanceEnded, by, now, node));
         return null;
     }
+}
+
+/// <summary>The end of an instance; only for units under <see cref="StateLock.Exclusive"/>.</summary>
+internal static class InstanceEnding
+{
+    private static readonly Sql
+        AgentOf = new("select agent_id from instances where id = @id"),
+        Close = new("update instances set state = 'ended', ended_at = @now where id = @id and state = 'active'"),
+        RevokeGrants = new("update grants set state = 'revoked' where instance_id = @id and state = 'active'"),
+        EndFamilies = new("update refresh_families set state = 'revoked' where instance_id = @id and state = 'active'");
+
+    /// <returns>The event, for the caller to append when everything else is written; null when it had ended before.</returns>
+    public static AuditEvent? End(WriteTx tx, string id, string reason, Initiator by, string? cause, DateTimeOffset now, string node)
+    {
+        var ms = now.ToUnixTimeMilliseconds();
+        if (tx.Run(Close.With(ms, id)) == 0)
+            return null;
+        var grants = tx.Run(RevokeGrants.With(id));
+        tx.Run(EndFamilies.With(id));
+        Revocations.Deny(tx, SubjectKind.Instance, id, reason, ms);
+        return Event(id, AuditTypes.InstanceEnded, "success", reason, by, now, node) with
+        {
+            Agent = by.Agent ?? tx.First(AgentOf.With(id), r => r.GetString(0)), Cause = cause, Data = new() { ["by"] = by.Name, ["grants"] = (long)grants },
+        };
+    }
+
+    public static AuditEvent Event(string id, string type, string outcome, string why, Initiator by, DateTimeOffset now, string node) => new()
+    {
+        Id = Id.New(Id.Event, now), Time = now.ToUnixTimeMilliseconds(), Type = type, Outcome = outcome, Reason = why, Agent = by.Agent, Instance = id, Client = by.Client, Node = node,
+    };
 }

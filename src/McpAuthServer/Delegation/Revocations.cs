@@ -8,7 +8,7 @@ namespace McpAuthServer.Delegation;
 internal static class SubjectKind
 {
     public const string Token = "jti", Grant = "grant", Task = "task", Agent = "agent", Instance = "instance", User = "user", Client = "client",
-        Key = RevocationEvents.SigningKey;
+        Key = RevocationEvents.SigningKey, ToolServer = "tool_server", Everything = "everything";
 }
 
 /// <summary>Writes the revocation feed; only from units under <see cref="StateLock.Exclusive"/>, so that <c>seq</c> is commit order.</summary>

@@ -7,8 +7,11 @@ namespace McpAuthServer.Delegation;
 /// <summary>Who asked for a transition, for its event.</summary>
 internal sealed record Initiator(string? Agent, string? Instance, string? Client, Rank Rank, string? User = null)
 {
+    /// <summary>The client that administers, where it is one.</summary>
+    public string? Administrator { get; init; }
+
     /// <summary>As events tell it.</summary>
-    public string Name => Agent ?? User ?? Rank.ToString().ToLowerInvariant();
+    public string Name => Agent ?? User ?? Administrator ?? Rank.ToString().ToLowerInvariant();
 }
 
 /// <summary>How a transition ended; <paramref name="State"/> is null when there is no such task.</summary>
@@ -56,6 +59,7 @@ internal static class TaskTree
         One = new("select id, parent_id, state, user_id, agent_id, client_id from tasks where id = @id"),
         LongestToken = new("select coalesce(max(token_exp), 0) from grants where task_id = @task and state = 'active'"),
         EndOne = new("update tasks set state = @state, ended_at = @now, residual_ms = @residual where id = @id"),
+        Living = new("select id, parent_id, state, user_id, agent_id, client_id from tasks where state in ('active', 'suspended') order by id"),
         RevokeGrants = new("update grants set state = 'revoked' where task_id = @task and state = 'active'"),
         EndFamilies = new("update refresh_families set state = 'revoked' where task_id = @task and state = 'active'"),
         Forget = new("update consents set remembered_until = 0 where id in (select consent_id from grants where task_id = @task and consent_id is not null)");
@@ -75,13 +79,12 @@ internal static class TaskTree
             if (TaskState.IsFinal(task.State))
                 continue;
             var isRoot = task.Id == id;
-            // Residual access: how long a token would still have been valid had nobody told the guards.
-            var residual = Math.Max(0, tx.First(LongestToken.With(task.Id), r => r.GetInt64(0)) - ms);
+            var residual = Residual(tx, task.Id, ms);
             // What a person ended, a remembered consent does not bring back (invariant 12).
             if (by.Rank >= Rank.User && state == TaskState.Revoked)
                 tx.Run(Forget.With(task.Id));
             tx.Run(EndOne.With(isRoot ? state : TaskState.Revoked, ms, residual, task.Id));
-            tx.Run(RevokeGrants.With(task.Id));
+            var grants = tx.Run(RevokeGrants.With(task.Id));
             // A session that expired has a successor at the next refresh; whatever else ends, ends for good.
             if (!isRoot || state != TaskState.Expired)
                 tx.Run(EndFamilies.With(task.Id));
@@ -91,11 +94,31 @@ internal static class TaskTree
                 Id = isRoot ? first : Id.New(Id.Event, now), Time = ms, Type = "task." + (isRoot ? state : TaskState.Revoked), Outcome = "success",
                 Reason = isRoot ? reason : "parent_ended", User = task.User, Agent = task.Agent, Instance = isRoot ? by.Instance : null, Client = task.Client,
                 Task = task.Id, ParentTask = task.Parent, Cause = isRoot ? cause : first, Node = node,
-                Data = new() { ["by"] = by.Name, ["residual_access_ms"] = residual },
+                Data = new() { ["by"] = by.Name, ["residual_access_ms"] = residual, ["grants"] = (long)grants },
             });
         }
         return events;
     }
+
+    /// <summary>Every task there is; what stands on them is the caller's to end, and to deny.</summary>
+    /// <returns>The events, for the caller to append when everything else is written.</returns>
+    public static List<AuditEvent> EndAll(WriteTx tx, string reason, Initiator by, string cause, DateTimeOffset now, string node)
+    {
+        var ms = now.ToUnixTimeMilliseconds();
+        return tx.All(Living.With(), Read).ConvertAll(task =>
+        {
+            var residual = Residual(tx, task.Id, ms);
+            tx.Run(EndOne.With(TaskState.Revoked, ms, residual, task.Id));
+            return new AuditEvent
+            {
+                Id = Id.New(Id.Event, now), Time = ms, Type = AuditTypes.TaskRevoked, Outcome = "success", Reason = reason, User = task.User, Agent = task.Agent, Client = task.Client,
+                Task = task.Id, ParentTask = task.Parent, Cause = cause, Node = node, Data = new() { ["by"] = by.Name, ["residual_access_ms"] = residual },
+            };
+        });
+    }
+
+    /// <summary>Residual access: how long a token would still have been valid had nobody told the guards.</summary>
+    private static long Residual(WriteTx tx, string task, long now) => Math.Max(0, tx.First(LongestToken.With(task), r => r.GetInt64(0)) - now);
 
     private static Node Read(System.Data.Common.DbDataReader r) => new(
         r.GetString(0), r.IsDBNull(1) ? null : r.GetString(1), r.GetString(2), r.IsDBNull(3) ? null : r.GetString(3), r.IsDBNull(4) ? null : r.GetString(4), r.GetString(5));

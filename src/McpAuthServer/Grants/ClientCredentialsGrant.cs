@@ -7,7 +7,7 @@ namespace McpAuthServer.Grants;
 
 /// <summary>
 /// RFC 6749 §4.4 and MCP's extension of it. A guard gets the token of its channels; an agent, where its record allows it, a task's token
-/// without an instance; any other client a token by scope of its own.
+/// without an instance; a client that administers a token for that, and any other client a token by scope of its own.
 /// </summary>
 internal sealed class ClientCredentialsGrant(Issuer issuer, TaskStore tasks, SessionTasks sessions, ServerOptions options) : IGrant
 {
@@ -17,6 +17,7 @@ internal sealed class ClientCredentialsGrant(Issuer issuer, TaskStore tasks, Ses
     {
         { Guard: { } guard } => Task.FromResult(ForGuard(request, guard)),
         { Client.AgentId: { } agent } => ForAgentAsync(request, request.Registry.Agents[agent], cancel),
+        { Client: { Administers: true } client } => Task.FromResult(ForAdministrator(request, client)),
         // RFC 6749 §4.4: confidential clients only.
         { Method: Names.ClientAssertion.None } => Task.FromResult<GrantResult>(
             new OAuthError(Names.Errors.UnauthorizedClient, "A public client cannot act for itself.")),
@@ -30,6 +31,19 @@ internal sealed class ClientCredentialsGrant(Issuer issuer, TaskStore tasks, Ses
         if (request.Proof is not { } proof || proof.Thumbprint != guard.Key.Thumbprint)
             return new OAuthError(Names.Errors.InvalidDpopProof, "A guard proves possession of its enrolled key.");
         return new GrantResult.IssueToGuard(guard);
+    }
+
+    private GrantResult ForAdministrator(TokenRequest request, ClientRecord client)
+    {
+        if (request.DetailsRefused is { } refused)
+            return refused;
+        if (request.Form.Values(Names.Resources.Resource) is not [var resource] || resource != issuer.AdminAudience)
+            return new OAuthError(Names.Errors.InvalidTarget, $"A token of a client that administers is for {issuer.AdminAudience}.");
+        if (request.Form[Names.OAuth.Scope] is not (null or Names.Scopes.Admin))
+            return new OAuthError(Names.Errors.InvalidScope, $"The one scope there is {Names.Scopes.Admin}.");
+        if (request.Proof is null)
+            return OAuthError.InvalidProof(new Fault("missing", "A token that administers is bound to a key: prove possession of one."));
+        return new GrantResult.IssueToAdministrator(client, request.Proof.Thumbprint);
     }
 
     private async Task<GrantResult> ForAgentAsync(TokenRequest request, AgentRecord agent, CancellationToken cancel)

@@ -1,5 +1,6 @@
 using System.Collections.Frozen;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using McpAuth.Protocol;
 using McpAuth.Protocol.Audit;
 using McpAuth.Protocol.Messages;
@@ -43,6 +44,7 @@ internal sealed class Grantor(IEnumerable<IGrant> grants, AccessTokens tokens, I
                 await IssueIdentityAsync(request, plan with { CertificateThumbprint = request.Client.BoundCertificate }, claims),
             GrantResult.Reused { What: var reuse } => await RevokeAsync(request, reuse, request.Consume),
             GrantResult.IssueToGuard { Guard: var guard } => await IssueToGuardAsync(request, guard),
+            GrantResult.IssueToAdministrator { Client: var client, Thumbprint: var thumbprint } => await IssueToAdministratorAsync(request, client.Id, thumbprint),
             var other => throw new InvalidOperationException($"Unknown result {other}."),
         };
     }
@@ -124,19 +126,28 @@ internal sealed class Grantor(IEnumerable<IGrant> grants, AccessTokens tokens, I
             : OAuthError.InvalidGrant("It was used before; what came of that is revoked.", Names.Reasons.Replay);
     }
 
-    private async Task<IResult?> IssueToGuardAsync(TokenRequest request, GuardRecord guard)
+    private Task<IResult?> IssueToGuardAsync(TokenRequest request, GuardRecord guard)
     {
-        var jti = Id.New(Id.AccessToken, request.Now);
-        var expires = Issuance.Earliest(request.Now + options.AccessTokenLifetime);
+        var (jti, expires) = (Id.New(Id.AccessToken, request.Now), Issuance.Earliest(request.Now + options.AccessTokenLifetime));
         var token = tokens.SignGuard(guard.Id, guard.Key.Thumbprint, jti, request.Now, expires);
-        var issued = new AuditEvent
-        {
-            Id = Id.New(Id.Event, request.Now), Time = request.Now.ToUnixTimeMilliseconds(), Type = AuditTypes.TokenIssued, Outcome = "success",
-            Client = guard.Id, Jti = jti, Node = options.Node, Data = new() { ["grant_type"] = Names.OAuth.ClientCredentials, ["tool_server"] = guard.ToolServer },
-        };
-        return await log.Commit(new RecordUnit(issued, request.Consume)) is { } replayed
-            ? OAuthError.Replay(replayed)
-            : Answer(new TokenResponse(token, Names.Dpop.Scheme, (int)(expires - request.Now).TotalSeconds));
+        return AnswerAsync(request, guard.Id, jti, new() { ["tool_server"] = guard.ToolServer }, new(token, Names.Dpop.Scheme, (int)(expires - request.Now).TotalSeconds));
+    }
+
+    private Task<IResult?> IssueToAdministratorAsync(TokenRequest request, string client, string thumbprint)
+    {
+        var (jti, expires) = (Id.New(Id.AccessToken, request.Now), Issuance.Earliest(request.Now + options.AccessTokenLifetime));
+        var token = tokens.SignAdministrator(client, thumbprint, request.Client.BoundCertificate, jti, request.Now, expires);
+        return AnswerAsync(
+            request, client, jti, new() { ["scope"] = Names.Scopes.Admin, ["exp"] = expires.ToUnixTimeSeconds() },
+            new(token, Names.Dpop.Scheme, (int)(expires - request.Now).TotalSeconds, Names.Scopes.Admin));
+    }
+
+    /// <summary>Records a token for the server's own APIs, which stands on no grant, and answers it.</summary>
+    private async Task<IResult?> AnswerAsync(TokenRequest request, string client, string jti, JsonObject told, TokenResponse response)
+    {
+        told["grant_type"] = Names.OAuth.ClientCredentials;
+        var issued = audit.Success(AuditTypes.TokenIssued) with { Client = client, Jti = jti, Data = told };
+        return await log.Commit(new RecordUnit(issued, request.Consume)) is { } replayed ? OAuthError.Replay(replayed) : Answer(response);
     }
 
     private async Task<IResult> RefuseAsync(TokenRequest request, GrantResult.Refuse refusal)

@@ -92,6 +92,9 @@ internal abstract record GrantResult
     /// <summary>A guard's own token for its channels.</summary>
     internal sealed record IssueToGuard(GuardRecord Guard) : GrantResult;
 
+    /// <summary>A token for the administration of this server.</summary>
+    internal sealed record IssueToAdministrator(ClientRecord Client, string Thumbprint) : GrantResult;
+
     internal sealed record Refuse(OAuthError Error) : GrantResult;
 
     /// <summary>Nothing yet: the client asks again. What was single-use is consumed already, and there is nothing to record.</summary>

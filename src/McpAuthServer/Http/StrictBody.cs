@@ -47,11 +47,14 @@ internal static class StrictBody
         return error is null && bytes.Length > 0 && bytes.Span.IndexOfAnyExceptInRange((byte)'!', (byte)'~') < 0 && !bytes.Span.Contains((byte)'#') ? Encoding.ASCII.GetString(bytes.Span) : null;
     }
 
+    /// <summary>A JSON body as it was sent, for a strict reader of its own.</summary>
+    public static async Task<(ReadOnlyMemory<byte> Bytes, OAuthError? Error)> JsonBytesAsync(HttpRequest request, int maxBytes) => IsType(request, "application/json")
+        ? await BytesAsync(request, maxBytes)
+        : (default, new(Names.Errors.InvalidRequest, "The body must be application/json.", StatusCodes.Status415UnsupportedMediaType));
+
     public static async Task<(JsonElement Json, OAuthError? Error)> JsonAsync(HttpRequest request, int maxBytes)
     {
-        if (!IsType(request, "application/json"))
-            return (default, new(Names.Errors.InvalidRequest, "The body must be application/json.", StatusCodes.Status415UnsupportedMediaType));
-        var (bytes, error) = await BytesAsync(request, maxBytes);
+        var (bytes, error) = await JsonBytesAsync(request, maxBytes);
         if (error is not null)
             return (default, error);
         return StrictJson.Parse(bytes, new JsonLimits(maxBytes)).TryGet(out var json, out var fault)

@@ -68,6 +68,9 @@ internal sealed record ClientRecord(
     /// <summary>The tool server that asks about the tokens it gets by authenticating as this client (RFC 7662 §2.1); null for every other client.</summary>
     public string? Introspects { get; init; }
 
+    /// <summary>Whether it may get tokens that administer this server; it has no other authority then.</summary>
+    public bool Administers { get; init; }
+
     public bool Public => AuthMethod == Names.ClientAssertion.None || AlsoPublic;
 
     /// <summary>

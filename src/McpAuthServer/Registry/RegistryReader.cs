@@ -15,7 +15,7 @@ internal sealed class RegistryReader(IReadStore store)
         Clients = new(
             """
             select id, name, agent_id, auth_method, secret_hash, jwks, grant_types, legacy_audience, authority, state, redirect_uris, tool_servers, post_logout_redirect_uris,
-              introspects, certificate_subject, certificates, binds_to_certificate
+              introspects, certificate_subject, certificates, binds_to_certificate, administers
             from clients where origin = 'registered'
             """),
         Servers = new("select id, resource, name, state, manifest from tool_servers"),
@@ -71,6 +71,7 @@ internal sealed class RegistryReader(IReadStore store)
         Optional(row, 14) is { } subject ? Subject(subject) : null, StoredText.ToSet(row.GetString(15)))
     {
         PostLogoutRedirectUris = [.. StoredText.ToSet(row.GetString(12))], Introspects = Optional(row, 13), BindsToCertificate = row.GetInt64(16) != 0,
+        Administers = row.GetInt64(17) != 0,
     };
 
     private static ToolServerRecord Server(DbDataReader row, ILookup<string, ToolRecord> tools) => new(

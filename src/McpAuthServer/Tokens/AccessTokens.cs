@@ -54,6 +54,15 @@ internal sealed class AccessTokens(SigningKeyRing keys, Issuer issuer)
             WriteConfirmation(json, thumbprint, null);
         });
 
+    /// <summary>For a client that administers this server; its audience is <c>/admin/api</c>, so no guard accepts it.</summary>
+    public string SignAdministrator(string client, string thumbprint, string? certificate, string jti, DateTimeOffset now, DateTimeOffset expires) =>
+        keys.Current.Active.Sign(Names.Types.AccessToken, json =>
+        {
+            WriteCommon(json, issuer, issuer.AdminAudience, client, Names.Claims.ProfileClient, client, now, expires, jti);
+            json.WriteString(Names.Claims.Scope, Names.Scopes.Admin);
+            WriteConfirmation(json, thumbprint, certificate);
+        });
+
     private static void WriteTask(Utf8JsonWriter json, Issuer issuer, Issuance plan)
     {
         WriteCommon(json, issuer, plan.Target.Resource, plan.Who.Subject, plan.Who.SubjectProfile, plan.Who.Client, plan.IssuedAt, plan.Expires, plan.Jti);

@@ -69,7 +69,7 @@ internal sealed class TokenReader(string issuer, string resource, IssuerKeys key
             StepUp = !explicitly && jwt.Payload.TryGetProperty(Claims.StepUp, out JsonElement stepUp) && stepUp.ValueKind == JsonValueKind.True,
             Jkt = bound.Jkt, Certificate = bound.Certificate, Explicit = explicitly, Authority = authority, Task = task, Grant = grant, Chain = chain, Instance = instance,
             Assurance = Inner(jwt.Payload, Claims.AgentContext, "assurance"), Groups = groups,
-            Names = [.. new[] { jti, grant, task, instance, client, subject, Id.SigningKey + kid }.OfType<string>().Concat(lineage).Concat(chain).Distinct(StringComparer.Ordinal)],
+            Names = [.. new[] { jti, grant, task, instance, client, subject, Id.SigningKey + kid, Id.Audience + resource, Id.Everything }.OfType<string>().Concat(lineage).Concat(chain).Distinct(StringComparer.Ordinal)],
             Principal = Principal(subject, client, jti, chain, task, scopes),
         };
     }

@@ -37,7 +37,7 @@ internal sealed class ValidatedToken
     public required string? Assurance { get; init; }
     public required string[] Groups { get; init; }
 
-    /// <summary>Everything whose end ends this token: jti, grant, lineage, task, instance, client, subject, every actor, and the key that signed it.</summary>
+    /// <summary>Everything whose end ends this token: jti, grant, lineage, task, instance, client, subject, every actor, the key that signed it, its audience, and whatever ends all.</summary>
     public required string[] Names { get; init; }
 
     public required ClaimsPrincipal Principal { get; init; }

@@ -231,6 +231,13 @@ public sealed class TestAgent(Scenario scenario, string id, string clientId)
         (Instance, InstanceToken) = (response.Instance, response.AccessToken);
     }
 
+    /// <summary>Attests as another copy: the key of an ended one is used up.</summary>
+    public Task RenewKeyAsync()
+    {
+        Key = SigningKey.Create();
+        return AttestAsync();
+    }
+
     /// <summary>Calls one of the server's own APIs with the instance token.</summary>
     public async Task<HttpResponseMessage> CallAsync(HttpMethod method, string path, JsonNode? body = null, string? token = null, string? proof = null)
     {

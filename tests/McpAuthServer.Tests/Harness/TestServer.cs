@@ -120,6 +120,8 @@ public sealed class TestServer : IAsyncLifetime
     public async Task<long> ScalarAsync(string sql) =>
         await Services.GetRequiredService<IReadStore>().First(new Sql(sql).With(), (DbDataReader r) => r.GetInt64(0), default);
 
+    public Task<List<string>> TextsAsync(string sql) => Services.GetRequiredService<IReadStore>().All(new Sql(sql).With(), r => r.GetString(0), default);
+
     /// <summary>A tool server, its tools, an agent with an attesting client, under ids of their own.</summary>
     public Task<Scenario> ScenarioAsync(Action<ScenarioOptions>? configure = null) => Scenario.CreateAsync(this, configure);
 }

@@ -2,6 +2,8 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using McpAuth.Protocol.Jose;
 using McpAuth.Protocol.Messages;
+using McpAuthServer.Keys;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace McpAuthServer.Tests.Harness;
 
@@ -27,6 +29,10 @@ internal static class TokenText
         var input = $"{Change(parts[0], header)}.{Change(parts[1], claims)}";
         return $"{input}.{(sign is null ? parts[2] : Base64Url.Encode(sign(System.Text.Encoding.ASCII.GetBytes(input))))}";
     }
+
+    /// <summary>The same with other claims, signed by the server's own key: what it would have issued by another rule.</summary>
+    public static string Resign(TestServer server, string token, Action<JsonObject> claims) =>
+        Forge(token, null, claims, input => Harness.Forge.Es256(server.Services.GetRequiredService<SigningKeyRing>().Current.Active, input));
 
     private static string Change(string part, Action<JsonObject>? change)
     {

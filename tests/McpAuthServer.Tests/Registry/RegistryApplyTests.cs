@@ -15,7 +15,7 @@ public abstract class RegistryApplyTests : RegistrySuite
     [SuiteFact]
     public async Task Apply_FullFile_IsWhatTheSnapshotHolds()
     {
-        Assert.Equal(28, await Registry.Applied(ApplyFile.Full()));
+        Assert.Equal(29, await Registry.Applied(ApplyFile.Full()));
 
         var snapshot = await Registry.Snapshot();
         Assert.Equal(2, snapshot.Version);
@@ -50,6 +50,7 @@ public abstract class RegistryApplyTests : RegistrySuite
         Assert.Equal("tls_client_auth_san_uri=spiffe://example.org/agent", snapshot.Clients["by-uri"].Subject!.ToString());
         Assert.Equal(["3q2-7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"], snapshot.Clients["self-signed"].Certificates);
         Assert.Equal((true, false, null, 0), (snapshot.Clients["by-dn"].BindsToCertificate, snapshot.Clients["by-dns"].BindsToCertificate, batch.Subject, batch.Certificates.Count));
+        Assert.Equal(["ops"], snapshot.Clients.Values.Where(c => c.Administers).Select(c => c.Id));
         // A person's consent was to whoever held what the client authenticates by.
         Assert.Equal(snapshot.Clients.Count, snapshot.Clients.Values.Select(c => c.KeysDigest).Distinct().Count());
 

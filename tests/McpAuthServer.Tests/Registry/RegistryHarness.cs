@@ -136,7 +136,9 @@ internal static class ApplyFile
             {"id": "by-email", "name": "By e-mail", "auth_method": "tls_client_auth", "grant_types": [], "tls_client_auth_san_email": "agent@example.org"},
             {"id": "self-signed", "name": "Self-signed", "auth_method": "self_signed_tls_client_auth", "grant_types": [],
              "certificates": ["3q2-7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"]},
-            {"id": "refunds-workload", "name": "Refunds in the cluster", "agent": "agt_refunds", "auth_method": "instance_key", "grant_types": []}],
+            {"id": "refunds-workload", "name": "Refunds in the cluster", "agent": "agt_refunds", "auth_method": "instance_key", "grant_types": []},
+            {"id": "ops", "name": "Operations", "auth_method": "self_signed_tls_client_auth", "grant_types": ["client_credentials"],
+             "certificates": ["3q2-7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE"], "administers": true}],
           "tool_servers": [
             {"id": "srv_files", "resource": "https://files.example/mcp", "name": "Files", "owner": "usr_ada", "state": "active",
              "enrolment_secrets": ["{{{{EnrolmentSecret}}}}"], "enrolment_secret_hashes": ["3q2-7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE"],

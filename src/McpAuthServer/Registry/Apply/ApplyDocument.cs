@@ -52,7 +52,7 @@ internal sealed record AppliedIssuer(
 internal sealed record AppliedClient(
     string Id, string Name, At<string>? Agent, string AuthMethod, string? SecretHash, string? Jwks, IReadOnlyList<string> GrantTypes,
     bool LegacyAudience, AppliedAuthority Authority, IReadOnlyList<string> RedirectUris, IReadOnlyList<string> PostLogoutRedirectUris, IReadOnlyList<At<string>> ToolServers,
-    At<string>? Introspects, string? State, string? CertificateSubject, IReadOnlyList<string> Certificates, bool BindsToCertificate);
+    At<string>? Introspects, string? State, string? CertificateSubject, IReadOnlyList<string> Certificates, bool BindsToCertificate, bool Administers);
 
 /// <param name="State">Null keeps what is.</param>
 /// <param name="EnrolmentSecretHashes">Added to those there are; a used one is never armed again.</param>

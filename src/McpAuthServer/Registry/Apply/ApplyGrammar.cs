@@ -26,7 +26,7 @@ internal static class ApplyGrammar
         TrustMembers = ["issuer", "client", "select"],
         IssuerMembers = ["id", "name", "kind", "issuer", "audience", "jwks", "jwks_uri", "max_seconds", "state"],
         ClientMembers = ["id", "name", "agent", "auth_method", "secret", "secret_hash", "jwks", "grant_types", "legacy_audience", "authority", "redirect_uris",
-            "post_logout_redirect_uris", "tool_servers", "introspects", "state", "certificates", .. CertificateSubject.Parameters, Names.Mtls.BoundAccessTokens],
+            "post_logout_redirect_uris", "tool_servers", "introspects", "administers", "state", "certificates", .. CertificateSubject.Parameters, Names.Mtls.BoundAccessTokens],
         JwksMembers = ["keys"],
         JwkMembers = ["kty", "crv", "x", "y", "n", "e", "kid", "use", "alg", "key_ops", "ext", "x5c"],
         ToolServerMembers = ["id", "resource", "name", "owner", "state", "enrolment_secrets", "enrolment_secret_hashes", "tools"],
@@ -34,6 +34,9 @@ internal static class ApplyGrammar
         EdgeMembers = ["from", "to"],
         EdgeFromMembers = ["server", "tool"],
         EdgeToMembers = ["server", "tools"];
+
+    /// <summary>Of clients that administer: by a key, never by a secret that somebody else may have read.</summary>
+    public static readonly string[] AdministeringMethods = [Names.ClientAssertion.PrivateKeyJwt, Names.Mtls.TlsClientAuth, Names.Mtls.SelfSignedTlsClientAuth];
 
     public static readonly string[]
         States = [RegistryState.Active, RegistryState.Suspended, RegistryState.Retired],

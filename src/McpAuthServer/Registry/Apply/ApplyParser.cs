@@ -170,6 +170,9 @@ internal sealed class ApplyParser
             entry.Refuse("conflict", "A client that authenticates an agent has no authority of its own.", "authority");
         if (method == Names.ClientAssertion.InstanceKey && !entry.Has("agent"))
             entry.Refuse("missing_member", "Only an agent has instances.", "agent");
+        var administers = entry.Flag("administers") ?? false;
+        if (administers)
+            Administering(entry, method);
         var isPublic = method is null or Names.ClientAssertion.None;
         var redirects = Redirects(entry, "redirect_uris", isPublic);
         if (grantTypes.Find(t => t.Value == Names.OAuth.AuthorizationCode) is { Path: not null } && redirects.Count == 0)
@@ -179,8 +182,18 @@ internal sealed class ApplyParser
             entry.Flag("legacy_audience") ?? false, Authority(entry, "authority", required: false), redirects, Redirects(entry, "post_logout_redirect_uris", isPublic),
             entry.Texts("tool_servers", IsId(Id.ToolServer), IdOf(Id.ToolServer)), entry.Reference("introspects", IsId(Id.ToolServer), IdOf(Id.ToolServer), required: false),
             entry.OneOf("state", ApplyGrammar.States, required: false),
-            ApplyCredentials.Subject(entry), ApplyCredentials.Certificates(entry), entry.Flag(Names.Mtls.BoundAccessTokens) ?? false);
+            ApplyCredentials.Subject(entry), ApplyCredentials.Certificates(entry), entry.Flag(Names.Mtls.BoundAccessTokens) ?? false, administers);
         return id is null ? null : client;
+    }
+
+    /// <summary>Who administers does nothing else: its tokens are for this server alone.</summary>
+    private static void Administering(ObjectReader entry, string? method)
+    {
+        if (method is not null && !ApplyGrammar.AdministeringMethods.Contains(method, StringComparer.Ordinal))
+            entry.Refuse("conflict", $"A client that administers authenticates by one of {string.Join(", ", ApplyGrammar.AdministeringMethods)}.", "administers");
+        foreach (var other in (string[])["agent", "authority"])
+            if (entry.Has(other))
+                entry.Refuse("conflict", "A client that administers has no other authority.", other);
     }
 
     private List<string> Redirects(ObjectReader entry, string member, bool isPublic)

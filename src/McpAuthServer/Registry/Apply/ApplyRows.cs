@@ -17,7 +17,7 @@ internal static class ApplyRows
         Agents = new("agents", ["id"], ["name", "owner", "purpose", "tool_class", "state", "ceiling", "hand_off_to", "require_dpop", "client_credentials",
             "max_task_seconds", "review_at"], []),
         Clients = new("clients", ["id"], ["name", "agent_id", "auth_method", "secret_hash", "jwks", "grant_types", "legacy_audience", "authority", "state",
-            "redirect_uris", "tool_servers", "post_logout_redirect_uris", "introspects", "certificate_subject", "certificates", "binds_to_certificate", .. OfOthers], []),
+            "redirect_uris", "tool_servers", "post_logout_redirect_uris", "introspects", "certificate_subject", "certificates", "binds_to_certificate", "administers", .. OfOthers], []),
         Classes = new("tool_classes", ["name"], ["exclusive"], []),
         Issuers = new("workload_issuers", ["id"], ["name", "kind", "issuer", "audience", "jwks", "jwks_uri", "longest_seconds", "state"], []),
         Edges = new("edges", ["from_server", "from_tool", "to_server"], ["to_tools"], [], stamped: false);
@@ -58,12 +58,10 @@ internal static class ApplyRows
 
         if (stored is null || was == enabled)
             return;
-        changes.NoteState(enabled ? AuditTypes.UserEnabled : AuditTypes.UserDisabled, SubjectKind.User, user.Id);
-        // The denial ends at a moment, so it needs no lifting: what was issued before stays dead when the person comes back.
         if (enabled)
-            return;
-        changes.EndSessions(user.Id, Names.Reasons.UserDisabled);
-        Revocations.Deny(tx, SubjectKind.User, user.Id, Names.Reasons.UserDisabled, changes.Now, before: changes.Now / 1000);
+            changes.NoteState(AuditTypes.UserEnabled, SubjectKind.User, user.Id);
+        else
+            Suspending.Shut(changes, user.Id);
     }
 
     public static void Agent(ApplyChanges changes, AppliedAgent agent)
@@ -88,7 +86,7 @@ internal static class ApplyRows
             [client.Name, client.Agent?.Value, client.AuthMethod, client.SecretHash, client.Jwks, StoredText.FromSet(client.GrantTypes),
                 client.LegacyAudience ? 1L : 0L, client.Authority.Value.ToJson(), state, StoredText.FromSet(client.RedirectUris),
                 StoredText.FromSet(client.ToolServers.Select(s => s.Value)), StoredText.FromSet(client.PostLogoutRedirectUris), client.Introspects?.Value,
-                client.CertificateSubject, StoredText.FromSet(client.Certificates), client.BindsToCertificate ? 1L : 0L, ClientOrigin.Registered, null, null, null, null], changes.Now);
+                client.CertificateSubject, StoredText.FromSet(client.Certificates), client.BindsToCertificate ? 1L : 0L, client.Administers ? 1L : 0L, ClientOrigin.Registered, null, null, null, null], changes.Now);
         changes.Note(SubjectKind.Client, client.Id, stored is null, columns.Except(OfOthers.Skip(1), StringComparer.Ordinal).Where(c => stored is not null || c != "origin").Select(c => c switch { "agent_id" => "agent", "secret_hash" => "secret", _ => c }));
         Transition(changes, SubjectKind.Client, client.Id, was, state, Names.Reasons.Revoked,
             AuditTypes.ClientSuspended, AuditTypes.ClientRetired, AuditTypes.ClientResumed);
@@ -131,7 +129,7 @@ internal static class ApplyRows
     }
 
     /// <summary>Stopping denies every token of the subject at the guards, in the same transaction; going on lifts that.</summary>
-    private static void Transition(
+    public static void Transition(
         ApplyChanges changes, string kind, string id, string? was, string state, string reason, string suspended, string retired, string resumed)
     {
         // A new one has no tokens.

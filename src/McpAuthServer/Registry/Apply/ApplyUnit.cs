@@ -16,7 +16,9 @@ internal sealed record ApplyOutcome(IReadOnlyList<Fault> Faults, int Changed)
 }
 
 /// <summary>One file as one transaction: its references, its rows, what it suspends in the revocation feed, and its audit events.</summary>
-internal sealed class ApplyUnit(ApplyDocument document, IReadOnlyList<Fault> faults, string digest, KeyEncryption keys, Issuer issuer, TimeProvider time) : Unit<ApplyOutcome>
+/// <param name="by">The client that sent it; null = an operator at the server itself.</param>
+internal sealed class ApplyUnit(
+    ApplyDocument document, IReadOnlyList<Fault> faults, string digest, KeyEncryption keys, Issuer issuer, TimeProvider time, string? by = null) : Unit<ApplyOutcome>
 {
     public override StateLock Lock => StateLock.Exclusive;
 
@@ -30,7 +32,7 @@ internal sealed class ApplyUnit(ApplyDocument document, IReadOnlyList<Fault> fau
             return new ApplyOutcome(all, 0);
         }
 
-        var changes = new ApplyChanges(tx, now);
+        var changes = new ApplyChanges(tx, now, by);
         // Referenced before referring: groups, users; agents, tool servers; clients, edges.
         foreach (var group in document.Groups)
             ApplyRows.Group(changes, group);
@@ -60,14 +62,15 @@ internal sealed class ApplyUnit(ApplyDocument document, IReadOnlyList<Fault> fau
         return new ApplyOutcome([], changes.Count);
     }
 
-    private static AuditEvent Applied(DateTimeOffset now, string outcome, JsonObject data) => new()
+    private AuditEvent Applied(DateTimeOffset now, string outcome, JsonObject data) => new()
     {
-        Id = Id.New(Id.Event, now), Time = now.ToUnixTimeMilliseconds(), Type = AuditTypes.AdminApplied, Outcome = outcome, Data = data,
+        Id = Id.New(Id.Event, now), Time = now.ToUnixTimeMilliseconds(), Type = AuditTypes.AdminApplied, Outcome = outcome, Client = by, Data = data,
     };
 }
 
 /// <summary>What one run of the unit changed so far; its events are appended last.</summary>
-internal sealed class ApplyChanges(WriteTx tx, DateTimeOffset now)
+/// <param name="by">The client that asked for it; null = an operator at the server itself.</param>
+internal sealed class ApplyChanges(WriteTx tx, DateTimeOffset now, string? by = null)
 {
     private readonly List<AuditEvent> events = [];
 
@@ -87,19 +90,25 @@ internal sealed class ApplyChanges(WriteTx tx, DateTimeOffset now)
         var data = new JsonObject { ["kind"] = kind, ["id"] = id, ["members"] = new JsonArray(names) };
         if (created)
             data["created"] = true;
-        events.Add(Event(AuditTypes.AdminChanged, kind, id) with { Data = data });
+        Add(AuditTypes.AdminChanged, kind, id, data);
     }
 
     /// <summary>An agent, client or user stopped or went on.</summary>
     public void NoteState(string type, string kind, string id) =>
-        events.Add(Event(type, kind, id) with { Data = new JsonObject { ["kind"] = kind, ["id"] = id } });
+        Add(type, kind, id, new JsonObject { ["kind"] = kind, ["id"] = id });
 
     /// <summary>Every sign-in of the user ends.</summary>
     public void EndSessions(string user, string reason) => events.AddRange(SessionEnding.EndAllOf(tx, user, except: null, reason, now, node: null));
 
-    private AuditEvent Event(string type, string kind, string id) => new()
+    private void Add(string type, string kind, string id, JsonObject data)
     {
-        Id = Id.New(Id.Event, now), Time = Now, Type = type, Outcome = "success",
-        Agent = kind == SubjectKind.Agent ? id : null, Client = kind == SubjectKind.Client ? id : null,
-    };
+        if (by is not null)
+            data["by"] = by;
+        events.Add(new AuditEvent
+        {
+            Id = Id.New(Id.Event, now), Time = Now, Type = type, Outcome = "success", Agent = kind == SubjectKind.Agent ? id : null,
+            // What is said of a client stands under its name; who said it is in the data too.
+            Client = kind == SubjectKind.Client ? id : by, Data = data,
+        });
+    }
 }

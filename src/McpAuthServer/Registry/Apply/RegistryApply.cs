@@ -14,12 +14,13 @@ namespace McpAuthServer.Registry.Apply;
 internal sealed class RegistryApply(ICommitLog log, IReadStore store, KeyEncryption keys, IPasswordHasher<Account> hasher, Issuer issuer, TimeProvider time)
 {
     /// <summary>One file, one transaction: all of it, or (with every fault) nothing.</summary>
-    public async Task<ApplyOutcome> Apply(ReadOnlyMemory<byte> file)
+    /// <param name="by">The client that sent it; null = an operator at the server itself.</param>
+    public async Task<ApplyOutcome> Apply(ReadOnlyMemory<byte> file, string? by = null)
     {
         var (document, faults) = ApplyParser.Parse(file);
         if (faults.Count == 0)
             document = await ApplyAccounts.HashedAsync(document, store, hasher);
-        return await log.Commit(new ApplyUnit(document, faults, "sha-256:" + Base64Url.Encode(SHA256.HashData(file.Span)), keys, issuer, time));
+        return await log.Commit(new ApplyUnit(document, faults, "sha-256:" + Base64Url.Encode(SHA256.HashData(file.Span)), keys, issuer, time, by));
     }
 
     /// <summary>Applies the files in order, and stops after the first that is refused.</summary>

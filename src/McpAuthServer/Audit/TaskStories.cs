@@ -3,7 +3,7 @@ using McpAuth.Protocol.Audit;
 using McpAuth.Protocol.Messages;
 using McpAuthServer.Storage;
 
-namespace McpAuthServer.Tasks;
+namespace McpAuthServer.Audit;
 
 /// <summary>The whole story of a task and its descendants: one query over the log, in order.</summary>
 internal sealed class TaskStories(IReadStore store, IEventSequence sequence)
