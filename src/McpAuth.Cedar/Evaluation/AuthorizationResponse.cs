@@ -14,7 +14,8 @@ public sealed class AuthorizationResponse
     private readonly List<PolicyGroup> visited = [];
     private readonly List<string> reasons = [];
     private readonly List<PolicyError> errors = [];
-    private bool forbidFailed;
+    private string[] ids = [];
+    private bool forbidFailed, told;
 
     public Decision Decision { get; private set; }
 
@@ -24,10 +25,24 @@ public sealed class AuthorizationResponse
     /// Ids of the policies that decided, in the order of the set: the satisfied permits of an Allow, the satisfied forbids of a Deny; empty where nothing
     /// permits.
     /// </summary>
-    public IReadOnlyList<string> Reasons => reasons;
+    public IReadOnlyList<string> Reasons
+    {
+        get
+        {
+            Tell();
+            return reasons;
+        }
+    }
 
     /// <summary>The policies that could not be evaluated, in the order of the set.</summary>
-    public IReadOnlyList<PolicyError> Errors => errors;
+    public IReadOnlyList<PolicyError> Errors
+    {
+        get
+        {
+            Tell();
+            return errors;
+        }
+    }
 
     /// <summary>What is wrong with the request, in one sentence that quotes no value; null unless <see cref="Cause"/> is <see cref="DenialCause.RequestInvalid"/>.</summary>
     public string? RequestFault { get; private set; }
@@ -37,13 +52,11 @@ public sealed class AuthorizationResponse
         Decision = Decision.Deny;
         Cause = DenialCause.NothingPermits;
         RequestFault = null;
-        forbidFailed = false;
+        (forbidFailed, told) = (false, false);
         permits.Clear();
         forbids.Clear();
         failures.Clear();
         visited.Clear();
-        reasons.Clear();
-        errors.Clear();
     }
 
     internal bool FirstVisit(PolicyGroup group)
@@ -75,18 +88,26 @@ public sealed class AuthorizationResponse
     /// <summary>Denies what was allowed although a policy failed.</summary>
     internal void DenyFailed()
     {
-        if (Decision == Decision.Deny || errors.Count == 0) return;
+        if (Decision == Decision.Deny || failures.Count == 0) return;
         (Decision, Cause) = (Decision.Deny, DenialCause.PolicyFailed);
-        reasons.Clear();
     }
 
-    /// <param name="ids">Of the set's policies, in its order.</param>
-    internal void Conclude(string[] ids, AuthorizationMode mode)
+    /// <param name="all">The ids of the set's policies, in its order.</param>
+    internal void Conclude(string[] all, AuthorizationMode mode)
     {
+        ids = all;
         if (forbids.Count > 0) Cause = DenialCause.Forbidden;
         else if (forbidFailed && mode == AuthorizationMode.Strict) Cause = DenialCause.ForbidFailed;
         else if (permits.Count > 0) (Decision, Cause) = (Decision.Allow, DenialCause.None);
+    }
 
+    /// <summary>Names the policies, when somebody wants to know: many callers only act on the decision.</summary>
+    private void Tell()
+    {
+        if (told) return;
+        told = true;
+        reasons.Clear();
+        errors.Clear();
         List<int> decisive = Decision == Decision.Allow ? permits : forbids;
         if (decisive.Count > 1) decisive.Sort();
         for (int i = 0; i < decisive.Count; i++) reasons.Add(ids[decisive[i]]);
