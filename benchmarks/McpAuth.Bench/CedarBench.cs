@@ -30,6 +30,10 @@ internal static class CedarBench
         int milliseconds = Math.Max(50, seconds * 1000 / (Sizes.Length * 2));
         figures["load_ms_first"] = Load(await wasm.LoadAsync(FirstSize));
         say($"{FirstSize,6} policies: parse and index as the first thing of the process {figures["load_ms_first"]:N1} ms");
+        // It compiles itself in the background while it begins to run; that is not to be measured as ours.
+        await wasm.LoadAsync(Sizes[0]);
+        await wasm.RunAsync(Sizes[0], 2000);
+        await Task.Delay(1000);
         foreach (int size in Sizes)
         {
             Workload workload = await wasm.LoadAsync(size);
