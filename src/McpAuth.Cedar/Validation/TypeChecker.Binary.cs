@@ -47,6 +47,15 @@ internal sealed partial class TypeChecker
     {
         LiteralExpr literal => literal.Value,
         VariableExpr { Variable: Variable.Action } => Value.Of(request.Action),
+        ChainExpr => Folded(e) is { } folded ? Value.Of(folded) : null,
+        _ => null,
+    };
+
+    /// <summary>Cedar reads a chain of nothing but <c>true</c> and <c>false</c> as what it comes to.</summary>
+    private static bool? Folded(Expr e) => e switch
+    {
+        LiteralExpr literal => literal.Value.TryGetBool(out bool value) ? value : null,
+        ChainExpr chain when chain.Operands.All(o => Folded(o) is not null) => chain.And ? chain.Operands.All(o => Folded(o) == true) : chain.Operands.Any(o => Folded(o) == true),
         _ => null,
     };
 
