@@ -35,6 +35,7 @@ public sealed class StrictVerdictTests
         "permit(principal is User in Team::\"t\",action,resource);",
         "permit(principal in Team::\"t\",action,resource is Doc in Folder::\"f\");",
         "permit(principal,action == Action::\"read\",resource);",
+        "permit(principal,action == Action::\"read\",resource) when { context.mfa || false == (true && false) || [] };",
         "permit(principal,action in Action::\"all\",resource);",
         "permit(principal,action in Action::\"rw\",resource);",
         "permit(principal,action in [Action::\"read\",Action::\"admin\"],resource);",
