@@ -39,7 +39,7 @@ internal static class InstancesEndpoint
             // 1. The evidence: which agent this is (before any token).
             var (evidence, refusal) = await reader.ReadAsync(context, form, snapshot);
             if (evidence is null)
-                return refusal!.Limited ?? await Refuse(refusal);
+                return await Refuse(refusal!);
             if (!snapshot.Agents[evidence.Agent].Active)
                 return await Refuse(EvidenceRefusal.Of(evidence, new(Names.Errors.UnauthorizedClient, "The agent is not active.", Reason: Names.Reasons.AgentSuspended)));
 
@@ -74,12 +74,7 @@ internal static class InstancesEndpoint
         }
         return new OAuthError(Names.Errors.TemporarilyUnavailable, "The registry is changing; try again.", StatusCodes.Status503ServiceUnavailable);
 
-        async Task<IResult> Refuse(EvidenceRefusal refusal)
-        {
-            var e = refusal.Error;
-            var refused = audit.Refusal(AuditTypes.InstanceRefused, refusal.Reason ?? e.Reason ?? e.Code) with { Client = refusal.Client, Agent = refusal.Agent };
-            return await audit.RefuseAsync(refused, refusal.Once is { } once && !e.AsksForNonce ? [once] : []) is { } replayed ? OAuthError.Replay(replayed) : e;
-        }
+        Task<IResult> Refuse(EvidenceRefusal refusal) => refusal.AnswerAsync(audit, AuditTypes.InstanceRefused);
     }
 
     private static async Task<IResult> EndAsync(string id, HttpContext context, AgentCallers callers, ICommitLog log, ServerOptions options, TimeProvider time)

@@ -1,5 +1,5 @@
+using System.Text.Json;
 using McpAuth.Protocol.Jose;
-using McpAuth.Protocol.Json;
 using McpAuthServer.Storage;
 
 namespace McpAuthServer.Clients;
@@ -11,5 +11,5 @@ internal sealed class GuardDirectory(IReadStore store)
 
     public Task<GuardRecord?> Find(string id, CancellationToken cancel) =>
         store.First(Select.With(id), r => (GuardRecord?)new GuardRecord(
-            r.GetString(0), r.GetString(1), VerificationKey.FromJwk(StrictJson.Parse(r.GetString(2), new JsonLimits(4096)).Value).Value, r.GetString(3) == "active"), cancel);
+            r.GetString(0), r.GetString(1), VerificationKey.FromJwk(JsonElement.Parse(r.GetString(2))).Value, r.GetString(3) == "active"), cancel);
 }

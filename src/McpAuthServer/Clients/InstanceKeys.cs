@@ -1,5 +1,5 @@
+using System.Text.Json;
 using McpAuth.Protocol.Jose;
-using McpAuth.Protocol.Json;
 using McpAuthServer.Storage;
 
 namespace McpAuthServer.Clients;
@@ -13,5 +13,5 @@ internal sealed class InstanceKeys(IReadStore store)
     /// <summary>The key of that thumbprint, if a living instance of the agent holds it as that client; an assertion must name it, for an agent may have thousands.</summary>
     public Task<VerificationKey?> FindAsync(string thumbprint, string agent, string client, DateTimeOffset now, CancellationToken cancel) =>
         store.First(Select.With(thumbprint, agent, client, now.ToUnixTimeMilliseconds()),
-            r => (VerificationKey?)VerificationKey.FromJwk(StrictJson.Parse(r.GetString(0), new JsonLimits(4096)).Value).Value, cancel);
+            r => (VerificationKey?)VerificationKey.FromJwk(JsonElement.Parse(r.GetString(0))).Value, cancel);
 }

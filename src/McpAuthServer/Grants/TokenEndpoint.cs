@@ -38,7 +38,7 @@ internal static class TokenEndpoint
             {
                 (evidence, var refusal) = await reader.OfPlatformAsync(context, form, snapshot);
                 if (evidence is null)
-                    return refusal!.Limited ?? await RefuseEvidence(refusal);
+                    return await refusal!.AnswerAsync(audit, AuditTypes.TokenRefused);
                 client = new AuthenticatedClient(evidence.Client, evidence.Kind, evidence.Once) { Client = snapshot.Clients[evidence.Client] };
             }
             else
@@ -74,12 +74,6 @@ internal static class TokenEndpoint
             if (attempt == MaxPlans)
                 return new OAuthError(Names.Errors.TemporarilyUnavailable, "The registry is changing; try again.", StatusCodes.Status503ServiceUnavailable);
             registry.Invalidate(snapshot.Version);
-        }
-
-        async Task<IResult> RefuseEvidence(EvidenceRefusal refusal)
-        {
-            var refused = audit.Refusal(AuditTypes.TokenRefused, refusal.Reason ?? refusal.Error.Reason ?? refusal.Error.Code) with { Client = refusal.Client, Agent = refusal.Agent };
-            return await audit.RefuseAsync(refused, refusal.Once is { } once ? [once] : []) is { } replayed ? OAuthError.Replay(replayed) : refusal.Error;
         }
 
         async Task<IResult> Refuse(OAuthError e, AuthenticatedClient? by = null)

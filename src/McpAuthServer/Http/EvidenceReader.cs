@@ -3,6 +3,7 @@ using McpAuth.Protocol;
 using McpAuth.Protocol.Certificates;
 using McpAuth.Protocol.Forms;
 using McpAuthServer.Attestation;
+using McpAuthServer.Audit;
 using McpAuthServer.Clients;
 using McpAuthServer.Registry;
 using McpAuthServer.Storage;
@@ -18,6 +19,15 @@ internal sealed record EvidenceRefusal(OAuthError Error, string? Agent = null, s
 
     /// <summary>The answer to whoever calls too often; there is nothing to record.</summary>
     public IResult? Limited { get; init; }
+
+    /// <summary>Records the refusal as an event of that type, together with what is used up, and gives the answer.</summary>
+    public async Task<IResult> AnswerAsync(AuditTrail audit, string type)
+    {
+        if (Limited is not null)
+            return Limited;
+        var refused = audit.Refusal(type, Reason ?? Error.Reason ?? Error.Code) with { Client = Client, Agent = Agent };
+        return await audit.RefuseAsync(refused, Once is { } once && !Error.AsksForNonce ? [once] : []) is { } replayed ? OAuthError.Replay(replayed) : Error;
+    }
 }
 
 /// <summary>Reads from a request which agent's instance this is: by what its platform says, in a token or a certificate, or by the agent's own client assertion. Exactly one of them.</summary>
@@ -26,8 +36,8 @@ internal sealed class EvidenceReader(ClientCallers clients, RequestCertificate c
     private static readonly string[] OfClients = [Names.OAuth.ClientSecret, Names.ClientAssertion.Parameter, Names.ClientAssertion.TypeParameter];
 
     public Task<(Evidence? Evidence, EvidenceRefusal? Refusal)> ReadAsync(HttpContext context, StrictForm form, RegistrySnapshot registry) =>
-        form[Names.Assertions.Parameter] is not null ? OfPlatformAsync(context, form, registry)
-            : context.Request.Headers.ContainsKey(Names.ClientAttestation.Header) ? OfAttesterAsync(context, form, registry)
+        context.Request.Headers.ContainsKey(Names.ClientAttestation.Header) ? OfAttesterAsync(context, form, registry)
+            : form[Names.Assertions.Parameter] is not null ? OfPlatformAsync(context, form, registry)
             : !HasCredential(context, form) && SvidOf(context) is { } svid ? OfCertificateAsync(context, form, svid, registry)
             : OfClientAsync(context, form, registry);
 
@@ -36,7 +46,7 @@ internal sealed class EvidenceReader(ClientCallers clients, RequestCertificate c
     {
         if (form[Names.Assertions.Parameter] is not { } assertion)
             return (null, new(OAuthError.InvalidRequest("assertion is missing.")));
-        if (HasCredential(context, form))
+        if (HasCredential(context, form) || context.Request.Headers.ContainsKey(Names.ClientAttestation.Header))
             return (null, new(OAuthError.InvalidRequest("What a platform says comes alone, without a client's credential.", "two_methods")));
         return await VerifiedAsync(context, form, await verifier.VerifyAsync(assertion, registry, context.RequestAborted), registry);
     }
@@ -45,7 +55,8 @@ internal sealed class EvidenceReader(ClientCallers clients, RequestCertificate c
     {
         // §7.1, §7.3: one attestation, and DPoP alone as its proof.
         var headers = context.Request.Headers;
-        if (HasCredential(context, form) || headers[Names.ClientAttestation.Header] is not [{ Length: > 0 } attestation] || headers.ContainsKey(Names.ClientAttestation.ProofHeader))
+        if (HasCredential(context, form) || form[Names.Assertions.Parameter] is not null
+            || headers[Names.ClientAttestation.Header] is not [{ Length: > 0 } attestation] || headers.ContainsKey(Names.ClientAttestation.ProofHeader))
             return (null, new(new(Names.ClientAttestation.Invalid, "One attestation comes alone, with a DPoP proof by the key it vouches for.", Reason: "two_methods")));
         var verified = await verifier.VerifyAttestationAsync(attestation, registry, context.RequestAborted);
         var (evidence, refusal) = await VerifiedAsync(context, form, verified, registry);

@@ -34,9 +34,11 @@ public sealed class ClientAttestationTests(TestServer server) : IClassFixture<Te
             });
         }
 
-        public async Task<HttpResponseMessage> AttestAsync(params (string Name, string Value)[] headers)
+        public Task<HttpResponseMessage> AttestAsync(params (string Name, string Value)[] headers) => AttestAsync([], headers);
+
+        public async Task<HttpResponseMessage> AttestAsync(Dictionary<string, string> form, params (string Name, string Value)[] headers)
         {
-            using var request = new HttpRequestMessage(HttpMethod.Post, Names.Paths.Instances) { Content = new FormUrlEncodedContent([]) };
+            using var request = new HttpRequestMessage(HttpMethod.Post, Names.Paths.Instances) { Content = new FormUrlEncodedContent(form) };
             request.Headers.Add("DPoP", S.Agent.Proof(HttpMethod.Post, Names.Paths.Instances));
             foreach (var (name, value) in headers)
                 request.Headers.TryAddWithoutValidation(name, value);
@@ -90,7 +92,7 @@ public sealed class ClientAttestationTests(TestServer server) : IClassFixture<Te
         { "over", Names.ClientAttestation.UseFresh, Names.Reasons.Expired }, { "without iat", Names.ClientAttestation.Invalid, Names.Reasons.Malformed },
         { "without a key", Names.ClientAttestation.Invalid, Names.Reasons.Malformed }, { "with a private key", Names.ClientAttestation.Invalid, Names.Reasons.Malformed },
         { "good for too long", Names.ClientAttestation.Invalid, EvidenceVerifier.TooLong }, { "of another program's key", Names.ClientAttestation.Invalid, Attesting.OtherKey },
-        { "twice", Names.ClientAttestation.Invalid, "two_methods" }, { "with another proof", Names.ClientAttestation.Invalid, "two_methods" },
+        { "twice", Names.ClientAttestation.Invalid, "two_methods" }, { "beside other evidence", Names.ClientAttestation.Invalid, "two_methods" }, { "with another proof", Names.ClientAttestation.Invalid, "two_methods" },
     };
 
     [Theory]
@@ -113,6 +115,7 @@ public sealed class ClientAttestationTests(TestServer server) : IClassFixture<Te
             "with a private key" => scene.AttestAsync(scene.Attestation(c => c["cnf"]!["jwk"]!["d"] = "AA")),
             "good for too long" => scene.AttestAsync(scene.Attestation(c => c["exp"] = In(120))),
             "of another program's key" => scene.AttestAsync(scene.Attestation(instance: other)),
+            "beside other evidence" => scene.AttestAsync(new Dictionary<string, string> { ["assertion"] = "e30.e30.AA" }, (Names.ClientAttestation.Header, good)),
             "twice" => scene.AttestAsync((Names.ClientAttestation.Header, good), (Names.ClientAttestation.Header, good)),
             _ => scene.AttestAsync((Names.ClientAttestation.Header, good), (Names.ClientAttestation.ProofHeader, good)),
         }, HttpStatusCode.BadRequest, error, reason, AuditTypes.InstanceRefused, reason);

@@ -184,6 +184,26 @@ public sealed class WorkloadTests(OnTheInternet world) : IClassFixture<OnTheInte
         await (await s.Agent.ExchangeRawAsync(Exchange(s, instance.AccessToken, assertion))).RefusedAsync(HttpStatusCode.Unauthorized, Names.Errors.InvalidClient, null);
     }
 
+    /// <summary>What a program says of its key beside the key itself is nobody's to keep.</summary>
+    [Fact]
+    public async Task InstanceKey_WithALongName_AuthenticatesLikeAnyOther()
+    {
+        var (s, platform) = await SceneAsync();
+        var now = Server.Time.GetUtcNow();
+        var jwk = JsonNode.Parse(s.Agent.Key.Public.Jwk.GetRawText())!.AsObject();
+        jwk["kid"] = new string('k', 5000);
+        var header = new JsonObject { ["typ"] = "dpop+jwt", ["alg"] = "ES256", ["jwk"] = jwk };
+        var claims = new JsonObject
+        {
+            ["jti"] = Id.New("jti_", now), ["htm"] = "POST", ["htu"] = TestServer.Issuer + Names.Paths.Instances, ["iat"] = now.ToUnixTimeSeconds(),
+        };
+        var proof = Forge.Es256(s.Agent.Key, header.ToJsonString(), claims.ToJsonString());
+        var instance = await (await s.Agent.AttestRawAsync(new() { ["assertion"] = platform.Token() }, proof)).ReadAsync(ProtocolJson.Default.InstanceResponse);
+
+        var assertion = s.Agent.Assertion(new() { ["iss"] = platform.Client, ["sub"] = platform.Client }, key: s.Agent.Key);
+        await (await s.Agent.ExchangeRawAsync(Exchange(s, instance.AccessToken, assertion))).ReadAsync(ProtocolJson.Default.TokenResponse);
+    }
+
     [Fact]
     public async Task ServiceAccount_OfWhichTheTokenContradictsItself_IsRefused()
     {

@@ -2,6 +2,7 @@ using System.Net;
 using System.Text.Json.Nodes;
 using McpAuth.Protocol;
 using McpAuth.Protocol.Audit;
+using McpAuth.Protocol.Messages;
 using McpAuth.Testing;
 using McpAuthServer.Tests.Harness;
 
@@ -33,6 +34,24 @@ public abstract class EnrolmentSuite
         // Applying the same file again does not renew it.
         await Server.ApplyAsync(s.File.ToJsonString());
         await RefusedAsync(() => new TestGuard(s).EnrollRawAsync());
+    }
+
+    [SuiteFact]
+    public async Task Enrol_KeyWithALongName_AuthenticatesLikeAnyOther()
+    {
+        var guard = new TestGuard(await Server.ScenarioAsync());
+        var body = guard.EnrollBody();
+        body["jwk"]!["kid"] = new string('k', 5000);
+        await guard.EnrollAsync(body);
+
+        // Its assertion names no key: it has the one.
+        var now = Server.Time.GetUtcNow();
+        var claims = new JsonObject
+        {
+            ["iss"] = guard.Id, ["sub"] = guard.Id, ["aud"] = TestServer.Issuer, ["exp"] = now.AddMinutes(1).ToUnixTimeSeconds(), ["jti"] = Id.New("jti_", now),
+        };
+        var assertion = Forge.Es256(guard.Key, $$"""{"typ":"{{Names.Types.ClientAuthentication}}","alg":"ES256"}""", claims.ToJsonString());
+        await (await guard.TokenRawAsync(assertion: assertion)).ReadAsync(ProtocolJson.Default.TokenResponse);
     }
 
     [SuiteFact]

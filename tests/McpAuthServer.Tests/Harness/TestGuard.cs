@@ -41,9 +41,9 @@ public sealed class TestGuard(Scenario scenario)
     public Task<HttpResponseMessage> EnrollRawAsync(JsonNode? body = null, HttpClient? client = null) =>
         (client ?? scenario.Server.Client()).PostAsync(Names.Paths.GuardEnroll, JsonContent.Create(body ?? EnrollBody()));
 
-    public async Task EnrollAsync()
+    public async Task EnrollAsync(JsonNode? body = null)
     {
-        Enrolled = await (await EnrollRawAsync()).ReadAsync(ProtocolJson.Default.EnrollResponse);
+        Enrolled = await (await EnrollRawAsync(body)).ReadAsync(ProtocolJson.Default.EnrollResponse);
         Id = Enrolled.GuardId;
         previous = Base64Url.Sha256(Id);
     }
@@ -64,14 +64,14 @@ public sealed class TestGuard(Scenario scenario)
     public string Proof(string path, string? token = null, SigningKey? key = null, HttpMethod? method = null, string? nonce = null) =>
         DpopProof.Create(key ?? Key, (method ?? HttpMethod.Post).Method, new Uri(TestServer.Issuer + path), token, scenario.Server.Time.GetUtcNow(), nonce);
 
-    public async Task<HttpResponseMessage> TokenRawAsync(string? nonce = null)
+    public async Task<HttpResponseMessage> TokenRawAsync(string? nonce = null, string? assertion = null)
     {
         using var request = new HttpRequestMessage(HttpMethod.Post, Names.Paths.Token)
         {
             Content = new FormUrlEncodedContent(new Dictionary<string, string>
             {
                 ["grant_type"] = "client_credentials", ["resource"] = TestServer.Issuer + Names.Paths.GuardAudience,
-                [Names.ClientAssertion.TypeParameter] = Names.ClientAssertion.JwtBearer, [Names.ClientAssertion.Parameter] = Assertion(),
+                [Names.ClientAssertion.TypeParameter] = Names.ClientAssertion.JwtBearer, [Names.ClientAssertion.Parameter] = assertion ?? Assertion(),
             }),
         };
         request.Headers.Add("DPoP", Proof(Names.Paths.Token, nonce: nonce));
