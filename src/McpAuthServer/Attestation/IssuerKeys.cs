@@ -46,9 +46,7 @@ internal sealed class IssuerKeys
         if (fetched.TryGet(out var set, out fault) && keyId is not null && !Read(set.Value.Text, ofTrustDomain).Value.Any(key => key.KeyId is null || key.KeyId == keyId)
             && (await documents.GetAsync(url, isKnown: true, notBefore: time.GetUtcNow()).WaitAsync(cancel)).TryGet(out var newer, out _))
             set = newer;
-        if (set is not null)
-            await rows.KeepAsync(issuer.Id, set.Value.Text, set.At);
-        return (set?.Value.Text ?? await rows.LastAsync(issuer.Id, time.GetUtcNow() - Longest, cancel)) is { } text ? Read(text, ofTrustDomain) : fault!;
+        return await KeptAsync(issuer, set, cancel) is { } text ? Read(text, ofTrustDomain) : fault!;
     }
 
     /// <summary>The authorities of a trust domain that publishes its bundle.</summary>
@@ -58,10 +56,17 @@ internal sealed class IssuerKeys
             return new Fault(FetchFaults.Malformed, "The trust domain's authorities are not known.");
         if (!policy.ReadRegistered(address).TryGet(out var url, out var fault))
             return fault;
-        var fetched = await documents.GetAsync(url, isKnown: true).WaitAsync(cancel);
-        if (fetched.TryGet(out var set, out fault))
-            await rows.KeepAsync(domain.Id, set.Value.Text, set.At);
-        return (set?.Value.Text ?? await rows.LastAsync(domain.Id, time.GetUtcNow() - Longest, cancel)) is { } text ? Authorities(text) : fault!;
+        (await documents.GetAsync(url, isKnown: true).WaitAsync(cancel)).TryGet(out var set, out fault);
+        return await KeptAsync(domain, set, cancel) is { } text ? Authorities(text) : fault!;
+    }
+
+    /// <summary>What came, kept for worse days; or what was kept of the last ones, if nothing came and they are not too old.</summary>
+    private async Task<string?> KeptAsync(WorkloadIssuerRecord issuer, Fetched<KeyDocument>? came, CancellationToken cancel)
+    {
+        if (came is null)
+            return await rows.LastAsync(issuer.Id, time.GetUtcNow() - Longest, cancel);
+        await rows.KeepAsync(issuer.Id, came.Value.Text, came.At);
+        return came.Value.Text;
     }
 
     /// <summary>SPIFFE Trust Domain and Bundle §4.2.2: each entry for certificates holds exactly one, an authority's.</summary>
