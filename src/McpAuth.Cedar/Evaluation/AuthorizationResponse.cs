@@ -1,4 +1,5 @@
 using McpAuth.Cedar.Policies;
+using McpAuth.Cedar.Values;
 
 namespace McpAuth.Cedar.Evaluation;
 
@@ -8,14 +9,16 @@ namespace McpAuth.Cedar.Evaluation;
 /// </summary>
 public sealed class AuthorizationResponse
 {
-    private readonly List<int> permits = [];
-    private readonly List<int> forbids = [];
-    private readonly List<(int Policy, Failure Failure)> failures = [];
-    private readonly List<PolicyGroup> visited = [];
+    // What is told is worked out when it is asked for; the lists are kept, like all here, to be filled again.
+    private readonly List<int> decisive = [];
+    private readonly List<(int Policy, Failure Failure)> failed = [];
     private readonly List<string> reasons = [];
     private readonly List<PolicyError> errors = [];
+    private Pile<PolicyGroup> permits, forbids, visited;
+    private Pile<(PolicyGroup Group, Failure Failure)> failures;
+    private Slot[] slots = [];
     private string[] ids = [];
-    private bool forbidFailed, told;
+    private bool forbidFailed, permitOpen, told;
 
     public Decision Decision { get; private set; }
 
@@ -47,21 +50,37 @@ public sealed class AuthorizationResponse
     /// <summary>What is wrong with the request, in one sentence that quotes no value; null unless <see cref="Cause"/> is <see cref="DenialCause.RequestInvalid"/>.</summary>
     public string? RequestFault { get; private set; }
 
+    /// <summary>Whether what is not known yet could still make it an Allow: nothing that is known forbids, and a permit is satisfied or may be.</summary>
+    internal bool MayAllow(AuthorizationMode mode) => forbids.Count == 0 && !(forbidFailed && mode == AuthorizationMode.Strict) && (permits.Count > 0 || permitOpen);
+
     internal void Begin()
     {
         Decision = Decision.Deny;
         Cause = DenialCause.NothingPermits;
         RequestFault = null;
-        (forbidFailed, told) = (false, false);
+        (forbidFailed, permitOpen, told) = (false, false, false);
         permits.Clear();
         forbids.Clear();
         failures.Clear();
         visited.Clear();
     }
 
+    /// <summary>
+    /// So many slots for the decision, all unknown; kept here so that a decision allocates none. Whoever takes them clears them: what is kept must not keep a
+    /// request alive.
+    /// </summary>
+    internal Span<Slot> Slots(int count)
+    {
+        if (slots.Length < count) slots = new Slot[count];
+        return slots.AsSpan(0, count);
+    }
+
+    /// <summary>For texts of the decision; whoever puts some there clears them.</summary>
+    internal PassingTexts Passing { get; } = new();
+
     internal bool FirstVisit(PolicyGroup group)
     {
-        foreach (PolicyGroup known in visited)
+        foreach (PolicyGroup known in visited.All)
             if (ReferenceEquals(known, group)) return false;
         visited.Add(group);
         return true;
@@ -69,14 +88,16 @@ public sealed class AuthorizationResponse
 
     internal void Satisfied(PolicyGroup group)
     {
-        List<int> to = group.Effect == Effect.Permit ? permits : forbids;
-        foreach (int policy in group.Policies) to.Add(policy);
+        ref Pile<PolicyGroup> to = ref group.Effect == Effect.Permit ? ref permits : ref forbids;
+        to.Add(group);
     }
 
     internal void Failed(PolicyGroup group, Failure failure)
     {
-        forbidFailed |= group.Effect == Effect.Forbid;
-        foreach (int policy in group.Policies) failures.Add((policy, failure));
+        bool open = failure.Code == FailureCode.NotYetKnown;
+        forbidFailed |= group.Effect == Effect.Forbid && !open;
+        permitOpen |= group.Effect == Effect.Permit && open;
+        failures.Add((group, failure));
     }
 
     internal void Refuse(string fault)
@@ -108,10 +129,32 @@ public sealed class AuthorizationResponse
         told = true;
         reasons.Clear();
         errors.Clear();
-        List<int> decisive = Decision == Decision.Allow ? permits : forbids;
-        if (decisive.Count > 1) decisive.Sort();
-        for (int i = 0; i < decisive.Count; i++) reasons.Add(ids[decisive[i]]);
-        if (failures.Count > 1) failures.Sort(static (a, b) => a.Policy.CompareTo(b.Policy));
-        for (int i = 0; i < failures.Count; i++) errors.Add(new(ids[failures[i].Policy], failures[i].Failure));
+        decisive.Clear();
+        foreach (PolicyGroup group in Decision == Decision.Allow ? permits.All : forbids.All) decisive.AddRange(group.Policies);
+        decisive.Sort();
+        foreach (int policy in decisive) reasons.Add(ids[policy]);
+        failed.Clear();
+        foreach ((PolicyGroup group, Failure failure) in failures.All)
+            foreach (int policy in group.Policies) failed.Add((policy, failure));
+        failed.Sort(static (a, b) => a.Policy.CompareTo(b.Policy));
+        foreach ((int policy, Failure failure) in failed) errors.Add(new(ids[policy], failure));
+    }
+
+    /// <summary>A list that is emptied by forgetting how much is in it: each decision begins with that.</summary>
+    private struct Pile<T>
+    {
+        private T[]? items;
+
+        public int Count { get; private set; }
+
+        public readonly ReadOnlySpan<T> All => items.AsSpan(0, Count);
+
+        public void Add(T item)
+        {
+            if (items is null || Count == items.Length) Array.Resize(ref items, Math.Max(4, Count * 2));
+            items[Count++] = item;
+        }
+
+        public void Clear() => Count = 0;
     }
 }

@@ -60,10 +60,10 @@ public sealed class Authorizer
             response.Refuse(fault);
             return Decision.Deny;
         }
-        Span<Slot> slots = ScratchSlots.Take(Paths.Count);
+        Span<Slot> slots = response.Slots(Paths.Count);
+        var frame = new Frame(request.Principal, request.Action, request.Resource, request.Context, entities, Paths, slots);
         try
         {
-            var frame = new Frame(request.Principal, request.Action, request.Resource, request.Context, entities, Paths, slots);
             Decide(ref frame, response);
         }
         finally
@@ -84,8 +84,7 @@ public sealed class Authorizer
     /// <summary>Decides what stands in the frame; slots may have been filled.</summary>
     internal void Decide(ref Frame frame, AuthorizationResponse response)
     {
-        var visitor = new GroupVisitor(response);
-        index.Visit(ref frame, ref visitor);
+        index.Decide(ref frame, response);
         response.Conclude(ids, Mode);
     }
 }

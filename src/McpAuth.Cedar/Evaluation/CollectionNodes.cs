@@ -75,6 +75,6 @@ internal sealed class LikeNode(Node text, Pattern pattern) : TestNode
     public override Truth Test(ref Frame frame)
     {
         Value value = text.Evaluate(ref frame);
-        return value.AsString is { } characters ? Of(pattern.Matches(characters)) : Failed(ref frame, value, ValueKind.String);
+        return value.TryGetCharacters(out ReadOnlySpan<char> characters) ? Of(pattern.Matches(characters)) : Failed(ref frame, value, ValueKind.String);
     }
 }

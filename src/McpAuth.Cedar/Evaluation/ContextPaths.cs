@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+
 namespace McpAuth.Cedar.Evaluation;
 
 /// <summary>
@@ -13,8 +15,12 @@ internal sealed class ContextPaths
 
     public ContextPath this[int number] => all[number];
 
-    /// <summary>The number of an attribute of the context itself; -1 when no policy reads it.</summary>
-    public int Find(string name) => numbers.TryGetValue((-1, name), out int number) ? number : -1;
+    /// <summary>By number; of use once no more are added.</summary>
+    public ReadOnlySpan<ContextPath> All => CollectionsMarshal.AsSpan(all);
+
+    /// <summary>The number of an attribute; -1 when no policy reads it.</summary>
+    /// <param name="parent">The number of the path without its last name; -1 for the context itself.</param>
+    public int Find(string name, int parent = -1) => numbers.TryGetValue((parent, name), out int number) ? number : -1;
 
     /// <param name="parent">The number of the path without its last name; -1 for the context itself.</param>
     public int Add(int parent, string name)
@@ -29,7 +35,7 @@ internal sealed class ContextPaths
 }
 
 /// <param name="Parent">The number of the path without its last name; -1 for the context itself.</param>
-internal sealed record ContextPath(int Parent, string Name);
+internal readonly record struct ContextPath(int Parent, string Name);
 
 /// <summary>What some conditions read of the context.</summary>
 internal sealed class ContextReads

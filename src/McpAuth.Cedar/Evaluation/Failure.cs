@@ -26,6 +26,9 @@ internal enum FailureCode : byte
 
     /// <summary>The caller's data could not be converted exactly (<c>Mcp</c>: an argument of a tool call).</summary>
     NotConvertible,
+
+    /// <summary>It will be known at the call (<c>Mcp</c>: arguments and approval, while nothing is called yet).</summary>
+    NotYetKnown,
 }
 
 /// <summary>Why an evaluation has no value. A value itself: failing allocates nothing, and the sentence is only made when somebody reads it.</summary>
@@ -43,6 +46,7 @@ internal readonly record struct Failure(FailureCode Code, string Name = "", Valu
         FailureCode.NotComparable => $"{Word(Expected)} and {Word(Actual)} cannot be compared",
         FailureCode.Overflow => "the result does not fit into 64 bits",
         FailureCode.BadArgument => $"`{Name}` cannot take this argument, or its result is out of range",
+        FailureCode.NotYetKnown => $"`{Name}` is not known before the call",
         FailureCode.WrongArgumentCount => $"`{Name}` was called with another number of arguments than it has",
         _ => $"`{Name}` has no exact value in the policy's types",
     };

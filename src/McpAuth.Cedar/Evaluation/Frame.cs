@@ -9,7 +9,7 @@ internal ref struct Frame
 {
     private readonly EntityStore entities;
     private readonly EntityStore? known;
-    private readonly ContextPaths paths;
+    private readonly ReadOnlySpan<ContextPath> paths;
     private readonly Span<Slot> slots;
     private Entity? principalEntity;
     private Entity? actionEntity;
@@ -25,7 +25,7 @@ internal ref struct Frame
         Resource = resource;
         Context = context;
         this.entities = entities;
-        this.paths = paths;
+        this.paths = paths.All;
         this.slots = slots;
         this.known = known;
     }
@@ -48,21 +48,35 @@ internal ref struct Frame
         return default;
     }
 
-    /// <summary>The entity of that name; null when it is not known. Those of the request are looked up once.</summary>
+    public readonly EntityUid this[RequestPart part] => part switch
+    {
+        RequestPart.Principal => Principal,
+        RequestPart.Action => Action,
+        _ => Resource,
+    };
+
+    /// <summary>The entity of that part of the request, looked up once; null when it is not known.</summary>
+    public Entity? Find(RequestPart part) => part switch
+    {
+        RequestPart.Principal => Find(Principal, Found.Principal, ref principalEntity),
+        RequestPart.Action => Find(Action, Found.Action, ref actionEntity),
+        _ => Find(Resource, Found.Resource, ref resourceEntity),
+    };
+
+    /// <summary>The entity of that name; null when it is not known.</summary>
     public Entity? Find(EntityUid uid)
     {
-        if (ReferenceEquals(uid, Principal)) return Find(uid, Found.Principal, ref principalEntity);
-        if (ReferenceEquals(uid, Resource)) return Find(uid, Found.Resource, ref resourceEntity);
-        if (ReferenceEquals(uid, Action)) return Find(uid, Found.Action, ref actionEntity);
+        if (ReferenceEquals(uid, Principal)) return Find(RequestPart.Principal);
+        if (ReferenceEquals(uid, Resource)) return Find(RequestPart.Resource);
+        if (ReferenceEquals(uid, Action)) return Find(RequestPart.Action);
         return known?.Find(uid) ?? entities.Find(uid);
     }
 
-    /// <summary>The operator <c>in</c>, for one entity on the right.</summary>
-    public bool IsIn(EntityUid uid, EntityUid other)
-    {
-        if (uid.Equals(other)) return true;
-        return Find(uid) is { } entity && entity.IsIn(other);
-    }
+    /// <summary>The operator <c>in</c>, for one entity on the right. An entity that is not known is in itself alone.</summary>
+    public bool IsIn(EntityUid uid, EntityUid other) => Find(uid) is { } entity ? entity.IsIn(other) : uid.Equals(other);
+
+    /// <inheritdoc cref="IsIn(EntityUid, EntityUid)"/>
+    public bool IsIn(RequestPart part, EntityUid other) => Find(part) is { } entity ? entity.IsIn(other) : this[part].Equals(other);
 
     /// <summary>An attribute of a record or entity.</summary>
     public Value Attribute(Value target, string name)
@@ -100,38 +114,41 @@ internal ref struct Frame
 
     private void Load(int number, ref Slot slot)
     {
-        ContextPath path = paths[number];
-        CedarRecord? attributes = Context;
-        FailureCode absent = FailureCode.NoAttribute;
-        if (path.Parent >= 0)
+        ref readonly ContextPath path = ref paths[number];
+        // As deep as the expression it stands in, at the most.
+        CedarRecord? record = path.Parent < 0 ? Context : Path(path.Parent).Value.AsRecord;
+        if (record is null)
         {
-            // As deep as the expression it stands in, at the most.
-            ref Slot parent = ref Path(path.Parent);
-            Value target = parent.Value;
-            if (target.IsNone)
-            {
-                slot.Failed(parent.State switch
-                {
-                    SlotState.Missing => new(FailureCode.NoAttribute, paths[path.Parent].Name),
-                    SlotState.Failed => parent.Failure,
-                    _ => new(FailureCode.NotConvertible, paths[path.Parent].Name), // it is there, and was not expected to be read
-                });
-                return;
-            }
-            attributes = target.AsRecord;
-            if (attributes is null)
-            {
-                if (target.AsEntity is not { } uid)
-                {
-                    slot.Failed(new(FailureCode.WrongType, path.Name, target.Kind, ValueKind.Record));
-                    return;
-                }
-                attributes = Find(uid)?.Attributes ?? CedarRecord.Empty;
-                absent = FailureCode.NoEntityAttribute;
-            }
+            LoadOfEntity(path, ref slot);
+            return;
         }
-        Value value = attributes[path.Name];
-        if (value.IsNone) slot.Missing(new(absent, path.Name));
+        Value value = record[path.Name];
+        if (value.IsNone) slot.Missing(new(FailureCode.NoAttribute, path.Name));
+        else slot.Found(value);
+    }
+
+    /// <summary>An attribute of what is no record: an entity, or else it cannot have any.</summary>
+    private void LoadOfEntity(ContextPath path, ref Slot slot)
+    {
+        ref Slot parent = ref slots[path.Parent];
+        Value target = parent.Value;
+        if (target.IsNone)
+        {
+            slot.Failed(parent.State switch
+            {
+                SlotState.Missing => new(FailureCode.NoAttribute, paths[path.Parent].Name),
+                SlotState.Failed => parent.Failure,
+                _ => new(FailureCode.NotConvertible, paths[path.Parent].Name), // it is there, and was not expected to be read
+            });
+            return;
+        }
+        if (target.AsEntity is not { } uid)
+        {
+            slot.Failed(new(FailureCode.WrongType, path.Name, target.Kind, ValueKind.Record));
+            return;
+        }
+        Value value = Find(uid) is { } entity ? entity.Attributes[path.Name] : default;
+        if (value.IsNone) slot.Missing(new(FailureCode.NoEntityAttribute, path.Name));
         else slot.Found(value);
     }
 

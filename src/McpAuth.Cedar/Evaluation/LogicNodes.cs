@@ -7,10 +7,10 @@ internal sealed class AndNode(Node[] operands) : TestNode
 {
     public override Truth Test(ref Frame frame)
     {
-        foreach (Node operand in operands)
+        for (int i = 0; i < operands.Length; i++)
         {
-            Truth truth = operand.Test(ref frame);
-            if (truth != Truth.True) return truth;
+            Truth truth = operands[i].Test(ref frame);
+            if (truth != Truth.True) return truth == Truth.Failed ? Unless(Truth.False, operands.AsSpan(i + 1), ref frame) : truth;
         }
         return Truth.True;
     }
@@ -21,10 +21,10 @@ internal sealed class OrNode(Node[] operands) : TestNode
 {
     public override Truth Test(ref Frame frame)
     {
-        foreach (Node operand in operands)
+        for (int i = 0; i < operands.Length; i++)
         {
-            Truth truth = operand.Test(ref frame);
-            if (truth != Truth.False) return truth;
+            Truth truth = operands[i].Test(ref frame);
+            if (truth != Truth.False) return truth == Truth.Failed ? Unless(Truth.True, operands.AsSpan(i + 1), ref frame) : truth;
         }
         return Truth.False;
     }

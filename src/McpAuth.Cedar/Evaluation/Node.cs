@@ -20,6 +20,20 @@ internal abstract class Node
         return Truth.Failed;
     }
 
+    /// <summary>
+    /// What a chain comes to whose operand failed: it failed. Only where that operand is merely <see cref="FailureCode.NotYetKnown"/> do the others count: one that
+    /// decides the chain whatever the operand will be, decides it now.
+    /// </summary>
+    public static Truth Unless(Truth decisive, ReadOnlySpan<Node> others, ref Frame frame)
+    {
+        Failure open = frame.Failure;
+        if (open.Code != FailureCode.NotYetKnown) return Truth.Failed;
+        foreach (Node other in others)
+            if (other.Test(ref frame) == decisive) return decisive;
+        frame.Failure = open;
+        return Truth.Failed;
+    }
+
     /// <summary>For an operand that must be of one kind: says why it is not. What already failed keeps its reason.</summary>
     protected static Value WrongType(ref Frame frame, Value value, ValueKind expected) =>
         value.IsNone ? default : frame.Fail(new(FailureCode.WrongType, Actual: value.Kind, Expected: expected));

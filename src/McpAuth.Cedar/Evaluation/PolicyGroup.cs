@@ -1,6 +1,5 @@
 using System.Runtime.InteropServices;
 using McpAuth.Cedar.Policies;
-using McpAuth.Cedar.Values;
 
 namespace McpAuth.Cedar.Evaluation;
 
@@ -8,11 +7,12 @@ namespace McpAuth.Cedar.Evaluation;
 /// The policies of a set that say the same: same effect, scope and conditions. They are decided once. (Sets that programs write repeat themselves:
 /// a guard-rail for each tool, a rule for each team.)
 /// </summary>
-internal sealed class PolicyGroup(PolicyBody body, EntityScope principal, ActionScope action, EntityScope resource, Node[] conditions)
+/// <param name="conditions">All that is tested, in order: what the scope says of principal and resource, then the conditions.</param>
+internal sealed class PolicyGroup(Effect effect, EntityScope principal, ActionScope action, EntityScope resource, Node[] conditions)
 {
     private readonly List<int> policies = [];
 
-    public Effect Effect => body.Effect;
+    public Effect Effect { get; } = effect;
 
     public EntityScope Principal { get; } = principal;
 
@@ -27,44 +27,28 @@ internal sealed class PolicyGroup(PolicyBody body, EntityScope principal, Action
     public ReadOnlySpan<int> Policies => CollectionsMarshal.AsSpan(policies);
 
     /// <summary>Whether the index holds this in more than one place.</summary>
-    public bool IsInSeveralPlaces => Action.Actions.Count > 1;
+    public bool IsInSeveralPlaces { get; } = action.Actions.Count > 1;
 
     public void Add(int policy) => policies.Add(policy);
 
-    /// <summary>Whether the policies are satisfied. The scope cannot fail; a condition can.</summary>
-    public Truth Test(ref Frame frame)
+    /// <summary>Tests the policies and keeps what came of it. The action is in their scope: the index shows a group to no other.</summary>
+    public void Decide(ref Frame frame, AuthorizationResponse response)
     {
-        if (!Holds(Principal, frame.Principal, ref frame) ||
-            !HoldsAction(ref frame) ||
-            !Holds(Resource, frame.Resource, ref frame))
-            return Truth.False;
-        foreach (Node condition in conditions)
+        if (IsInSeveralPlaces && !response.FirstVisit(this)) return;
+        switch (Test(ref frame))
         {
-            Truth truth = condition.Test(ref frame);
-            if (truth != Truth.True) return truth;
+            case Truth.True: response.Satisfied(this); break;
+            case Truth.Failed: response.Failed(this, frame.Failure); break;
         }
-        return Truth.True;
     }
 
-    public static bool Holds(EntityScope scope, EntityUid uid, ref Frame frame) => scope.Kind switch
+    private Truth Test(ref Frame frame)
     {
-        ScopeKind.Any => true,
-        ScopeKind.Equal => uid.Equals(scope.Entity),
-        ScopeKind.In => frame.IsIn(uid, scope.Entity!),
-        ScopeKind.Is => uid.Type == scope.Type,
-        _ => uid.Type == scope.Type && frame.IsIn(uid, scope.Entity!),
-    };
-
-    private bool HoldsAction(ref Frame frame)
-    {
-        switch (Action.Kind)
+        for (int i = 0; i < conditions.Length; i++)
         {
-            case ScopeKind.Any: return true;
-            case ScopeKind.Equal: return frame.Action.Equals(Action.Actions[0]);
-            default:
-                for (int i = 0; i < Action.Actions.Count; i++) // a walk by enumerator would allocate one
-                    if (frame.IsIn(frame.Action, Action.Actions[i])) return true;
-                return false;
+            Truth truth = conditions[i].Test(ref frame);
+            if (truth != Truth.True) return truth == Truth.Failed ? Node.Unless(Truth.False, conditions.AsSpan(i + 1), ref frame) : truth;
         }
+        return Truth.True;
     }
 }

@@ -1,3 +1,4 @@
+using McpAuth.Cedar.Expressions;
 using McpAuth.Cedar.Policies;
 using McpAuth.Cedar.Values;
 
@@ -26,15 +27,22 @@ internal static class PolicyGroups
     private static PolicyGroup Compile(PolicyBody body, Compiler compiler)
     {
         compiler.Reads = new();
-        return new(
-            body,
-            Intern(body.Principal, compiler),
-            body.Action with { Actions = [.. body.Action.Actions.Select(compiler.Intern)] },
-            Intern(body.Resource, compiler),
-            [.. body.Conditions.Select(c => c.Unless ? new NotNode(compiler.Compile(c.Expression)) : compiler.Compile(c.Expression))])
-        {
-            Reads = compiler.Reads,
-        };
+        EntityScope principal = Intern(body.Principal, compiler), resource = Intern(body.Resource, compiler);
+        ActionScope action = body.Action with { Actions = [.. body.Action.Actions.Select(compiler.Intern)] };
+        Node[] conditions =
+        [
+            .. ScopeNodes.Of(RequestPart.Principal, principal),
+            .. ScopeNodes.Of(RequestPart.Resource, resource),
+            .. body.Conditions.SelectMany(c => Conditions(c, compiler)),
+        ];
+        return new(body.Effect, principal, action, resource, conditions) { Reads = compiler.Reads };
+    }
+
+    /// <summary><c>when { a &amp;&amp; b }</c> is <c>when { a } when { b }</c>: from the left until one is not true, and each must be a truth value.</summary>
+    private static IEnumerable<Node> Conditions(Condition condition, Compiler compiler)
+    {
+        if (condition.Unless) return [new NotNode(compiler.Compile(condition.Expression))];
+        return condition.Expression is ChainExpr { And: true } chain ? chain.Operands.Select(compiler.Compile) : [compiler.Compile(condition.Expression)];
     }
 
     private static EntityScope Intern(EntityScope scope, Compiler compiler) =>
@@ -53,7 +61,7 @@ internal static class PolicyGroups
             for (int i = 0; i < x.Conditions.Count; i++)
             {
                 if (x.Conditions[i].Unless != y.Conditions[i].Unless) return false;
-                if (!Expressions.ExprEquality.Instance.Equals(x.Conditions[i].Expression, y.Conditions[i].Expression)) return false;
+                if (!ExprEquality.Instance.Equals(x.Conditions[i].Expression, y.Conditions[i].Expression)) return false;
             }
             return true;
         }
@@ -65,7 +73,7 @@ internal static class PolicyGroups
             Add(ref hash, body.Principal);
             Add(ref hash, body.Resource);
             foreach (EntityUid action in body.Action.Actions) hash.Add(action);
-            foreach (Condition condition in body.Conditions) hash.Add(Expressions.ExprEquality.Instance.GetHashCode(condition.Expression));
+            foreach (Condition condition in body.Conditions) hash.Add(ExprEquality.Instance.GetHashCode(condition.Expression));
             return hash.ToHashCode();
         }
 

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using McpAuth.Cedar.Policies;
 using McpAuth.Cedar.Values;
 
@@ -5,103 +6,108 @@ namespace McpAuth.Cedar.Evaluation;
 
 /// <summary>
 /// Finds the policies whose scope a request can match: by action, and where many are left, by principal, then by resource. It only ever leaves out
-/// what its scope excludes, and a scope cannot fail; so what is left out is neither a reason nor an error. What is found is tested in full.
+/// what its scope excludes, and a scope cannot fail; so what is left out is neither a reason nor an error. By action it leaves out all of that, so what
+/// is found is tested for the rest.
 /// </summary>
 internal abstract class ScopeIndex
 {
     /// <summary>Up to here testing all is faster than looking up.</summary>
     private const int Few = 8;
 
-    /// <summary>Shows each group that may match to <paramref name="visitor"/>; one that <see cref="PolicyGroup.IsInSeveralPlaces"/> perhaps more than once.</summary>
-    public abstract void Visit(ref Frame frame, ref GroupVisitor visitor);
+    /// <summary>Decides each group that may match; comes to one that <see cref="PolicyGroup.IsInSeveralPlaces"/> perhaps more than once.</summary>
+    public abstract void Decide(ref Frame frame, AuthorizationResponse response);
 
-    public static ScopeIndex Build(IReadOnlyList<PolicyGroup> groups) => new ByScope(Dimension.Action, groups);
+    public static ScopeIndex Build(IReadOnlyList<PolicyGroup> groups) => new ByScope(RequestPart.Action, groups);
 
-    private static ScopeIndex Next(Dimension after, List<PolicyGroup> groups) =>
-        groups.Count <= Few || after == Dimension.Resource ? new Leaf([.. groups]) : new ByScope(after + 1, groups);
-
-    private enum Dimension
+    private static ScopeIndex? Next(RequestPart after, List<PolicyGroup> groups)
     {
-        Action,
-        Principal,
-        Resource,
+        if (groups.Count == 0) return null;
+        for (RequestPart part = after + 1; part <= RequestPart.Resource && groups.Count > Few; part++)
+            if (groups.Exists(g => Scope(g, part).Kind != ScopeKind.Any)) return new ByScope(part, groups);
+        return new Leaf([.. groups]);
     }
+
+    private static EntityScope Scope(PolicyGroup group, RequestPart part) => part == RequestPart.Principal ? group.Principal : group.Resource;
 
     private sealed class Leaf(PolicyGroup[] groups) : ScopeIndex
     {
-        public override void Visit(ref Frame frame, ref GroupVisitor visitor)
+        [MethodImpl(MethodImplOptions.NoInlining)]
+        public override void Decide(ref Frame frame, AuthorizationResponse response)
         {
-            foreach (PolicyGroup group in groups) visitor.Visit(group, ref frame);
+            foreach (PolicyGroup group in groups) group.Decide(ref frame, response);
         }
     }
 
     /// <summary>Groups by what their scope says of one of the three.</summary>
     private sealed class ByScope : ScopeIndex
     {
-        private readonly Dimension dimension;
-        private readonly UidMap<ScopeIndex>? equal;
-        private readonly UidMap<ScopeIndex>? under;
+        private readonly RequestPart part;
+        private readonly UidMap<Place> places;
+        private readonly bool anyUnder;
         private readonly Dictionary<string, ScopeIndex>? ofType;
         private readonly ScopeIndex? others;
 
-        public ByScope(Dimension dimension, IReadOnlyList<PolicyGroup> groups)
+        public ByScope(RequestPart part, IReadOnlyList<PolicyGroup> groups)
         {
-            this.dimension = dimension;
-            var equalTo = new Dictionary<EntityUid, List<PolicyGroup>>();
-            var below = new Dictionary<EntityUid, List<PolicyGroup>>();
+            this.part = part;
+            var named = new Dictionary<EntityUid, (List<PolicyGroup> Equal, List<PolicyGroup> Under)>();
             var typed = new Dictionary<string, List<PolicyGroup>>(StringComparer.Ordinal);
             var rest = new List<PolicyGroup>();
             foreach (PolicyGroup group in groups)
             {
-                if (dimension == Dimension.Action)
+                if (part == RequestPart.Action)
                 {
                     if (group.Action.Kind == ScopeKind.Any) rest.Add(group);
-                    foreach (EntityUid action in group.Action.Actions)
-                        Add(group.Action.Kind == ScopeKind.Equal ? equalTo : below, action, group);
+                    foreach (EntityUid action in group.Action.Actions) Name(action, group.Action.Kind == ScopeKind.Equal, group);
                     continue; // `in []` matches nothing, and stands nowhere
                 }
-                EntityScope scope = dimension == Dimension.Principal ? group.Principal : group.Resource;
+                EntityScope scope = Scope(group, part);
                 switch (scope.Kind)
                 {
-                    case ScopeKind.Equal: Add(equalTo, scope.Entity!, group); break;
-                    case ScopeKind.In or ScopeKind.IsIn: Add(below, scope.Entity!, group); break;
-                    case ScopeKind.Is: Add(typed, scope.Type!, group); break;
-                    default: rest.Add(group); break;
+                    case ScopeKind.Any: rest.Add(group); break;
+                    case ScopeKind.Is: Add(Of(typed, scope.Type!, static () => []), group); break;
+                    default: Name(scope.Entity!, scope.Kind == ScopeKind.Equal, group); break;
                 }
             }
-            equal = Map(equalTo);
-            under = Map(below);
-            if (typed.Count > 0) ofType = typed.ToDictionary(e => e.Key, e => Next(dimension, e.Value), StringComparer.Ordinal);
-            if (rest.Count > 0) others = Next(dimension, rest);
-        }
+            anyUnder = named.Values.Any(n => n.Under.Count > 0);
+            places = new(named.ToDictionary(n => n.Key, n => new Place(Next(part, n.Value.Equal), Next(part, n.Value.Under))));
+            if (typed.Count > 0) ofType = typed.ToDictionary(t => t.Key, t => Next(part, t.Value)!, StringComparer.Ordinal);
+            others = Next(part, rest);
 
-        public override void Visit(ref Frame frame, ref GroupVisitor visitor)
-        {
-            EntityUid uid = dimension switch
+            void Name(EntityUid uid, bool equal, PolicyGroup group)
             {
-                Dimension.Action => frame.Action,
-                Dimension.Principal => frame.Principal,
-                _ => frame.Resource,
-            };
-            equal?.Find(uid)?.Visit(ref frame, ref visitor);
-            if (under is not null)
-            {
-                under.Find(uid)?.Visit(ref frame, ref visitor);
-                if (frame.Find(uid) is { } entity)
-                    foreach (EntityUid ancestor in entity.Ancestors) under.Find(ancestor)?.Visit(ref frame, ref visitor);
+                (List<PolicyGroup> Equal, List<PolicyGroup> Under) lists = Of(named, uid, static () => ([], []));
+                Add(equal ? lists.Equal : lists.Under, group);
             }
-            if (ofType is not null && ofType.TryGetValue(uid.Type, out ScopeIndex? found)) found.Visit(ref frame, ref visitor);
-            others?.Visit(ref frame, ref visitor);
         }
 
-        private UidMap<ScopeIndex>? Map(Dictionary<EntityUid, List<PolicyGroup>> groups) =>
-            groups.Count == 0 ? null : new(groups.ToDictionary(e => e.Key, e => Next(dimension, e.Value)));
+        public override void Decide(ref Frame frame, AuthorizationResponse response)
+        {
+            EntityUid uid = frame[part];
+            if (places.Find(uid) is { } place)
+            {
+                place.Equal?.Decide(ref frame, response);
+                place.Under?.Decide(ref frame, response);
+            }
+            if (anyUnder && frame.Find(part) is { } entity)
+                foreach (EntityUid ancestor in entity.Ancestors) places.Find(ancestor)?.Under?.Decide(ref frame, response);
+            if (ofType is not null && ofType.TryGetValue(uid.Type, out ScopeIndex? found)) found.Decide(ref frame, response);
+            others?.Decide(ref frame, response);
+        }
 
-        private static void Add<TKey>(Dictionary<TKey, List<PolicyGroup>> to, TKey key, PolicyGroup group)
+        private static TValue Of<TKey, TValue>(Dictionary<TKey, TValue> all, TKey key, Func<TValue> make)
             where TKey : notnull
         {
-            if (!to.TryGetValue(key, out List<PolicyGroup>? list)) to[key] = list = [];
-            if (list.Count == 0 || !ReferenceEquals(list[^1], group)) list.Add(group); // an action named twice in one list
+            if (!all.TryGetValue(key, out TValue? value)) all.Add(key, value = make());
+            return value;
+        }
+
+        private static void Add(List<PolicyGroup> to, PolicyGroup group)
+        {
+            if (to.Count == 0 || !ReferenceEquals(to[^1], group)) to.Add(group); // an action named twice in one list
         }
     }
+
+    /// <summary>What names one entity: <c>== E</c>, and <c>in E</c>.</summary>
+    private sealed record Place(ScopeIndex? Equal, ScopeIndex? Under);
 }

@@ -18,7 +18,12 @@ internal sealed class Tracer(string? argumentPrefix = null)
     /// <param name="known">As of <see cref="Frame"/>.</param>
     public PolicyExplanation Trace(Policy policy, Request request, EntityStore entities, EntityStore? known = null)
     {
-        PolicyGroup scope = new(policy.Body, policy.Body.Principal, policy.Body.Action, policy.Body.Resource, []) { Reads = new() };
+        var scope = new AndNode(
+        [
+            .. ScopeNodes.Of(RequestPart.Principal, policy.Body.Principal),
+            .. ScopeNodes.Of(policy.Body.Action),
+            .. ScopeNodes.Of(RequestPart.Resource, policy.Body.Resource),
+        ]);
         var parts = policy.Body.Conditions.Select(c => (Condition: c, Part: Compile(c.Expression))).ToList();
         var frame = new Frame(
             request.Principal, request.Action, request.Resource, request.Context, entities, compiler.Paths, new Slot[compiler.Paths.Count], known);

@@ -10,7 +10,7 @@ namespace McpAuth.Cedar.Mcp;
 /// Reads a call's arguments, as they came, into the slots of a decision: in one pass, only the parts that policies read, by the types of the tool's
 /// schema. Nothing is rounded or coerced: what has no exact value of its type is a fault, and the call is denied.
 /// </summary>
-internal readonly ref struct ArgumentReader(JsonText texts, Span<Slot> slots)
+internal readonly ref struct ArgumentReader(ArgumentTexts texts, Span<Slot> slots)
 {
     private static readonly JsonReaderOptions Strict = new() { MaxDepth = 64 };
 
@@ -35,7 +35,7 @@ internal readonly ref struct ArgumentReader(JsonText texts, Span<Slot> slots)
             if (reader.TokenType != JsonTokenType.StartObject) return "the arguments are not an object";
             string? fault = null;
             if (wanted.Path >= 0) fault = ReadPart(ref reader, wanted);
-            else if (wanted.IsValue) whole = Convert(ref reader, wanted.Type!.Type, wanted.Name, out fault);
+            else if (wanted.IsValue) whole = Convert(ref reader, texts, wanted.Type!.Type, wanted.Name, out fault);
             else reader.Skip();
             if (fault is null) reader.Read(); // what follows is no JSON, and thrown at
             return fault;
@@ -60,7 +60,7 @@ internal readonly ref struct ArgumentReader(JsonText texts, Span<Slot> slots)
         slot.Found(default);
         if (part.IsValue)
         {
-            slot.Found(Convert(ref reader, part.Type.Type, part.Name, out string? fault));
+            slot.Found(Convert(ref reader, texts, part.Type.Type, part.Name, out string? fault));
             return fault;
         }
         if (reader.TokenType != JsonTokenType.StartObject)
@@ -112,7 +112,7 @@ internal readonly ref struct ArgumentReader(JsonText texts, Span<Slot> slots)
     }
 
     /// <summary>The token, and what belongs to it, as a value of the type. As deep as the reader lets JSON be.</summary>
-    private Value Convert(ref Utf8JsonReader reader, CedarType type, string name, out string? fault)
+    private static Value Convert(ref Utf8JsonReader reader, ArgumentTexts texts, CedarType type, string name, out string? fault)
     {
         fault = null;
         switch (type)
@@ -123,36 +123,36 @@ internal readonly ref struct ArgumentReader(JsonText texts, Span<Slot> slots)
                 return Value.Of(number);
             case PrimitiveType { Kind: ValueKind.Decimal } when reader.TokenType == JsonTokenType.Number && JsonNumber.TryScale(reader.ValueSpan, 4, out long scaled):
                 return Value.OfDecimal(scaled);
-            case PrimitiveType { Kind: ValueKind.String } when reader.TokenType == JsonTokenType.String && texts.TryRead(ref reader, out string? text):
-                return Value.Of(text);
+            case PrimitiveType { Kind: ValueKind.String } when reader.TokenType == JsonTokenType.String && texts.TryRead(ref reader, out Value text):
+                return text;
             case SetType set when reader.TokenType == JsonTokenType.StartArray:
-                return ConvertSet(ref reader, set, name, out fault);
+                return ConvertSet(ref reader, texts.Inside, set, name, out fault);
             case RecordType record when reader.TokenType == JsonTokenType.StartObject:
-                return ConvertRecord(ref reader, record, name, out fault);
+                return ConvertRecord(ref reader, texts.Inside, record, name, out fault);
         }
         fault = NotOf(name, type);
         return default;
     }
 
-    private Value ConvertSet(ref Utf8JsonReader reader, SetType type, string name, out string? fault)
+    private static Value ConvertSet(ref Utf8JsonReader reader, ArgumentTexts texts, SetType type, string name, out string? fault)
     {
         fault = null;
         var members = new List<Value>();
         while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
         {
-            members.Add(Convert(ref reader, type.Element, name, out fault));
+            members.Add(Convert(ref reader, texts, type.Element, name, out fault));
             if (fault is not null) return default;
         }
         return Value.Of(new CedarSet([.. members]));
     }
 
-    private Value ConvertRecord(ref Utf8JsonReader reader, RecordType type, string name, out string? fault)
+    private static Value ConvertRecord(ref Utf8JsonReader reader, ArgumentTexts texts, RecordType type, string name, out string? fault)
     {
         fault = null;
         var attributes = new Dictionary<string, Value>(StringComparer.Ordinal);
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
-            if (!texts.TryRead(ref reader, out string? attribute)) fault = $"a name in `{name}` is not text";
+            if (!texts.TryReadName(ref reader, out string? attribute)) fault = $"a name in `{name}` is not text";
             else if (attributes.ContainsKey(attribute)) fault = $"a name in `{name}` stands twice";
             if (fault is not null) return default;
             reader.Read();
@@ -162,7 +162,7 @@ internal readonly ref struct ArgumentReader(JsonText texts, Span<Slot> slots)
                 reader.Skip();
                 continue;
             }
-            attributes[attribute!] = Convert(ref reader, known.Type, attribute!, out fault);
+            attributes[attribute!] = Convert(ref reader, texts, known.Type, attribute!, out fault);
             if (fault is not null) return default;
         }
         foreach ((string attribute, AttributeType known) in type.Attributes)

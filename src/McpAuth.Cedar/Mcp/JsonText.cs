@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Diagnostics.CodeAnalysis;
 using System.Text;
 using System.Text.Json;
+using McpAuth.Cedar.Values;
 
 namespace McpAuth.Cedar.Mcp;
 
@@ -33,6 +34,15 @@ internal sealed class JsonText
         }
         if (rented is not null) ArrayPool<char>.Shared.Return(rented, clearArray: true);
         return text is not null;
+    }
+
+    /// <summary>The same, without making a text that the policies do not hold: it passes with the decision. The bytes are as many as its characters at least.</summary>
+    public bool TryRead(ref Utf8JsonReader reader, PassingTexts passing, out Value text)
+    {
+        Span<char> characters = passing.Next.Room(reader.ValueSpan.Length);
+        int length = Read(ref reader, characters);
+        text = length < 0 ? default : known.TryGetValue(characters[..length], out string? found) ? Value.Of(found) : passing.Use(length);
+        return length >= 0;
     }
 
     /// <summary>

@@ -9,7 +9,7 @@ namespace McpAuth.Cedar.Mcp;
 /// Reads a call's arguments without a schema: text is String, true and false are Bool, a number is a decimal, exactly or not at all. Of an array, an object or
 /// null only the presence is known.
 /// </summary>
-internal readonly ref struct LooseArgumentReader(JsonText texts)
+internal readonly ref struct LooseArgumentReader(ArgumentTexts texts)
 {
     private const int OnStack = 64;
 
@@ -73,7 +73,7 @@ internal readonly ref struct LooseArgumentReader(JsonText texts)
         {
             while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
             {
-                if (!texts.TryRead(ref reader, out string? name)) return ArgumentReader.HalfACharacter;
+                if (!texts.TryReadName(ref reader, out string? name)) return ArgumentReader.HalfACharacter;
                 string attribute = prefix + name;
                 reader.Read();
                 if (!all.TryAdd(attribute, IsSimple(reader.TokenType) ? Convert(ref reader) : default)) return "an argument stands twice";
@@ -131,7 +131,7 @@ internal readonly ref struct LooseArgumentReader(JsonText texts)
     {
         switch (reader.TokenType)
         {
-            case JsonTokenType.String: return texts.TryRead(ref reader, out string? text) ? Value.Of(text) : default;
+            case JsonTokenType.String: return texts.TryRead(ref reader, out Value text) ? text : default;
             case JsonTokenType.Number: return JsonNumber.TryScale(reader.ValueSpan, 4, out long tenThousandths) ? Value.OfDecimal(tenThousandths) : default;
             default: return Value.Of(reader.TokenType == JsonTokenType.True);
         }

@@ -1,4 +1,5 @@
 using System.Text;
+using System.Text.Json;
 using McpAuth.Cedar.Evaluation;
 using McpAuth.Cedar.Values;
 
@@ -23,7 +24,7 @@ internal sealed class LooseView : ToolView
         this.layout = new(layout.Prefix, [.. wanted]);
     }
 
-    public override string? Fill(ReadOnlySpan<byte> arguments, CedarRecord session, JsonText texts, Span<Slot> slots, out CedarRecord context)
+    public override string? Fill(ReadOnlySpan<byte> arguments, CedarRecord session, ArgumentTexts texts, Span<Slot> slots, out CedarRecord context)
     {
         context = session;
         if (!IsWhole) return new LooseArgumentReader(texts).Read(arguments, layout, slots);
@@ -32,6 +33,17 @@ internal sealed class LooseView : ToolView
         context = new(session.Concat(all!.Where(a => !a.Value.IsNone)));
         return null;
     }
+
+    public override bool Foresee(CedarRecord session, Span<Slot> slots, bool withArguments)
+    {
+        if (IsWhole) return false;
+        if (withArguments) return true;
+        foreach (LooseArgument argument in layout.Wanted) slots[argument.Path].Failed(new(FailureCode.NotYetKnown, argument.Attribute));
+        return true;
+    }
+
+    /// <summary>All of them: whether one is read depends on the names of the others.</summary>
+    public override void CopyRead(ReadOnlySpan<byte> arguments, Utf8JsonWriter to) => to.WriteRawValue(arguments.IsEmpty ? "{}"u8 : arguments);
 
     public override CedarRecord Context(CedarRecord session, ReadOnlySpan<Slot> slots, CedarRecord filled)
     {

@@ -17,18 +17,17 @@ internal static class McpSchema
     private const string Common = """
         namespace Mcp {
           entity Group in [Group];
-          entity User in [Group] { email?: String };
-          entity Agent in [Group] {
+          entity User in [Group];
+          entity Agent {
             owner?: User,
-            purpose?: String,
             class?: String,
-            state?: String,
             review?: datetime,
           };
+          entity Client;
           entity Server;
 
           @doc("What the call belongs to.")
-          type Task = { id: String, purpose?: String, deadline?: datetime, parent?: String };
+          type Task = { id: String, deadline?: datetime, parent?: String };
           @doc("How the agent's instance proved what it is.")
           type Attestation = { assurance: String, workload?: String };
           @doc("A person's yes to this one call.")
@@ -55,6 +54,22 @@ internal static class McpSchema
           };
 
           action "tools:all", "sensitivity:read", "sensitivity:write", "sensitivity:destructive";
+          action "resource:read" in ["sensitivity:read"] appliesTo {
+            principal: [User, Agent, Client],
+            resource: [Server],
+            context: { input: { uri: String }, session: Session },
+          };
+          action "prompt:get" in ["sensitivity:read"] appliesTo {
+            principal: [User, Agent, Client],
+            resource: [Server],
+            context: { input: { name: String }, session: Session },
+          };
+          @doc("A person says yes to a call of this tool. The session is that of whoever wants to call.")
+          action "approval:give" appliesTo {
+            principal: [User],
+            resource: [Server],
+            context: { input: { tool: String, sensitivity: String }, session: Session },
+          };
         }
         """;
 
@@ -78,14 +93,14 @@ internal static class McpSchema
                 new(Name(ToolServerModel.Input), InputSyntax.Of(tool, notes), true, NoAnnotations),
                 new(Name(ToolServerModel.Session), new NamedTypeSyntax(default, Reference.EntityOrCommon, "Session"), true, NoAnnotations),
             ]);
-            actions.Add(new([Name(tool.Name)], [.. groups.Select(g => new ActionNameSyntax(null, g, default))], new([Name("User"), Name("Agent")], [Name("Server")], context), NoAnnotations));
+            actions.Add(new([Name(tool.Name)], [.. groups.Select(g => new ActionNameSyntax(null, g, default))], new([Name("User"), Name("Agent"), Name("Client")], [Name("Server")], context), NoAnnotations));
         }
         return SchemaResolver.Resolve(syntax, findings);
     }
 
     public static NameSyntax Name(string name) => new(name, default);
 
-    private static string Word(ToolSensitivity sensitivity) => sensitivity switch
+    public static string Word(ToolSensitivity sensitivity) => sensitivity switch
     {
         ToolSensitivity.Read => "read",
         ToolSensitivity.Write => "write",

@@ -13,10 +13,25 @@ public sealed partial class ToolServerModel
     /// <summary>The attribute of the context that says who calls, for whom, and within what.</summary>
     internal const string Session = "session";
 
+    /// <summary>The attribute of the session that is a person's yes.</summary>
+    internal const string Approval = "approval";
+
+    /// <summary>What reading a resource is called, where a tool's name stands: its one argument is <c>uri</c>. No tool can be called so.</summary>
+    public const string ReadResource = "resource:read";
+
+    /// <summary>What getting a prompt is called, where a tool's name stands: its one argument is <c>name</c>. No tool can be called so.</summary>
+    public const string GetPrompt = "prompt:get";
+
+    /// <summary>
+    /// What a person's yes to a call is called; see <see cref="McpApprovers"/>. Its arguments are <c>tool</c> and <c>sensitivity</c>, the principal is the person, the
+    /// session that of whoever wants to call. No tool can be called so.
+    /// </summary>
+    public const string GiveApproval = "approval:give";
+
     /// <summary>
     /// The model of a tool server: <c>Mcp::Action::"name"</c> for each tool, in the groups <c>"tools:all"</c>, <c>"sensitivity:read"</c> (or <c>write</c>,
-    /// <c>destructive</c>) and <c>"class:…"</c>; principals are <c>Mcp::User</c> or <c>Mcp::Agent</c>, the resource is an <c>Mcp::Server</c>, the context
-    /// <c>{ input, session }</c>.
+    /// <c>destructive</c>) and <c>"class:…"</c>; principals are <c>Mcp::User</c>, <c>Mcp::Agent</c> or <c>Mcp::Client</c>, the resource is an <c>Mcp::Server</c>, the
+    /// context <c>{ input, session }</c>. <see cref="ReadResource"/> and <see cref="GetPrompt"/> are among the actions, as things that are read.
     /// </summary>
     /// <returns>Errors where a name is none or stands twice.</returns>
     public static Parsed<ToolServerModel> Create(IEnumerable<McpTool> tools)
@@ -27,7 +42,7 @@ public sealed partial class ToolServerModel
         var notes = new List<Diagnostic>();
         Parsed<CedarSchema> read = McpSchema.Of(all, notes);
         if (!read.TryGet(out CedarSchema? schema)) return new(read.Diagnostics);
-        return new(Of(schema, all.Select(t => (t.Name, McpSchema.Action(t.Name))), Session, notes));
+        return new(Of(schema, all.Select(t => t.Name).Concat([ReadResource, GetPrompt, GiveApproval]).Select(name => (name, McpSchema.Action(name))), Session, notes));
     }
 
     /// <summary>What no model can be made of.</summary>

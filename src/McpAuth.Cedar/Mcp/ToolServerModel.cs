@@ -16,6 +16,7 @@ public sealed partial class ToolServerModel
     internal ToolServerModel(IEnumerable<ToolBinding> tools, ContextLayout layout, EntityStore entities, CedarSchema? schema, IReadOnlyList<Diagnostic> notes)
     {
         this.tools = tools.ToDictionary(t => t.Name, StringComparer.Ordinal);
+        Tools = [.. this.tools.Keys.Where(name => name is not (ReadResource or GetPrompt or GiveApproval))];
         Layout = layout;
         Entities = entities;
         Schema = schema;
@@ -31,7 +32,7 @@ public sealed partial class ToolServerModel
     /// <summary>Which arguments have no Cedar type, so that policies cannot read them: the tool with the path in its schema, and why.</summary>
     public IReadOnlyList<Diagnostic> Notes { get; }
 
-    public IReadOnlyCollection<string> Tools => tools.Keys;
+    public IReadOnlyCollection<string> Tools { get; }
 
     internal ContextLayout Layout { get; }
 

@@ -1,4 +1,5 @@
 using System.Text;
+using System.Text.Json;
 using McpAuth.Cedar.Evaluation;
 using McpAuth.Cedar.Schemas;
 using McpAuth.Cedar.Values;
@@ -63,6 +64,55 @@ internal sealed class WantedPart
             WantedPart[] parts = value ? [] : [.. children[path].Select(c => Make(c, attributes?.GetValueOrDefault(paths[c].Name)))];
             return new(paths[path].Name, path, known, value, parts);
         }
+    }
+
+    /// <summary>
+    /// Copies what is read of the arguments: values as they stand, names that stand twice twice. What is only asked to be there becomes 0, or null where it
+    /// is null; what is something else than the schema says stays, so that a decision on the copy ends as one on the arguments.
+    /// </summary>
+    /// <param name="arguments">A JSON object that was read before.</param>
+    public void Copy(ReadOnlySpan<byte> arguments, Utf8JsonWriter to)
+    {
+        if (arguments.IsEmpty) arguments = "{}"u8;
+        if (Path < 0)
+        {
+            to.WriteRawValue(IsValue ? arguments : "{}"u8);
+            return;
+        }
+        var reader = new Utf8JsonReader(arguments);
+        reader.Read();
+        Copy(ref reader, arguments, to);
+    }
+
+    private void Copy(ref Utf8JsonReader reader, ReadOnlySpan<byte> arguments, Utf8JsonWriter to)
+    {
+        int from = (int)reader.TokenStartIndex;
+        bool inside = reader.TokenType == JsonTokenType.StartObject && !IsValue && Type is not null;
+        if (!inside)
+        {
+            bool value = IsValue || parts.Length > 0;
+            bool isNull = reader.TokenType == JsonTokenType.Null;
+            reader.Skip();
+            if (Type is null || isNull) to.WriteNullValue();
+            else if (value) to.WriteRawValue(arguments[from..(int)reader.BytesConsumed]);
+            else to.WriteNumberValue(0);
+            return;
+        }
+        to.WriteStartObject();
+        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        {
+            string name = reader.GetString()!;
+            WantedPart? part = Array.Find(parts, p => p.Name == name);
+            reader.Read();
+            if (part is null)
+            {
+                reader.Skip();
+                continue;
+            }
+            to.WritePropertyName(part.Utf8Name);
+            part.Copy(ref reader, arguments, to);
+        }
+        to.WriteEndObject();
     }
 
     /// <summary>The part as it was read, of what is known of it: for people.</summary>

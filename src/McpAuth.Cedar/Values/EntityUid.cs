@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Text;
 using McpAuth.Cedar.Text;
 
@@ -20,12 +21,15 @@ public sealed class EntityUid : IEquatable<EntityUid>
 
     public string Id { get; }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public bool Equals(EntityUid? other) =>
-        ReferenceEquals(this, other) || (other is not null && hash == other.hash && Id == other.Id && Type == other.Type);
+        ReferenceEquals(this, other) || (other is not null && hash == other.hash && SameText(other));
 
     public override bool Equals(object? obj) => obj is EntityUid other && Equals(other);
 
     public override int GetHashCode() => hash;
+
+    private bool SameText(EntityUid other) => Id == other.Id && Type == other.Type;
 
     /// <summary>As a policy writes it: <c>Mcp::Agent::"claude"</c>.</summary>
     public override string ToString()

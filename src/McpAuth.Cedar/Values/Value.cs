@@ -10,7 +10,7 @@ namespace McpAuth.Cedar.Values;
 /// </summary>
 public readonly struct Value : IEquatable<Value>
 {
-    // One of: a Scalar (then bits hold the value), string, EntityUid, CedarSet, CedarRecord, CedarIpAddress; null for no value.
+    // One of: a Scalar (then bits hold the value), string, PassingText, EntityUid, CedarSet, CedarRecord, CedarIpAddress; null for no value.
     private readonly object? content;
     private readonly long bits;
 
@@ -24,7 +24,7 @@ public readonly struct Value : IEquatable<Value>
     {
         null => ValueKind.None,
         Scalar scalar => scalar.Kind,
-        string => ValueKind.String,
+        string or PassingText => ValueKind.String,
         EntityUid => ValueKind.Entity,
         CedarSet => ValueKind.Set,
         CedarRecord => ValueKind.Record,
@@ -39,6 +39,8 @@ public readonly struct Value : IEquatable<Value>
     public static Value Of(long value) => new(Scalar.Long, value);
 
     public static Value Of(string value) => new(value);
+
+    internal static Value OfPassing(PassingText value) => new(value);
 
     public static Value Of(EntityUid value) => new(value);
 
@@ -69,7 +71,7 @@ public readonly struct Value : IEquatable<Value>
         return ReferenceEquals(content, Scalar.Long);
     }
 
-    public string? AsString => content as string;
+    public string? AsString => content as string ?? (content as PassingText)?.ToString();
 
     public EntityUid? AsEntity => content as EntityUid;
 
@@ -102,7 +104,7 @@ public readonly struct Value : IEquatable<Value>
         if (ReferenceEquals(content, other.content)) return bits == other.bits;
         return content switch
         {
-            string a => other.content is string b && a == b,
+            string or PassingText => TryGetCharacters(out ReadOnlySpan<char> a) && other.TryGetCharacters(out ReadOnlySpan<char> b) && a.SequenceEqual(b),
             EntityUid a => other.content is EntityUid b && a.Equals(b),
             CedarSet a => other.content is CedarSet b && a.Equals(b),
             CedarRecord a => other.content is CedarRecord b && a.Equals(b),
@@ -117,7 +119,7 @@ public readonly struct Value : IEquatable<Value>
     {
         null => 0,
         Scalar scalar => HashCode.Combine((int)scalar.Kind, bits),
-        string text => string.GetHashCode(text, StringComparison.Ordinal),
+        string or PassingText => TryGetCharacters(out ReadOnlySpan<char> text) ? string.GetHashCode(text, StringComparison.Ordinal) : 0,
         _ => content.GetHashCode(),
     };
 
@@ -135,6 +137,13 @@ public readonly struct Value : IEquatable<Value>
     {
         Value self = this;
         return ValueWriter.Text(json => ValueWriter.Write(json, self));
+    }
+
+    /// <summary>The characters of a text, whether it is an object of its own or not.</summary>
+    internal bool TryGetCharacters(out ReadOnlySpan<char> characters)
+    {
+        characters = content is string text ? text : content is PassingText passing ? passing.Characters : default;
+        return content is string or PassingText;
     }
 
     /// <summary>The bits of a scalar that the caller knows to be one.</summary>

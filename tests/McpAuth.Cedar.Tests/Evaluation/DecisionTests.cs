@@ -62,8 +62,35 @@ public sealed class DecisionTests
     [InlineData("principal, action, resource in Folder::\"other\"", false)]
     [InlineData("principal, action, resource is Doc", true)]
     [InlineData("principal, action, resource is Folder", false)]
-    public void Scope_OfAPolicy_SaysWhomItIsAbout(string scope, bool included) =>
-        Assert.Equal(included ? Decision.Allow : Decision.Deny, World.Authorize($"permit({scope});").Decision);
+    public void Scope_OfAPolicy_SaysWhomItIsAbout(string scope, bool included)
+    {
+        Explanation explanation = Authorizer.CedarCompatible(PolicySet.Parse($"permit({scope});").Value).Explain(World.Request, World.Entities);
+        Assert.Equal(included ? Decision.Allow : Decision.Deny, explanation.Response.Decision);
+        Assert.Equal(included, explanation.Policies[0].InScope);
+    }
+
+    [Theory]
+    [InlineData("principal in User::\"zoe\", action in Action::\"fly\", resource in Doc::\"lost\"", true)]
+    [InlineData("principal in User::\"ann\", action, resource", false)]
+    [InlineData("principal, action, resource in Doc::\"report\"", false)]
+    public void Scope_OfWhatIsNotKnown_IncludesItselfAlone(string scope, bool included)
+    {
+        var request = new Request(new("User", "zoe"), new("Action", "fly"), new("Doc", "lost"), CedarRecord.Empty);
+        Assert.Equal(included ? Decision.Allow : Decision.Deny, World.Authorize($"permit({scope});", request).Decision);
+    }
+
+    [Fact]
+    public void Conditions_OfOneChain_FailAndEndWhereTheyWouldInTheChain()
+    {
+        Assert.Equal("policy0: the record has no attribute `missing`", OnlyError("context.yes && context.missing && false"));
+        Assert.Equal("policy0: expected bool, got long", OnlyError("context.yes && context.amount && context.missing"));
+        Assert.Empty(World.Authorize("permit(principal, action, resource) when { context.yes && context.no && context.missing };").Errors);
+        Assert.Equal(Decision.Deny, World.Authorize("permit(principal, action, resource) when { context.yes && context.no };").Decision);
+        Assert.Equal(Decision.Deny, World.Authorize("permit(principal, action, resource) when { context.no && context.yes };").Decision);
+
+        static string OnlyError(string condition) =>
+            Assert.Single(World.Authorize($"permit(principal, action, resource) when {{ {condition} }};").Errors).ToString();
+    }
 
     [Fact]
     public void Action_InSeveralOfItsGroups_CountsAPolicyOnce()
@@ -120,6 +147,24 @@ public sealed class DecisionTests
     }
 
     [Fact]
+    public void Response_UsedForAnotherRequest_KnowsNothingOfTheLastOne()
+    {
+        Authorizer authorizer = Authorizer.CedarCompatible(PolicySet.Parse("permit(principal, action, resource) when { context.amount == 100 && context.text == \"a/b/c\" };").Value);
+        var response = new AuthorizationResponse();
+        Assert.Equal(Decision.Allow, authorizer.Authorize(World.Request, World.Entities, response));
+        Assert.Equal(Decision.Deny, authorizer.Authorize(World.Request with { Context = CedarRecord.Empty }, World.Entities, response));
+        Assert.Equal("policy0: the record has no attribute `amount`", Assert.Single(response.Errors).ToString());
+    }
+
+    [Fact]
+    public void Reasons_OfManyPolicies_StandInTheOrderOfTheSet()
+    {
+        string[] conditions = [.. Enumerable.Range(0, 12).Select(i => i % 2 == 0 ? "true" : $"context.amount > {i}")];
+        AuthorizationResponse response = World.Authorize(string.Concat(conditions.Select(c => $"permit(principal, action, resource) when {{ {c} }};")));
+        Assert.Equal(Enumerable.Range(0, 12).Select(i => $"policy{i}"), response.Reasons);
+    }
+
+    [Fact]
     public void Allow_IntoAResponseUsedBefore_AllocatesNothing()
     {
         Authorizer authorizer = Authorizer.CedarCompatible(PolicySet.Parse("""
@@ -129,11 +174,17 @@ public sealed class DecisionTests
             forbid(principal, action, resource) when { context.user in Group::"staff" || context.now < datetime("2020-01-01") };
             """).Value);
         var response = new AuthorizationResponse();
-        for (int i = 0; i < 100; i++) authorizer.Authorize(World.Request, World.Entities, response);
+        for (int i = 0; i < 100; i++) Decide();
         long before = GC.GetAllocatedBytesForCurrentThread();
-        for (int i = 0; i < 1000; i++) authorizer.Authorize(World.Request, World.Entities, response);
+        for (int i = 0; i < 1000; i++) Decide();
         Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
-        Assert.Equal((Decision.Allow, 2, 1), (response.Decision, response.Reasons.Count, response.Errors.Count));
+        Assert.Equal((Decision.Allow, 2, 1), Decide());
+
+        (Decision, int, int) Decide()
+        {
+            authorizer.Authorize(World.Request, World.Entities, response);
+            return (response.Decision, response.Reasons.Count, response.Errors.Count);
+        }
     }
 
     [Fact]

@@ -20,10 +20,11 @@ public class LazyDecisionProperties
     public void Decision_OfACallsBytes_IsThatOfTheWholeRequest()
     {
         int allowed = 0, failed = 0;
+        // One for all: nothing of a decision is left for the next.
+        var lazily = new AuthorizationResponse();
         Prop.ForAll(Gen.Choose(0, int.MaxValue).ToArbitrary(), seed =>
         {
             var world = new World(seed);
-            var lazily = new AuthorizationResponse();
             foreach (AuthorizationMode mode in Enum.GetValues<AuthorizationMode>())
             {
                 var tools = new ToolCallAuthorizer(world.Policies, world.Model, mode);
@@ -53,6 +54,66 @@ public class LazyDecisionProperties
             if (responses[0].Decision == Decision.Allow) allowed++;
         }).Check(Config.QuickThrowOnFailure.WithMaxTest(1000));
         Assert.True(allowed > 100, $"{allowed} allowed: the generator proves little");
+    }
+
+    /// <summary>What a decision read is enough to decide again.</summary>
+    [Fact]
+    public void Decision_OnTheCopyOfWhatWasRead_IsThatOnTheArguments()
+    {
+        int allowed = 0, shorter = 0, invalid = 0;
+        Prop.ForAll(Gen.Choose(0, int.MaxValue).ToArbitrary(), seed =>
+        {
+            var world = new World(seed);
+            var tools = new ToolCallAuthorizer(world.Policies, world.Model);
+            AuthorizationResponse[] responses = [new(), new()];
+            byte[] spoilt = seed % 3 == 0 ? Encoding.UTF8.GetBytes(Encoding.UTF8.GetString(world.Arguments).Replace("1", "\"x\"", StringComparison.Ordinal)) : world.Arguments;
+            byte[] arguments = IsJson(spoilt) ? spoilt : world.Arguments;
+            var copy = new System.Buffers.ArrayBufferWriter<byte>();
+            tools.CopyRead("t", arguments, copy);
+            foreach ((ReadOnlyMemory<byte> given, AuthorizationResponse response) in new[] { ((ReadOnlyMemory<byte>)arguments, responses[0]), (copy.WrittenMemory, responses[1]) })
+                tools.Authorize(new ToolCall { Principal = Tools.Ann, Tool = "t", Resource = Tools.Server, Session = Tools.Session, Arguments = given.Span }, EntityStore.Empty, response);
+            Assert.Equal(Told(responses[0]), Told(responses[1]));
+            if (responses[0].Decision == Decision.Allow) allowed++;
+            if (responses[0].Cause == DenialCause.RequestInvalid) invalid++;
+            if (copy.WrittenCount < arguments.Length / 2) shorter++;
+        }).Check(Config.QuickThrowOnFailure.WithMaxTest(2000));
+        Assert.True(allowed > 200 && shorter > 400 && invalid > 20, $"{allowed} allowed, {shorter} much shorter, {invalid} invalid: the generator proves little");
+    }
+
+    /// <summary>Foresight never hides what a call would be allowed.</summary>
+    [Fact]
+    public void Call_ThatIsAllowed_WasForeseen()
+    {
+        int allowed = 0, never = 0;
+        Prop.ForAll(Gen.Choose(0, int.MaxValue).ToArbitrary(), seed =>
+        {
+            var world = new World(seed);
+            var tools = new ToolCallAuthorizer(world.Policies, world.Model);
+            var response = new AuthorizationResponse();
+            var call = new ToolCall { Principal = Tools.Ann, Tool = "t", Resource = Tools.Server, Session = Tools.Session, Arguments = world.Arguments };
+            tools.Authorize(call, EntityStore.Empty, response);
+            bool foreseen = tools.MayAllow(call, EntityStore.Empty);
+            if (response.Decision == Decision.Allow)
+            {
+                allowed++;
+                Assert.True(foreseen);
+            }
+            if (!foreseen) never++;
+        }).Check(Config.QuickThrowOnFailure.WithMaxTest(2000));
+        Assert.True(allowed > 200 && never > 200, $"{allowed} allowed, {never} never: the generator proves little");
+    }
+
+    private static bool IsJson(byte[] text)
+    {
+        try
+        {
+            JsonDocument.Parse(text).Dispose();
+            return true;
+        }
+        catch (JsonException)
+        {
+            return false;
+        }
     }
 
     private static string Told(AuthorizationResponse response) =>

@@ -280,27 +280,43 @@ public class ToolCallAuthorizerTests
         Assert.Equal("policy0: expected record, got string", Assert.Single(response.Errors).ToString());
     }
 
-    /// <summary>What is read are numbers, truth values and texts that the policies hold; the rest of the call is as large as it likes.</summary>
+    /// <summary>However many texts a call brings, what is kept for the next decision is as large as the policies.</summary>
+    [Fact]
+    public void Texts_OfASet_AreNotKeptForTheNextDecision()
+    {
+        ToolCallAuthorizer authorizer = Authorizer("""permit(principal, action, resource) when { context.input.tags.contains("last") && context.input.order like "o*" };""");
+        var response = new AuthorizationResponse();
+        byte[] arguments = Encoding.UTF8.GetBytes($$"""{"amount":1,"order":"o-1","tags":[{{string.Concat(Enumerable.Range(0, 50_000).Select(i => $"\"t{i}\","))}}"last"]}""");
+        var call = new ToolCall { Principal = Ann, Tool = Refund, Resource = Server, Session = Session, Arguments = arguments };
+        Assert.Equal(Decision.Allow, authorizer.Authorize(call, EntityStore.Empty, response));
+        // The order's memory is there, and no other.
+        Assert.NotEqual(0, response.Passing.Next.Capacity);
+        response.Passing.Use(0);
+        Assert.Equal(0, response.Passing.Next.Capacity);
+    }
+
+    /// <summary>What is read are numbers, truth values and texts, also such as no policy holds; the rest of the call is as large as it likes.</summary>
     [Fact]
     public void Decision_InTheSteadyState_AllocatesNothing()
     {
         ToolCallAuthorizer authorizer = Authorizer("""
             permit(principal, action == Mcp::Action::"refund", resource == Mcp::Server::"https://shop.example/mcp")
-            when { context.input.amount == 100 && context.input.order == "o-9" && context.input.rate.lessThan(decimal("0.5")) && context.session.scopes.contains("tool:refund") }
-            when { context.input has to && context.input.to has country && context.input.to.country == "CH" }
+            when { context.input.amount == 100 && context.input.order like "o-*" && context.input.order != context.input.to.country && context.input.rate.lessThan(decimal("0.5")) && context.session.scopes.contains("tool:refund") }
+            when { context.input has to && context.input.to has country && (context.input.to.country == "CH" || ["AT", "LI"].contains(context.input.to.country)) }
             unless { context.input has urgent && context.input.urgent };
             forbid(principal, action in [Mcp::Action::"class:payments", Mcp::Action::"sensitivity:read"], resource)
             when { context.input.amount > 100 || context.session.time > datetime("2030-01-01") };
             """);
         var response = new AuthorizationResponse();
-        byte[] arguments = Encoding.UTF8.GetBytes(
-            """{"note":"NOTE","order":"o\u002d9","amount":1e2,"urgent":false,"rate":0.25,"to":{"iban":"CH00","country":"CH"},"tags":["a","b"]}""".Replace("NOTE", new string('x', 3000), StringComparison.Ordinal));
-        Assert.Equal(Decision.Allow, Decide(arguments));
-        for (int i = 0; i < 200; i++) Decide(arguments);
+        byte[][] calls = [.. new[] { ("o\\u002d9", "CH"), ("o-123456789012345678901234567890", "LI"), ("o-\u00e9", "AT") }.Select(c => Encoding.UTF8.GetBytes(
+            """{"note":"NOTE","order":"ORDER","amount":1e2,"urgent":false,"rate":0.25,"to":{"iban":"CH00","country":"COUNTRY"},"tags":["a","b"]}"""
+                .Replace("NOTE", new string('x', 3000), StringComparison.Ordinal).Replace("ORDER", c.Item1, StringComparison.Ordinal).Replace("COUNTRY", c.Item2, StringComparison.Ordinal)))];
+        foreach (byte[] call in calls) Assert.Equal(Decision.Allow, Decide(call));
+        for (int i = 0; i < 300; i++) Decide(calls[i % 3]);
         long before = GC.GetAllocatedBytesForCurrentThread();
         int allowed = 0;
         for (int i = 0; i < 10_000; i++)
-            if (Decide(arguments) == Decision.Allow) allowed++;
+            if (Decide(calls[i % 3]) == Decision.Allow) allowed++;
         Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
         Assert.Equal(10_000, allowed);
 

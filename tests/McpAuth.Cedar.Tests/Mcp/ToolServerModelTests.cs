@@ -11,7 +11,7 @@ public class ToolServerModelTests
     {
         ActionDeclaration refund = Tools.Model.Schema!.Actions[new EntityUid("Mcp::Action", "refund")];
         Assert.Equal(["class:payments", "sensitivity:write", "tools:all"], refund.Parents.Select(p => p.Id).Order(StringComparer.Ordinal));
-        Assert.Equal(["Mcp::Agent", "Mcp::User"], refund.Principals.Order(StringComparer.Ordinal));
+        Assert.Equal(["Mcp::Agent", "Mcp::Client", "Mcp::User"], refund.Principals.Order(StringComparer.Ordinal));
         Assert.Equal(["Mcp::Server"], refund.Resources);
         Assert.Equal("{amount: Long, note?: String, order?: String, rate?: decimal, tags?: Set<String>, to?: {country?: String, iban: String}, urgent?: Bool}", Tools.Show(refund.Context.Attributes["input"].Type));
         Assert.True(refund.Context.Attributes["session"].Required);
@@ -31,17 +31,17 @@ public class ToolServerModelTests
     }
 
     [Fact]
-    public void Groups_AreThereForEverySensitivityAndForClassesInUse()
+    public void GroupsAndItems_AreThereForEverySensitivityAndForClassesInUse()
     {
         string[] groups = [.. Tools.Model.Schema!.Actions.Keys.Select(a => a.Id).Where(id => id.Contains(':', StringComparison.Ordinal)).Order(StringComparer.Ordinal)];
-        Assert.Equal(["class:payments", "sensitivity:destructive", "sensitivity:read", "sensitivity:write", "tools:all"], groups);
+        Assert.Equal(["approval:give", "class:payments", "prompt:get", "resource:read", "sensitivity:destructive", "sensitivity:read", "sensitivity:write", "tools:all"], groups);
     }
 
     [Fact]
     public void Session_HasWhatATokenSays() => Assert.Equal(
         "{acr?: String, address?: IpAddress, agent?: Mcp::Agent, approval?: {at?: Datetime, by: Mcp::User, id: String}, attestation?: {assurance: String, workload?: String}, authenticated?: Datetime, " +
         "chain: Set<Mcp::Agent>, client?: String, emergency?: {id: String, reason: String, until?: Datetime}, instance?: String, scopes: Set<String>, " +
-        "task?: {deadline?: Datetime, id: String, parent?: String, purpose?: String}, time: Datetime, user?: Mcp::User}",
+        "task?: {deadline?: Datetime, id: String, parent?: String}, time: Datetime, user?: Mcp::User}",
         Tools.Show(Tools.Model.Schema!.Actions[new EntityUid("Mcp::Action", "refund")].Context.Attributes["session"].Type));
 
     [Fact]
@@ -51,6 +51,21 @@ public class ToolServerModelTests
     [Fact]
     public void Entities_AreTheActionsInTheirGroups() =>
         Assert.True(Tools.Model.Entities.Find(new EntityUid("Mcp::Action", "refund"))!.IsIn(new EntityUid("Mcp::Action", "class:payments")));
+
+    [Fact]
+    public void Items_AreReadAndNoTools()
+    {
+        Assert.Equal(["read_order", "refund"], Tools.Model.Tools.Order(StringComparer.Ordinal));
+        foreach (string item in new[] { ToolServerModel.ReadResource, ToolServerModel.GetPrompt })
+        {
+            Assert.Equal(["sensitivity:read"], Tools.Model.Schema!.Actions[Tools.Model.ActionOf(item)!].Parents.Select(p => p.Id));
+            Assert.False(ToolServerModel.Create([Tools.Tool(item, "{}")]).Ok);
+        }
+        ToolCallAuthorizer authorizer = Tools.Authorizer("""permit(principal, action == Mcp::Action::"resource:read", resource) when { context.input.uri like "file:///*" };""");
+        Assert.Equal("Allow by policy0", authorizer.Call("""{"uri":"file:///a"}""", ToolServerModel.ReadResource).Outcome());
+        Assert.Equal("Deny: NothingPermits", authorizer.Call("""{"uri":"https://a"}""", ToolServerModel.ReadResource).Outcome());
+        Assert.Equal("Deny: NothingPermits", authorizer.Call("""{"name":"p"}""", ToolServerModel.GetPrompt).Outcome());
+    }
 
     [Fact]
     public void Notes_NameTheTool()
