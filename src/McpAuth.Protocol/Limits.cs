@@ -4,7 +4,7 @@ namespace McpAuth.Protocol;
 public static class Limits
 {
     public static readonly TimeSpan AccessToken = TimeSpan.FromMinutes(5), ClockSkew = TimeSpan.FromSeconds(30),
-        ClientAssertion = TimeSpan.FromMinutes(5), DpopAge = TimeSpan.FromSeconds(60), Instance = TimeSpan.FromHours(1),
+        ClientAssertion = TimeSpan.FromMinutes(5), IdJag = TimeSpan.FromMinutes(5), DpopAge = TimeSpan.FromSeconds(60), Instance = TimeSpan.FromHours(1),
         TaskDefault = TimeSpan.FromHours(1), TaskMaximum = TimeSpan.FromHours(24),
         GuardStale = TimeSpan.FromSeconds(2), RevocationBound = TimeSpan.FromSeconds(1), LongPoll = TimeSpan.FromSeconds(1);
 
@@ -13,6 +13,12 @@ public static class Limits
 
     /// <summary>How far ahead what a platform says of a program may expire; and how far an issuer's record may let it (managed identities of Azure: a day).</summary>
     public static readonly TimeSpan Evidence = TimeSpan.FromHours(1), LongestEvidence = TimeSpan.FromHours(24);
+
+    /// <summary>How long a call may wait for a person's yes and then for its retry, both together.</summary>
+    public static readonly TimeSpan Approval = TimeSpan.FromMinutes(10);
+
+    /// <summary>How many calls of one task wait for a person at once; and what of arguments a person can be shown, in bytes.</summary>
+    public const int ApprovalsWaiting = 5, ApprovalArguments = 64 * 1024;
 
     public const int DelegationDepth = 4, TokenBody = 64 * 1024, GuardBody = 4 * 1024 * 1024, JsonDepth = 64, JwtLength = 16 * 1024, Certificate = 8 * 1024;
 }

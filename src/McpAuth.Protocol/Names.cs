@@ -60,7 +60,8 @@ public static class Names
             Depth = "depth", TaskEnded = "task_ended", TaskSuspended = "task_suspended", AgentSuspended = "agent_suspended",
             InstanceEnded = "instance_ended", UserDisabled = "user_disabled", WrongType = "wrong_type", Foreign = "foreign_issuer",
             Malformed = "malformed", BadSignature = "bad_signature", Replay = "replay", KeyRevoked = "key_revoked",
-            TooManyWaiting = "too_many_waiting", AskedTooOften = "asked_too_often", DeniedLately = "denied_lately";
+            ConsentWithdrawn = "consent_withdrawn", NoEdge = "no_edge", TooManyWaiting = "too_many_waiting", AskedTooOften = "asked_too_often", DeniedLately = "denied_lately", TooLarge = "too_large",
+            HeldByAnother = "held_by_another";
     }
 
     /// <summary>RFC 7523 and its 2026 revision: JWT client authentication.</summary>
@@ -80,6 +81,12 @@ public static class Names
         public const string Parameter = "assertion", JwtBearer = "urn:ietf:params:oauth:grant-type:jwt-bearer";
     }
 
+    /// <summary>draft-ietf-oauth-identity-assertion-authz-grant: what an enterprise's identity provider says of a person, as a grant.</summary>
+    public static class IdJag
+    {
+        public const string Type = "oauth-id-jag+jwt", Profiles = "authorization_grant_profiles_supported", Profile = "urn:ietf:params:oauth:grant-profile:id-jag";
+    }
+
     /// <summary>draft-ietf-oauth-attestation-based-client-auth: somebody who attests a program and its key.</summary>
     public static class ClientAttestation
     {
@@ -94,6 +101,9 @@ public static class Names
             SubjectToken = "subject_token", SubjectTokenType = "subject_token_type", ActorToken = "actor_token",
             ActorTokenType = "actor_token_type", RequestedTokenType = "requested_token_type", IssuedTokenType = "issued_token_type",
             Audience = "audience", AccessTokenType = "urn:ietf:params:oauth:token-type:access_token";
+
+        /// <summary>Ours: the tool on whose behalf a tool server asks for a token downstream.</summary>
+        public const string Tool = "mcpauth_tool";
     }
 
     /// <summary>
@@ -154,7 +164,7 @@ public static class Names
     public static class Types
     {
         public const string AccessToken = "at+jwt", Dpop = "dpop+jwt", ClientAuthentication = "client-authentication+jwt", ClientAuth = "oauth-client-auth+jwt", Jwt = "JWT",
-            SecurityEvent = "secevent+jwt", TokenIntrospection = "token-introspection+jwt";
+            SecurityEvent = "secevent+jwt", TokenIntrospection = "token-introspection+jwt", Policy = "mcpauth-policy+jwt";
     }
 
     /// <summary>Claims: RFC 7519, 7800, 8693, 9068, 9396, 9449, OpenID Connect Core and this project's own.</summary>
@@ -164,7 +174,7 @@ public static class Names
             Exp = "exp", Nbf = "nbf", Jti = "jti", Scope = "scope", Groups = "groups", Act = "act", MayAct = "may_act", Cnf = "cnf",
             Jkt = "jkt", AuthTime = "auth_time", Acr = "acr", AuthorizationDetails = "authorization_details", Task = "task",
             Grant = "grant", Lineage = "lineage", AgentContext = "agent_ctx", StepUp = "step_up", Htm = "htm", Htu = "htu", Ath = "ath",
-            Nonce = "nonce", Sid = "sid", AtHash = "at_hash", Name = "name", Email = "email", Txn = "txn", SubId = "sub_id", Events = "events";
+            Nonce = "nonce", Sid = "sid", AtHash = "at_hash", Name = "name", Email = "email", EmailVerified = "email_verified", Txn = "txn", SubId = "sub_id", Events = "events";
         public const string ProfileUser = "user", ProfileAgent = "ai_agent", ProfileClient = "client";
     }
 
@@ -186,9 +196,19 @@ public static class Names
             SignOut = "/account/sign-out", Setup = "/account/setup", Password = "/account/password",
             Token = "/token", Introspect = "/introspect", Revoke = "/revoke", Jwks = "/jwks", Tasks = "/tasks", Instances = "/agents/instances",
             GuardAudience = "/guard", GuardEnroll = "/guard/enroll", GuardStreams = "/guard/streams", GuardManifest = "/guard/manifest",
-            GuardRevocations = "/guard/revocations", GuardAudit = "/guard/audit", GuardBudgets = "/guard/budgets",
+            GuardRevocations = "/guard/revocations", GuardAudit = "/guard/audit", GuardBudgets = "/guard/budgets", GuardBudgetReturns = "/guard/budgets/returns", GuardPolicy = "/guard/policy",
+            GuardApprovals = "/guard/approvals", Approvals = "/approvals",
             AdminAudience = "/admin/api", Admin = "/admin/api",
+            AccessEvaluation = "/access/v1/evaluation", AccessEvaluations = "/access/v1/evaluations", SearchSubject = "/access/v1/search/subject",
+            SearchResource = "/access/v1/search/resource", SearchAction = "/access/v1/search/action", AuthZenMetadata = "/.well-known/authzen-configuration",
             HealthLive = "/health/live", HealthReady = "/health/ready";
+    }
+
+    /// <summary>AuthZEN Authorization API 1.0.</summary>
+    public static class AuthZen
+    {
+        public const string RequestId = "X-Request-ID", ToolServer = "tool_server", User = "user", Agent = "agent", Client = "client";
+        public const string ExecuteAll = "execute_all", DenyOnFirstDeny = "deny_on_first_deny", PermitOnFirstPermit = "permit_on_first_permit";
     }
 
     /// <summary>MCP over HTTP.</summary>
@@ -197,7 +217,7 @@ public static class Names
         public const string ProtocolVersionHeader = "MCP-Protocol-Version", MethodHeader = "Mcp-Method", NameHeader = "Mcp-Name",
             ParamHeaderPrefix = "Mcp-Param-", SessionHeader = "Mcp-Session-Id";
         public const string V20260728 = "2026-07-28", V20251125 = "2025-11-25", V20250618 = "2025-06-18";
-        public const string DenialMeta = "mcpauth/denial";
+        public const string DenialMeta = "mcpauth/denial", ApprovalInput = "mcpauth/approval";
         public const int HeaderMismatch = -32020, MissingCapability = -32021, UnsupportedVersion = -32022;
     }
 

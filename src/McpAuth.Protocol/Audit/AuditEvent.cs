@@ -43,21 +43,26 @@ public sealed record AuditEvent
 /// <summary>Types of audit events.</summary>
 public static class AuditTypes
 {
-    public const string TokenIssued = "token.issued", TokenRefused = "token.refused", TokenRevoked = "token.revoked",
+    public const string TokenIssued = "token.issued", TokenRefused = "token.refused", TokenRevoked = "token.revoked", DownstreamExchanged = "downstream.exchanged", DownstreamUsed = "downstream.used",
         InstanceAttested = "instance.attested", InstanceRefused = "instance.refused", InstanceRenewed = "instance.renewed", InstanceEnded = "instance.ended",
         TaskCreated = "task.created", TaskRefused = "task.refused", TaskCompleted = "task.completed", TaskFailed = "task.failed", TaskSuspended = "task.suspended",
         TaskResumed = "task.resumed", TaskRevoked = "task.revoked", TaskExpired = "task.expired", GrantRevoked = "grant.revoked",
         CallDecided = "call.decided", CallFinished = "call.finished", CallRefused = "call.refused", ReplayDetected = "replay.detected",
         ClientRefused = "client.refused", GuardEnrolled = "guard.enrolled", GuardRefused = "guard.refused", GuardGap = "guard.gap", ManifestReported = "tool.reported",
         AdminApplied = "admin.applied", AdminRevoked = "admin.revoked", AdminRefused = "admin.refused", AdminChanged = "admin.changed", AgentSuspended = "admin.agent_suspended", AgentResumed = "admin.agent_resumed",
-        AgentRetired = "admin.agent_retired", ClientSuspended = "admin.client_suspended", ClientResumed = "admin.client_resumed",
+        AgentRetired = "admin.agent_retired", ReviewDue = "admin.review_due", ClientSuspended = "admin.client_suspended", ClientResumed = "admin.client_resumed",
         ClientRetired = "admin.client_retired", UserDisabled = "admin.user_disabled", UserEnabled = "admin.user_enabled", KeyCreated = "key.created",
         KeyActivated = "key.activated", KeyRetired = "key.retired", KeyRemoved = "key.removed", KeyRevoked = "key.revoked",
         SignedIn = "signin.succeeded", SignInFailed = "signin.failed", SignedOut = "signin.ended", AccountCreated = "account.created", AccountChanged = "account.changed",
         SetupLinkMade = "account.setup_link_made", SetupRefused = "account.setup_refused", ConsentGranted = "consent.granted", ConsentRefused = "consent.refused",
-        ConsentWithdrawn = "consent.withdrawn", AuthorizationRefused = "authorization.refused", CodeIssued = "code.issued", RequestPushed = "authorization.pushed",
+        ConsentWithdrawn = "consent.withdrawn", ConsentLifted = "consent.lifted", AuthorizationRefused = "authorization.refused", CodeIssued = "code.issued", RequestPushed = "authorization.pushed",
         ClientRegistered = "client.registered", ClientChanged = "client.changed", ClientDeleted = "client.deleted", RegistrationRefused = "client.registration_refused",
-        LoopbackOpened = "server.loopback_documents", DeviceBegun = "device.begun", DeviceRefused = "device.refused",
+        LoopbackOpened = "server.loopback_documents", DevelopmentOpened = "server.development", DeviceBegun = "device.begun", DeviceRefused = "device.refused",
+        PersonProvisioned = "person.provisioned", PersonLinked = "person.linked", PersonGroupsChanged = "person.groups_changed",
         PersonAsked = "person.asked", AskingRefused = "person.asking_refused", AskingExpired = "person.asking_expired",
-        AbuseLimited = "abuse.limited", UserInfoRefused = "userinfo.refused", IntrospectionRefused = "introspection.refused";
+        PolicyDrafted = "policy.drafted", PolicyShadowed = "policy.shadowed", PolicyActivated = "policy.activated", PolicyWithdrawn = "policy.withdrawn",
+        PolicyReplayed = "policy.replayed", ApprovalAsked = "approval.asked", ApprovalNotAsked = "approval.not_asked", ApprovalApproved = "approval.approved",
+        ApprovalRefused = "approval.refused", ApprovalExpired = "approval.expired", ApprovalEnded = "approval.ended", ApprovalUsed = "approval.used",
+        ApprovalDenied = "approval.answer_refused", AbuseLimited = "abuse.limited", UserInfoRefused = "userinfo.refused", IntrospectionRefused = "introspection.refused",
+        EvaluationRefused = "evaluation.refused";
 }

@@ -13,11 +13,13 @@ public sealed record EnrollRequest(
     [property: JsonPropertyName("enrolment_secret")] string EnrolmentSecret,
     [property: JsonPropertyName("jwk")] JsonElement Jwk);
 
+/// <param name="PolicyKey">The public key (a JWK) that signs policies: the only one this guard believes about them, whatever is published later.</param>
 public sealed record EnrollResponse(
     [property: JsonPropertyName("guard_id")] string GuardId,
     [property: JsonPropertyName("tool_server")] string ToolServer,
     [property: JsonPropertyName("resource")] string Resource,
-    [property: JsonPropertyName("args_key")] ArgsKey ArgsKey);
+    [property: JsonPropertyName("args_key")] ArgsKey ArgsKey,
+    [property: JsonPropertyName("policy_key")] JsonElement PolicyKey);
 
 /// <summary>The tool server's key for <c>args_digest</c> = HMAC-SHA256(key, RFC 8785 form), written <c>v{version}:{base64url}</c>.</summary>
 public sealed record ArgsKey(
@@ -25,11 +27,13 @@ public sealed record ArgsKey(
     [property: JsonPropertyName("key")] string Key);
 
 /// <summary><c>POST /guard/streams</c> (empty body): one stream per guard process. The snapshot is applied before the first call is served.</summary>
+/// <param name="Time">The server's clock as it answers, epoch milliseconds; so in <see cref="RevocationsResponse"/>.</param>
 public sealed record StreamResponse(
     [property: JsonPropertyName("stream")] string Stream,
     [property: JsonPropertyName("cursor")] long Cursor,
     [property: JsonPropertyName("snapshot")] IReadOnlyList<Denied> Snapshot,
-    [property: JsonPropertyName("args_key")] ArgsKey ArgsKey);
+    [property: JsonPropertyName("args_key")] ArgsKey ArgsKey,
+    [property: JsonPropertyName("time")] long? Time = null);
 
 /// <summary>One denied subject. <paramref name="Kind"/>: <c>jti</c>, <c>grant</c>, <c>task</c>, <c>agent</c>, <c>instance</c>, <c>user</c>, <c>client</c>, <c>key</c>: a signing key
 /// of the server, as <c>key_</c> and its <c>kid</c>; <c>tool_server</c>: all for one audience, as <c>aud=</c> and the resource; <c>everything</c>: <c>*</c>.</summary>
@@ -57,7 +61,8 @@ public sealed record RevocationsResponse(
     [property: JsonPropertyName("seq")] IReadOnlyDictionary<string, long> Seq,
     [property: JsonPropertyName("highWater")] long HighWater,
     [property: JsonPropertyName("moreAvailable")] bool MoreAvailable,
-    [property: JsonPropertyName("manifest")] long Manifest);
+    [property: JsonPropertyName("manifest")] long Manifest,
+    [property: JsonPropertyName("time")] long? Time = null);
 
 /// <summary>
 /// Event types inside a SET and the payload members. <c>sub_id</c>: <c>{"format":"jwt_id","iss","jti"}</c>, <c>{"format":"opaque","id"}</c>
@@ -82,18 +87,22 @@ public sealed record ManifestTool(
     [property: JsonPropertyName("name")] string Name,
     [property: JsonPropertyName("definition")] JsonElement Definition);
 
+/// <param name="Development">The tool server is in developer mode; of the tools, those that this report has approved unseen. Absent = it is not.</param>
 public sealed record ManifestResponse(
     [property: JsonPropertyName("manifest")] long Manifest,
-    [property: JsonPropertyName("tools")] IReadOnlyList<ManifestToolState> Tools);
+    [property: JsonPropertyName("tools")] IReadOnlyList<ManifestToolState> Tools,
+    [property: JsonPropertyName("development")] IReadOnlyList<string>? Development = null);
 
 /// <param name="State"><c>new</c>, <c>approved</c>, <c>drifted</c>, <c>retired</c>; only approved tools run.</param>
 /// <param name="Sensitivity"><c>read</c>, <c>write</c> or <c>destructive</c>.</param>
 /// <param name="Digest">The approved definition digest; null while none is.</param>
+/// <param name="Approval"><c>required</c>: every call needs a person's yes.</param>
 public sealed record ManifestToolState(
     [property: JsonPropertyName("name")] string Name,
     [property: JsonPropertyName("state")] string State,
     [property: JsonPropertyName("sensitivity")] string Sensitivity,
-    [property: JsonPropertyName("digest")] string? Digest);
+    [property: JsonPropertyName("digest")] string? Digest,
+    [property: JsonPropertyName("approval")] string? Approval = null);
 
 /// <summary><c>POST /guard/audit</c>: a batch of the spool, in sequence. Delivered again until acknowledged.</summary>
 public sealed record GuardAuditRequest([property: JsonPropertyName("entries")] IReadOnlyList<SpoolEntry> Entries);
@@ -110,13 +119,31 @@ public sealed record SpoolEntry(
 public sealed record GuardAuditResponse([property: JsonPropertyName("acknowledged")] long Acknowledged);
 
 /// <summary><c>POST /guard/budgets</c>: spend calls of a tool that carries <c>max_calls</c>, against the grant's task and every ancestor.</summary>
+/// <param name="Calls">What is needed now: all of it is granted, or nothing.</param>
+/// <param name="UpTo">How many in all the guard would take; what is granted beyond <paramref name="Calls"/> is leased to it. Absent = no more than those.</param>
 public sealed record BudgetRequest(
     [property: JsonPropertyName("jti")] string Jti,
     [property: JsonPropertyName("tool")] string Tool,
-    [property: JsonPropertyName("calls")] int Calls = 1);
+    [property: JsonPropertyName("calls")] int Calls = 1,
+    [property: JsonPropertyName("up_to")] int? UpTo = null);
 
-/// <param name="Granted">How many of the calls asked for may run: all, or 0.</param>
-public sealed record BudgetResponse([property: JsonPropertyName("granted")] int Granted, [property: JsonPropertyName("reason")] string? Reason = null);
+/// <param name="Granted">How many calls may run: 0, or what was asked for and perhaps more.</param>
+/// <param name="Lease">Under which the calls beyond those that were asked for are held; null when there are none. They are spent already, unless they are returned.</param>
+/// <param name="ExpiresIn">Seconds; after that the lease's calls may neither run nor be returned.</param>
+public sealed record BudgetResponse(
+    [property: JsonPropertyName("granted")] int Granted,
+    [property: JsonPropertyName("reason")] string? Reason = null,
+    [property: JsonPropertyName("lease")] string? Lease = null,
+    [property: JsonPropertyName("expires_in")] int? ExpiresIn = null);
+
+/// <summary><c>POST /guard/budgets/returns</c>: what is left of leases, each of which ends with it.</summary>
+public sealed record BudgetReturnsRequest([property: JsonPropertyName("leases")] IReadOnlyList<ReturnedLease> Leases);
+
+/// <param name="Unused">Calls that did not run and will not.</param>
+public sealed record ReturnedLease([property: JsonPropertyName("lease")] string Lease, [property: JsonPropertyName("unused")] int Unused);
+
+/// <param name="Returned">How many calls may be spent again, over all leases; none of a lease that is over, another guard's, or smaller than what was returned.</param>
+public sealed record BudgetReturnsResponse([property: JsonPropertyName("returned")] long Returned);
 
 /// <summary>The answer of <c>/introspect</c> (RFC 7662 §2.2) as guards read it.</summary>
 public sealed record IntrospectionResponse(

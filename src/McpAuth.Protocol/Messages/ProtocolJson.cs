@@ -9,8 +9,10 @@ namespace McpAuth.Protocol.Messages;
 [JsonSerializable(typeof(RevocationsRequest)), JsonSerializable(typeof(RevocationsResponse))]
 [JsonSerializable(typeof(ManifestRequest)), JsonSerializable(typeof(ManifestResponse))]
 [JsonSerializable(typeof(GuardAuditRequest)), JsonSerializable(typeof(GuardAuditResponse)), JsonSerializable(typeof(SpoolEntry))]
-[JsonSerializable(typeof(BudgetRequest)), JsonSerializable(typeof(BudgetResponse)), JsonSerializable(typeof(IntrospectionResponse))]
-[JsonSerializable(typeof(CreateTaskRequest)), JsonSerializable(typeof(TaskView)), JsonSerializable(typeof(TaskTransitionRequest)), JsonSerializable(typeof(TaskStory))]
+[JsonSerializable(typeof(PolicyResponse)), JsonSerializable(typeof(PolicyRelease))]
+[JsonSerializable(typeof(BudgetRequest)), JsonSerializable(typeof(BudgetResponse)), JsonSerializable(typeof(BudgetReturnsRequest)), JsonSerializable(typeof(BudgetReturnsResponse)), JsonSerializable(typeof(IntrospectionResponse))]
+[JsonSerializable(typeof(ApprovalRequest)), JsonSerializable(typeof(ApprovalResponse))]
+[JsonSerializable(typeof(CreateTaskRequest)), JsonSerializable(typeof(TaskView)), JsonSerializable(typeof(TaskTransitionRequest)), JsonSerializable(typeof(TaskStory)), JsonSerializable(typeof(HandOffMessage))]
 [JsonSerializable(typeof(UserInfoResponse)), JsonSerializable(typeof(InstanceResponse)), JsonSerializable(typeof(PushedResponse)), JsonSerializable(typeof(DeviceResponse)), JsonSerializable(typeof(BackchannelResponse))]
 [JsonSerializable(typeof(TokenResponse)), JsonSerializable(typeof(ErrorResponse)), JsonSerializable(typeof(AuditEvent))]
 public sealed partial class ProtocolJson : JsonSerializerContext;

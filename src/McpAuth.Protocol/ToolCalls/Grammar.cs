@@ -9,7 +9,7 @@ internal static class Grammar
 {
     /// <summary>Members of an entry and of a tool.</summary>
     public const string Type = "type", Locations = "locations", Actions = "actions", Tools = "tools", Resources = "resources",
-        Prompts = "prompts", Task = "task", Id = "id", Purpose = "purpose", ExpiresAt = "expires_at", Args = "args", Optional = "optional",
+        Prompts = "prompts", Task = "task", Id = "id", Purpose = "purpose", ExpiresAt = "expires_at", Resumable = "resumable", Args = "args", Optional = "optional",
         DefinitionDigest = "def_digest", MaxCalls = "max_calls", Approval = "approval", ApprovalNone = "none", ApprovalRequired = "required",
         ToolsCall = "tools/call";
 

@@ -4,4 +4,5 @@ namespace McpAuth.Protocol.ToolCalls;
 /// <param name="Id">Of a running task; then the others are null.</param>
 /// <param name="Purpose">Of a new task: free text, shown and logged, never parsed.</param>
 /// <param name="ExpiresAt">Of a new task; null leaves it to the server's default.</param>
-public sealed record TaskRequest(string? Id, string? Purpose, DateTimeOffset? ExpiresAt);
+/// <param name="Resumable">Of a new task: whether it outlives the instance that works on it, suspended until another of the same agent takes it up.</param>
+public sealed record TaskRequest(string? Id, string? Purpose, DateTimeOffset? ExpiresAt, bool Resumable = false);

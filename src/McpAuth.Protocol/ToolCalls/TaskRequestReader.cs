@@ -3,10 +3,10 @@ using System.Text.Json;
 
 namespace McpAuth.Protocol.ToolCalls;
 
-/// <summary>The <c>task</c> member: <c>{"id"}</c> of a running task, or <c>{"purpose","expires_at"?}</c> of a new one.</summary>
+/// <summary>The <c>task</c> member: <c>{"id"}</c> of a running task, or <c>{"purpose","expires_at"?,"resumable"?}</c> of a new one.</summary>
 internal static class TaskRequestReader
 {
-    private static readonly string[] Known = [Grammar.Id, Grammar.Purpose, Grammar.ExpiresAt];
+    private static readonly string[] Known = [Grammar.Id, Grammar.Purpose, Grammar.ExpiresAt, Grammar.Resumable];
     private static readonly string[] Formats = ["yyyy-MM-dd'T'HH:mm:ssK", "yyyy-MM-dd'T'HH:mm:ss.FFFFFFFK"];
 
     public static TaskRequest? Read(JsonElement element, JsonPath path, Faults faults)
@@ -21,10 +21,13 @@ internal static class TaskRequestReader
         }
         if (Text(members, Grammar.Purpose) is not { } purpose)
             return faults.Add<TaskRequest>(path.Member(Grammar.Purpose), "A new task has a purpose.");
+        if (members[Grammar.Resumable] is { ValueKind: not (JsonValueKind.True or JsonValueKind.False) })
+            return faults.Add<TaskRequest>(path.Member(Grammar.Resumable), "true or false is expected.");
+        var resumable = members[Grammar.Resumable] is { ValueKind: JsonValueKind.True };
         if (members[Grammar.ExpiresAt] is null)
-            return new(null, purpose, null);
+            return new(null, purpose, null, resumable);
         return Text(members, Grammar.ExpiresAt) is { } text && Time(text) is { } expiresAt
-            ? new(null, purpose, expiresAt)
+            ? new(null, purpose, expiresAt, resumable)
             : faults.Add<TaskRequest>(path.Member(Grammar.ExpiresAt), "A time of RFC 3339 is expected.");
     }
 
