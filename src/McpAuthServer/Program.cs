@@ -3,7 +3,9 @@ using McpAuthServer.Abuse;
 using McpAuthServer.Accounts;
 using McpAuthServer.Admin;
 using McpAuthServer.Agents;
+using McpAuthServer.Approvals;
 using McpAuthServer.Authorize;
+using McpAuthServer.AuthZen;
 using McpAuthServer.Ciba;
 using McpAuthServer.Consents;
 using McpAuthServer.Device;
@@ -48,15 +50,18 @@ try
         return await Startup.PrintSetupLinkAsync(app, user);
     await Startup.OfferSetupAsync(app.Services);
     await Startup.WarnOfLoopbackAsync(app.Services);
+    await Startup.WarnOfDevelopmentAsync(app.Services);
 
     app.UseExceptionHandler(new ExceptionHandlerOptions { ExceptionHandler = Failures.HandleAsync, SuppressDiagnosticsCallback = Startup.IsExpected });
     app.UseNoStore();
     app.UseRouting();
+    app.UseRequestIds();
     app.UseCors();
     app.UseRateLimits();
     app.UsePageCookies();
 
     app.MapMetadataEndpoint(issuer, options);
+    app.MapAuthZenMetadata(issuer);
     app.MapHealthEndpoint();
     var routes = app.MapGroup(issuer.BasePath);
     routes.MapTokenEndpoint().RequireCors(Cors.Public).Limited(Limit.Token);
@@ -77,9 +82,12 @@ try
     apis.MapEnrollEndpoint();
     apis.MapStreamsEndpoint();
     apis.MapManifestEndpoint();
+    apis.MapPolicyEndpoint();
     apis.MapAuditEndpoint();
     apis.MapBudgetsEndpoint();
+    apis.MapApprovalsEndpoint();
     apis.MapAdministration();
+    apis.MapAuthZen();
     routes.MapAssets();
     var pages = routes.MapPages();
     pages.MapAuthorizeEndpoint();
@@ -90,6 +98,7 @@ try
     pages.MapLogout();
     pages.MapConsent();
     pages.MapDevice();
+    pages.MapApprovals();
     pages.MapAccount();
     // Some clients build the address from the host alone, whatever the metadata says.
     if (issuer.BasePath.Length > 0)

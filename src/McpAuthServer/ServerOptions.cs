@@ -1,6 +1,7 @@
 using System.Net;
 using McpAuth.Protocol.Network;
 using McpAuthServer.Abuse;
+using McpAuthServer.CallApprovals;
 using McpAuthServer.Clients.Documents;
 using McpAuthServer.Clients.Registrations;
 using McpAuthServer.Http;
@@ -60,6 +61,11 @@ public sealed class ServerOptions
     /// </summary>
     public bool RequireDpopNonce { get; set; }
 
+    /// <summary>
+    /// How long what a decision was made on is kept, encrypted, so that it can be made again: arguments, as far as policies read them. Zero: not at all. At most ten years.
+    /// </summary>
+    public TimeSpan DecisionRetention { get; set; } = TimeSpan.FromDays(30);
+
     /// <summary>Units that may wait in the commit log before callers get 503.</summary>
     public int CommitQueue { get; set; } = 4096;
 
@@ -82,8 +88,13 @@ public sealed class ServerOptions
     /// </summary>
     public IReadOnlyList<string> Proxies { get; set; } = [];
 
+    /// <summary>How people learn of calls that wait for their approval.</summary>
+    public ApprovalOptions Approvals { get; } = new();
+
     /// <summary>Client certificates: off.</summary>
     public MtlsOptions Mtls { get; set; } = new();
+
+    private static readonly TimeSpan LongestRetention = TimeSpan.FromDays(10 * 365);
 
     private static readonly TimeSpan LongestKeyRotation = TimeSpan.FromDays(3 * 365);
 
@@ -110,11 +121,13 @@ public sealed class ServerOptions
             yield return "McpAuth:KeyRotation must be more than McpAuth:KeyPublishedAhead and at most three years";
         if (AccessTokenLifetime <= TimeSpan.Zero || AccessTokenLifetime > McpAuth.Protocol.Limits.AccessToken)
             yield return "McpAuth:AccessTokenLifetime must be more than zero and at most 5 minutes";
+        if (DecisionRetention < TimeSpan.Zero || DecisionRetention > LongestRetention)
+            yield return "McpAuth:DecisionRetention must be between zero and ten years";
         if (CommitQueue is < 1 or > 1_000_000)
             yield return "McpAuth:CommitQueue must be between 1 and 1000000";
         if (Node.Length is 0 or > 64)
             yield return "McpAuth:Node must be 1 to 64 characters";
-        foreach (var fault in Connections.Faults().Concat(RateLimits.Faults()).Concat(ClientDocuments.Faults()).Concat(DynamicRegistration.Faults()))
+        foreach (var fault in Connections.Faults().Concat(RateLimits.Faults()).Concat(ClientDocuments.Faults()).Concat(DynamicRegistration.Faults()).Concat(Approvals.Faults()))
             yield return fault;
         foreach (var proxy in Proxies)
             if (!TrustedProxies.TryParse(proxy, out _, out var why))

@@ -2,15 +2,19 @@ using McpAuth.Protocol.Jose;
 using McpAuthServer.Abuse;
 using McpAuthServer.Accounts;
 using McpAuthServer.Admin;
+using McpAuthServer.Approvals;
 using McpAuthServer.Attestation;
 using McpAuthServer.Audit;
 using McpAuthServer.Authorizations;
 using McpAuthServer.Authorize;
+using McpAuthServer.AuthZen;
+using McpAuthServer.CallApprovals;
 using McpAuthServer.Clients;
 using McpAuthServer.Clients.Documents;
 using McpAuthServer.Clients.Registrations;
 using McpAuthServer.Consents;
 using McpAuthServer.Delegation;
+using McpAuthServer.Federation;
 using McpAuthServer.Grants;
 using McpAuthServer.GuardFeed;
 using McpAuthServer.Http;
@@ -19,6 +23,7 @@ using McpAuthServer.Keys;
 using McpAuthServer.Logout;
 using McpAuthServer.Pages;
 using McpAuthServer.People;
+using McpAuthServer.Policies;
 using McpAuthServer.Registry;
 using McpAuthServer.Registry.Apply;
 using McpAuthServer.Storage;
@@ -50,6 +55,7 @@ internal static class ServerServices
         services.AddSingleton<SigningKeys>();
         services.AddHostedService<KeyRotation>();
         services.AddSingleton<NonceKey>();
+        services.AddSingleton<PolicyKey>();
         services.AddSingleton(p => new ProofNonces(p.GetRequiredService<NonceKey>().Value, p.GetRequiredService<TimeProvider>()));
         services.AddCors(Cors.Configure);
 
@@ -58,6 +64,8 @@ internal static class ServerServices
         services.AddSingleton<RegistryCache>();
         services.AddHostedService(p => p.GetRequiredService<RegistryCache>());
         services.AddSingleton<RegistryApply>();
+        services.AddSingleton<AgentReviews>();
+        services.AddHostedService(p => p.GetRequiredService<AgentReviews>());
 
         // Core
         services.AddSingleton<AuditTrail>();
@@ -81,9 +89,17 @@ internal static class ServerServices
         services.AddSingleton<IssuerKeyRows>();
         services.AddSingleton<IssuerKeys>();
         services.AddSingleton<EvidenceVerifier>();
+        services.AddSingleton<IdJagVerifier>();
+        services.AddSingleton<Subjects>();
+        services.AddSingleton<EnterpriseConsents>();
         services.AddSingleton(TrustedAuthorities.Load(options.Mtls.TrustedAuthorities));
         services.AddSingleton<CertificateAuthentication>();
         services.AddSingleton<ClientAuthenticator>();
+        services.AddSingleton<PolicyDirectory>();
+        services.AddSingleton<PolicyReleases>();
+        services.AddSingleton<PolicyVersions>();
+        services.AddSingleton<PolicyRequests>();
+        services.AddSingleton<IssuancePolicy>();
         services.AddSingleton<TaskStore>();
         services.AddSingleton<GrantStore>();
         services.AddSingleton<InstanceStore>();
@@ -98,6 +114,11 @@ internal static class ServerServices
         services.AddHostedService<BackchannelExpiry>();
         services.AddSingleton<AuthorizationRequests>();
         services.AddSingleton<ConsentStore>();
+        services.AddSingleton<ApprovalStore>();
+        services.AddSingleton<Approvers>();
+        services.AddSingleton<ApprovalNotices>();
+        services.AddHostedService<ApprovalUpkeep>();
+        services.AddHostedService(p => p.GetRequiredService<ApprovalNotices>());
         services.AddSingleton<CodeStore>();
         services.AddSingleton<CodeIssuer>();
         services.AddSingleton<AuthorizeDesk>();
@@ -117,9 +138,12 @@ internal static class ServerServices
         services.AddSingleton<ClientRequests>();
         services.AddSingleton<AgentCallers>();
         services.AddSingleton<GuardCallers>();
+        services.AddSingleton<AdminCallers>();
 
         // Slices
         services.AddSingleton<PersonAt>();
+        services.AddSingleton<TaskParents>();
+        services.AddSingleton<DownstreamExchange>();
         services.AddSingleton<DelegatedWork>();
         services.AddSingleton<CodeRedemption>();
         services.AddSingleton<IGrant, AuthorizationCodeGrant>();
@@ -128,7 +152,10 @@ internal static class ServerServices
         services.AddSingleton<IGrant, RefreshTokenGrant>();
         services.AddSingleton<IGrant, ClientCredentialsGrant>();
         services.AddSingleton<IGrant, TokenExchangeGrant>();
-        services.AddSingleton<IGrant, WorkloadGrant>();
+        services.AddSingleton<IGrant, AssertionGrant>();
+        services.AddSingleton<WorkloadGrant>();
+        services.AddSingleton<IdentityAssertionGrant>();
+        services.AddSingleton<EnterpriseWork>();
         services.AddSingleton<OwnWork>();
         services.AddSingleton<Grantor>();
         services.AddSingleton<AccountReader>();
@@ -136,6 +163,8 @@ internal static class ServerServices
         services.AddSingleton<ConsentReader>();
         services.AddSingleton<ConsentTickets>();
         services.AddSingleton<ConsentDesk>();
+        services.AddSingleton<ApprovalWork>();
+        services.AddSingleton<ApprovalDesk>();
         services.AddSingleton<IdentityCallers>();
         services.AddSingleton<LogoutRequests>();
         services.AddSingleton<LogoutTickets>();
@@ -143,11 +172,16 @@ internal static class ServerServices
         services.AddSingleton<Askers>();
         services.AddSingleton<IntrospectionAnswers>();
         services.AddSingleton<TaskDesk>();
-        services.AddSingleton<AdminCallers>();
         services.AddSingleton<EntryDesk>();
         services.AddSingleton<InstanceDesk>();
         services.AddSingleton<WorkDesk>();
         services.AddSingleton<RevocationDesk>();
+        services.AddSingleton<PolicyDesk>();
+        services.AddSingleton<ApprovalsDesk>();
+        services.AddSingleton<ToolDesk>();
+        services.AddSingleton<DecisionDesk>();
+        services.AddSingleton<EvaluationCallers>();
+        services.AddSingleton<Evaluator>();
         services.AddSingleton<ArgsKeys>();
         services.AddSingleton<RevocationFeed>();
         services.AddSingleton<StreamDirectory>();

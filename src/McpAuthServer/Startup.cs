@@ -3,6 +3,7 @@ using McpAuth.Protocol.Audit;
 using McpAuthServer.Audit;
 using McpAuthServer.Keys;
 using McpAuthServer.People;
+using McpAuthServer.Registry;
 using McpAuthServer.Registry.Apply;
 using McpAuthServer.Storage;
 using Microsoft.AspNetCore.Diagnostics;
@@ -47,6 +48,7 @@ internal static partial class Startup
         var replaced = line.RevokeKey is { } kid && await RevokeKeyAsync(keys, kid);
         await keys.LoadOrCreateAsync(cancel);
         await services.GetRequiredService<NonceKey>().LoadOrCreateAsync(cancel);
+        await services.GetRequiredService<PolicyKey>().LoadOrCreateAsync(cancel);
         if (line.RevokeKey is not null || line.RotateKeys)
             await PrintKeysAsync(line.RotateKeys && !replaced ? await keys.RotateAsync(cancel) : services.GetRequiredService<SigningKeyRing>().Current);
         foreach (var file in line.Apply)
@@ -111,6 +113,19 @@ internal static partial class Startup
             audit.Success(AuditTypes.LoopbackOpened) with { Data = new() { ["places"] = new JsonArray([.. opened.Select(place => (JsonNode?)place)]) } }, []));
     }
 
+    /// <summary>Here nobody looks at what a tool is before it runs: each start says so, and on record.</summary>
+    public static async Task WarnOfDevelopmentAsync(IServiceProvider services)
+    {
+        var logger = services.GetRequiredService<ILoggerFactory>().CreateLogger(typeof(Startup));
+        var registry = await services.GetRequiredService<RegistryCache>().Current(CancellationToken.None);
+        var (audit, log) = (services.GetRequiredService<AuditTrail>(), services.GetRequiredService<ICommitLog>());
+        foreach (var server in registry.ToolServers.Values.Where(s => s.Development))
+        {
+            Log.Development(logger, server.Id, server.Resource);
+            await log.Commit(new RecordUnit(audit.Success(AuditTypes.DevelopmentOpened) with { Resource = server.Resource, Data = new() { ["tool_server"] = server.Id } }, []));
+        }
+    }
+
     /// <returns>The exit code.</returns>
     public static async Task<int> PrintSetupLinkAsync(WebApplication app, string user)
     {
@@ -148,5 +163,8 @@ internal static partial class Startup
     {
         [LoggerMessage(1, LogLevel.Warning, "Client documents are taken from {Places} on this machine. That is for tests: remove McpAuth:ClientDocuments:Loopback before anybody relies on this server.")]
         public static partial void LoopbackOpened(ILogger logger, string places);
+
+        [LoggerMessage(2, LogLevel.Warning, "Developer mode: whatever guards of {ToolServer} at {Resource} report is approved, and nobody looks at it. Take \"development\" out of its registration before anybody relies on it.")]
+        public static partial void Development(ILogger logger, string toolServer, string resource);
     }
 }

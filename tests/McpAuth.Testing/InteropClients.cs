@@ -37,3 +37,23 @@ public sealed class InteropTheoryAttribute : SkipUnlessTheoryAttribute
     {
     }
 }
+
+/// <summary>A fact that needs Node.js and the packages of <c>tests/interop</c>, and no browser.</summary>
+[AttributeUsage(AttributeTargets.Method)]
+public sealed class NodeFactAttribute : SkipUnlessFactAttribute
+{
+    public NodeFactAttribute()
+        : base(InteropClients.Requirement)
+    {
+    }
+}
+
+/// <summary>The same for theories.</summary>
+[AttributeUsage(AttributeTargets.Method)]
+public sealed class NodeTheoryAttribute : SkipUnlessTheoryAttribute
+{
+    public NodeTheoryAttribute()
+        : base(InteropClients.Requirement)
+    {
+    }
+}

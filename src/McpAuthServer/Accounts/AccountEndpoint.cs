@@ -12,11 +12,13 @@ namespace McpAuthServer.Accounts;
 internal static class AccountEndpoint
 {
     /// <summary>Names which of the fixed confirmations to show.</summary>
-    private const string DoneParameter = "done", Ended = "ended", Withdrawn = "withdrawn", Answered = "answered";
+    private const string DoneParameter = "done", Ended = "ended", Withdrawn = "withdrawn", Answered = "answered", Lifted = "lifted";
 
     public static string EndPath(string task) => $"{Names.Paths.Account}/tasks/{Uri.EscapeDataString(task)}/end";
 
     public static string WithdrawPath(string consent) => $"{Names.Paths.Account}/consents/{Uri.EscapeDataString(consent)}/withdraw";
+
+    public static string LiftPath(string consent) => $"{Names.Paths.Account}/consents/{Uri.EscapeDataString(consent)}/lift";
 
     public static void MapAccount(this IEndpointRouteBuilder routes)
     {
@@ -28,6 +30,8 @@ internal static class AccountEndpoint
                     && (await desk.Log.Commit(new EndTask(id, TaskState.Revoked, "ended_by_person", by, proof: null, now, desk.Node))).State is not null));
         routes.MapPost(Names.Paths.Account + "/consents/{id}/withdraw", (string id, HttpContext context, AccountDesk desk) =>
             desk.ActAsync(context, AuditTypes.ConsentRefused, "There is no such access", Withdrawn, (user, by, now) => desk.Log.Commit(new WithdrawConsent(id, user, by, now, desk.Node))));
+        routes.MapPost(Names.Paths.Account + "/consents/{id}/lift", (string id, HttpContext context, AccountDesk desk) =>
+            desk.ActAsync(context, AuditTypes.ConsentRefused, "There is no such access", Lifted, (user, by, now) => desk.Log.Commit(new LiftConsent(id, user, by, null, now, desk.Node))));
     }
 
     public static string Location(Issuer issuer, string done) => $"{issuer.BasePath}{Names.Paths.Account}?{DoneParameter}={done}";
@@ -39,12 +43,13 @@ internal static class AccountEndpoint
         var now = time.GetUtcNow();
         return PageResult.Of<AccountPage>("What works for you", new Dictionary<string, object>
         {
-            [nameof(AccountPage.View)] = await reader.ReadAsync(person.Id, now, context.RequestAborted), [nameof(AccountPage.Now)] = now,
+            [nameof(AccountPage.View)] = await reader.ReadAsync(person, now, context.RequestAborted), [nameof(AccountPage.Now)] = now,
             [nameof(AccountPage.Name)] = person.Name, [nameof(AccountPage.Email)] = person.Email ?? "",
             [nameof(AccountPage.Done)] = (string?)context.Request.Query[DoneParameter] switch
             {
                 Ended => "The access has ended. Nothing of that task works any more.",
                 Withdrawn => "The access was withdrawn, and everything that stood on it has ended.",
+                Lifted => "Your organization may let it have access again.",
                 Answered => "Your answer counts. The agent that asked gets it when it asks again.",
                 _ => "",
             },

@@ -1,17 +1,21 @@
+using McpAuth.Protocol;
 using McpAuthServer.Authorizations;
+using McpAuthServer.CallApprovals;
 using McpAuthServer.Clients;
 using McpAuthServer.Delegation;
 using McpAuthServer.Pages;
 using McpAuthServer.Pages.Wording;
+using McpAuthServer.People;
 using McpAuthServer.Registry;
 
 namespace McpAuthServer.Accounts;
 
 /// <summary>Gathers what acts for a person at this moment.</summary>
-internal sealed class AccountReader(BackchannelRequests asked, Interactions interactions, TaskStore tasks, ConsentStore consents, RegistryCache registry, ClientDirectory clients)
+internal sealed class AccountReader(BackchannelRequests asked, Interactions interactions, TaskStore tasks, ConsentStore consents, RegistryCache registry, ClientDirectory clients, ApprovalStore approvals, Approvers approvers)
 {
-    public async Task<AccountView> ReadAsync(string user, DateTimeOffset now, CancellationToken cancel)
+    public async Task<AccountView> ReadAsync(Person person, DateTimeOffset now, CancellationToken cancel)
     {
+        var user = person.Id;
         var snapshot = await registry.Current(cancel);
         var running = await tasks.RunningFor(user, now, cancel);
         var standing = await consents.Of(user, cancel);
@@ -20,8 +24,27 @@ internal sealed class AccountReader(BackchannelRequests asked, Interactions inte
         // What was handed to an agent is for one task: afterwards it matters only as long as it is remembered.
         foreach (var consent in standing.Where(c => c.AgentId is null || c.RememberedUntil > now.ToUnixTimeMilliseconds() || used.Contains(c.Id)))
             programs.Add(ProgramOf(consent, (await clients.KnownAsync(consent.ClientId, snapshot, cancel))?.Name, snapshot, now));
+        var stopped = new List<AccountView.Program>();
+        foreach (var consent in await consents.StoppedBy(user, cancel))
+            stopped.Add(ProgramOf(consent, (await clients.KnownAsync(consent.ClientId, snapshot, cancel))?.Name, snapshot, now));
         var waiting = await asked.WaitingForAsync(user, snapshot, now, cancel);
-        return new([.. waiting.Select(request => QuestionOf(request, now))], [.. running.Select(task => WorkOf(task, snapshot))], programs);
+        return new([.. waiting.Select(request => QuestionOf(request, now))], [.. running.Select(task => WorkOf(task, snapshot))], programs, stopped)
+        {
+            Calls = await CallsAsync(person, snapshot, now, cancel),
+        };
+    }
+
+    /// <summary>Those that the person may answer, their own and others'.</summary>
+    private async Task<IReadOnlyList<AccountView.Call>> CallsAsync(Person person, RegistrySnapshot registry, DateTimeOffset now, CancellationToken cancel)
+    {
+        var calls = new List<AccountView.Call>();
+        foreach (var approval in await approvals.WaitingAsync(now, cancel))
+            if (await approvers.RefusesAsync(approval, person, registry, now, cancel) is null && approvers.Changed(approval, registry) is null)
+                calls.Add(new(
+                    $"{Names.Paths.Approvals}/{approval.Id}",
+                    approval.Call.Agent is { } agent ? AgentName(agent, registry) : ShownText.Name((await clients.KnownAsync(approval.Client, registry, cancel))?.Name ?? approval.Client),
+                    approval.Call.Tool, ServerName(registry.ToolServers.GetValueOrDefault(approval.Call.ToolServer), approval.Call.ToolServer), approval.Asked, approval.Expires));
+        return calls;
     }
 
     private AccountView.Question QuestionOf(AuthorizationRequest request, DateTimeOffset now)
@@ -45,7 +68,8 @@ internal sealed class AccountReader(BackchannelRequests asked, Interactions inte
             consent.Purpose is { } purpose ? Worded.Text(purpose, 200) : null, consent.ToolServer is null ? null : ServerName(server, consent.ToolServer),
             consent.AgentId is null ? [.. consent.Words.Select(word => new Worded(WordText(word, server)))] : [.. consent.Authority.Locations.Select(at => LocationText(at, registry))],
             DateTimeOffset.FromUnixTimeMilliseconds(consent.GrantedAt),
-            consent.RememberedUntil > now.ToUnixTimeMilliseconds() ? DateTimeOffset.FromUnixTimeMilliseconds(consent.RememberedUntil) : null);
+            consent.RememberedUntil > now.ToUnixTimeMilliseconds() ? DateTimeOffset.FromUnixTimeMilliseconds(consent.RememberedUntil) : null,
+            consent.Provider is { } provider ? ShownText.Name(registry.IdentityProviders.Values.FirstOrDefault(p => p.Id == provider)?.Name ?? provider) : null);
     }
 
     private static string WordText(string word, ToolServerRecord? server)

@@ -6,7 +6,8 @@ namespace McpAuthServer.Admin;
 
 /// <summary>One authenticated request.</summary>
 /// <param name="Id">What the path names; empty where it names nothing.</param>
-internal sealed record AdminCall(HttpContext Context, AdminCaller Caller, string Id)
+/// <param name="Part">What it names of that.</param>
+internal sealed record AdminCall(HttpContext Context, AdminCaller Caller, string Id, string Part = "")
 {
     public CancellationToken Cancel => Context.RequestAborted;
 }

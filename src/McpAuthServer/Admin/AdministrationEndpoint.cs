@@ -22,6 +22,21 @@ internal static class AdministrationEndpoint
         api.Map<WorkDesk>(HttpMethods.Get, "/tasks/{id}", (desk, call) => desk.ShowAsync(call));
         foreach (var verb in WorkDesk.Verbs)
             api.Map<WorkDesk>(HttpMethods.Post, $"/tasks/{{id}}/{verb}", (desk, call) => desk.MoveAsync(verb, call));
+        api.Map<RevocationDesk>(HttpMethods.Post, "/consents/{id}/lift", (desk, call) => desk.LiftAsync(call));
+        api.Map<PolicyDesk>(HttpMethods.Get, "/tool-servers/{id}/policy-schema", (desk, call) => desk.SchemaAsync(call));
+        api.Map<PolicyDesk>(HttpMethods.Get, "/tool-servers/{id}/policies", (desk, call) => desk.ListAsync(call));
+        api.Map<PolicyDesk>(HttpMethods.Post, "/tool-servers/{id}/policies", (desk, call) => desk.DraftAsync(call));
+        api.Map<PolicyDesk>(HttpMethods.Get, "/tool-servers/{id}/policies/{part}", (desk, call) => desk.ShowAsync(call));
+        foreach (var verb in PolicyDesk.Verbs)
+            api.Map<PolicyDesk>(HttpMethods.Post, $"/tool-servers/{{id}}/policies/{{part}}/{verb}", (desk, call) => desk.MoveAsync(verb, call));
+        api.Map<PolicyDesk>(HttpMethods.Get, "/tool-servers/{id}/policies/{part}/differences", (desk, call) => desk.DifferencesAsync(call));
+        api.Map<ToolDesk>(HttpMethods.Get, "/tool-servers/{id}/tools", (desk, call) => desk.ListAsync(call));
+        api.Map<ToolDesk>(HttpMethods.Get, "/tool-servers/{id}/tools/{part}", (desk, call) => desk.ShowAsync(call));
+        api.Map<ToolDesk>(HttpMethods.Post, "/tool-servers/{id}/tools/{part}/approve", (desk, call) => desk.ApproveAsync(call));
+        api.Map<ToolDesk>(HttpMethods.Post, "/tool-servers/{id}/tools/{part}/retire", (desk, call) => desk.RetireAsync(call));
+        api.Map<ApprovalsDesk>(HttpMethods.Get, "/approvals", (desk, call) => desk.ListAsync(call));
+        api.Map<ApprovalsDesk>(HttpMethods.Post, "/approvals/{id}/refuse", (desk, call) => desk.RefuseAsync(call));
+        api.Map<DecisionDesk>(HttpMethods.Post, "/decisions/{id}/replay", (desk, call) => desk.ReplayAsync(call));
         api.Map<RevocationDesk>(HttpMethods.Post, "/revocations", (desk, call) => desk.RevokeAsync(call));
     }
 
@@ -29,10 +44,12 @@ internal static class AdministrationEndpoint
     private static void Map<TDesk>(this RouteGroupBuilder api, string method, string pattern, Func<TDesk, AdminCall, Task<IResult>> handle) where TDesk : class =>
         api.MapMethods(pattern, [method], async (HttpContext context, AdminCallers callers, TDesk desk) =>
         {
-            // The host leaves an escaped slash in a path as it is; ids of clients have them, and none has a percent sign.
-            var id = (context.GetRouteValue("id") as string ?? "").Replace("%2F", "/", StringComparison.OrdinalIgnoreCase);
-            var path = Names.Paths.Admin + pattern.Replace("{id}", Uri.EscapeDataString(id), StringComparison.Ordinal);
+            // The host leaves an escaped slash in a path as it is; ids of clients and names of tools have them, and none has a percent sign.
+            var (id, part) = (Named(context, "id"), Named(context, "part"));
+            var path = Names.Paths.Admin + pattern.Replace("{id}", Uri.EscapeDataString(id), StringComparison.Ordinal).Replace("{part}", Uri.EscapeDataString(part), StringComparison.Ordinal);
             var (caller, refusal) = await callers.AuthenticateAsync(context, path);
-            return caller is null ? refusal! : await handle(desk, new AdminCall(context, caller, id));
+            return caller is null ? refusal! : await handle(desk, new AdminCall(context, caller, id, part));
         });
+
+    private static string Named(HttpContext context, string value) => (context.GetRouteValue(value) as string ?? "").Replace("%2F", "/", StringComparison.OrdinalIgnoreCase);
 }

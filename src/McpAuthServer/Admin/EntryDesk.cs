@@ -11,7 +11,7 @@ using McpAuthServer.Storage;
 namespace McpAuthServer.Admin;
 
 /// <summary>Shows what is registered, and changes it by the one code that applies files.</summary>
-internal sealed class EntryDesk(AdminCallers callers, RegistryApply apply, RegistryCache registry, IReadStore store)
+internal sealed class EntryDesk(AdminCallers callers, RegistryApply apply, RegistryCache registry, IReadStore store, TimeProvider time)
 {
     public async Task<IResult> ListAsync(EntryKind kind, AdminCall call)
     {
@@ -77,6 +77,7 @@ internal sealed class EntryDesk(AdminCallers callers, RegistryApply apply, Regis
     {
         if (kind.More is { } more)
             entry[more.Member] = new JsonArray([.. await store.All(more.Rows.With((string)entry["id"]!), more.Read, cancel)]);
+        EntryKind.Tell(entry, time.GetUtcNow());
         return entry;
     }
 
@@ -89,7 +90,7 @@ internal sealed class EntryDesk(AdminCallers callers, RegistryApply apply, Regis
             json.WriteStartArray(kind.Section);
             json.WriteStartObject();
             json.WriteString("id", id);
-            foreach (var member in entry.EnumerateObject().Where(m => m.Name != "id"))
+            foreach (var member in entry.EnumerateObject().Where(m => m.Name != "id" && !EntryKind.Told.Contains(m.Name, StringComparer.Ordinal)))
                 member.WriteTo(json);
             json.WriteEndObject();
             json.WriteEndArray();
@@ -105,12 +106,13 @@ internal static class AdminAnswer
     public static IResult One(JsonObject body, int status = StatusCodes.Status200OK) => Results.Json(body, ProtocolJson.Default.JsonObject, statusCode: status);
 
     /// <param name="items">One more than the page holds, if there are more.</param>
-    public static IResult List(List<JsonObject> items, int limit)
+    /// <param name="by">The member by which they are ordered.</param>
+    public static IResult List(List<JsonObject> items, int limit, string by = "id")
     {
         var shown = items.Take(limit).ToList();
         var body = new JsonObject { ["items"] = new JsonArray([.. shown]) };
         if (items.Count > limit)
-            body["next"] = PageOf.Cursor((string)shown[^1]["id"]!);
+            body["next"] = PageOf.Cursor((string)shown[^1][by]!);
         return One(body);
     }
 }

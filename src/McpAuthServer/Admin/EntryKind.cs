@@ -20,14 +20,26 @@ internal sealed record EntryKind(
             "id, name, owner, purpose, tool_class, state, ceiling, hand_off_to, require_dpop, client_credentials, max_task_seconds, review_at", "1 = 1", Agent)
             with { More = (new("select issuer_id, client_id, selectors from trust_bindings where agent_id = @id order by issuer_id, selectors"), "trust", Binding) },
         Of("workload-issuers", "workload_issuers", "workload issuer", "workload_issuers", "id, name, kind, issuer, audience, jwks, jwks_uri, longest_seconds, state", "1 = 1", Issuer),
+        Of("identity-providers", "identity_providers", "identity provider", "identity_providers", "id, name, issuer, jwks, jwks_uri, clients, link_domains, provision, state", "1 = 1", Provider)
+            with { More = (new("select subject, user_id from identities where provider_id = @id and origin = 'registered' order by subject"), "links", Link) },
         Of("clients", "clients", "client", "clients",
             """
             id, name, agent_id, auth_method, jwks, grant_types, legacy_audience, authority, redirect_uris, post_logout_redirect_uris, tool_servers, introspects, state,
             certificates, certificate_subject, binds_to_certificate, administers
             """, "origin = 'registered'", Client),
-        Of("tool-servers", "tool_servers", "tool server", "tool_servers", "id, resource, name, owner, state", "1 = 1", ToolServer)
-            with { More = (new("select name, sensitivity, class, approval, state, digest from tools where tool_server = @id order by name"), "tools", Tool) },
+        Of("tool-servers", "tool_servers", "tool server", "tool_servers", "id, resource, name, owner, state, development", "1 = 1", ToolServer)
+            with { More = (new("select name, sensitivity, class, approval, state, digest, on_change from tools where tool_server = @id order by name"), "tools", Tool) },
     ];
+
+    /// <summary>What is told of an entry beside what a file has, and passed over when it is sent back.</summary>
+    public static readonly string[] Told = ["review_overdue"];
+
+    /// <summary>Adds what only the clock knows.</summary>
+    public static void Tell(JsonObject entry, DateTimeOffset now)
+    {
+        if (entry["review_at"] is { } date && (string)entry["state"]! != RegistryState.Retired && DateTimeOffset.Parse((string)date!, System.Globalization.CultureInfo.InvariantCulture) <= now)
+            entry["review_overdue"] = true;
+    }
 
     private static EntryKind Of(string path, string section, string what, string table, string columns, string only, Func<DbDataReader, JsonObject> read) => new(
         path, section, what, new($"select {columns} from {table} where id = @id and {only}"),
@@ -65,6 +77,18 @@ internal sealed record EntryKind(
         return entry;
     }
 
+    private static JsonObject Provider(DbDataReader r)
+    {
+        var entry = new JsonObject { ["id"] = r.GetString(0), ["name"] = r.GetString(1), ["issuer"] = r.GetString(2), ["clients"] = Texts(r.GetString(5)), ["state"] = r.GetString(8) };
+        PutJson(entry, "jwks", Text(r, 3));
+        Put(entry, "jwks_uri", Text(r, 4));
+        PutJson(entry, "link_by_email", r.GetString(6));
+        PutJson(entry, "provision", Text(r, 7));
+        return entry;
+    }
+
+    private static JsonObject Link(DbDataReader r) => new() { ["subject"] = r.GetString(0), ["user"] = r.GetString(1) };
+
     private static JsonObject Client(DbDataReader r)
     {
         var entry = new JsonObject
@@ -89,12 +113,13 @@ internal sealed record EntryKind(
     private static JsonObject ToolServer(DbDataReader r) => new()
     {
         ["id"] = r.GetString(0), ["resource"] = r.GetString(1), ["name"] = r.GetString(2), ["owner"] = r.GetString(3), ["state"] = r.GetString(4),
+        ["development"] = r.GetInt64(5) != 0,
     };
 
     private static JsonObject Tool(DbDataReader r)
     {
         // Of a tool that is new or has drifted the state is none that a file may say: sent back unread, it approves nothing.
-        var entry = new JsonObject { ["name"] = r.GetString(0), ["sensitivity"] = r.GetString(1), ["approval"] = r.GetString(3), ["state"] = r.GetString(4) };
+        var entry = new JsonObject { ["name"] = r.GetString(0), ["sensitivity"] = r.GetString(1), ["approval"] = r.GetString(3), ["on_change"] = r.GetString(6), ["state"] = r.GetString(4) };
         Put(entry, "class", Text(r, 2));
         Put(entry, "digest", Text(r, 5));
         return entry;

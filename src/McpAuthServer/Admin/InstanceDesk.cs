@@ -16,7 +16,7 @@ internal sealed class InstanceDesk(AdminCallers callers, IReadStore store, IComm
     /// <summary>Newest first, for every state that may be asked for.</summary>
     private static readonly Dictionary<string, Sql> Pages = new(StringComparer.Ordinal)
     {
-        [""] = Page("@now > 0"), ["active"] = Page("state = 'active' and expires_at > @now"), ["expired"] = Page("state = 'active' and expires_at <= @now"),
+        [""] = Page("@now > 0"), ["active"] = Page("state = 'active' and expires_at > @now"), ["expired"] = Page("(state = 'expired' or (state = 'active' and expires_at <= @now))"),
         ["ended"] = Page("state = 'ended' and @now > 0"),
     };
 

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
 using McpAuth.Protocol;
+using McpAuthServer.Authorizations;
 using McpAuthServer.Delegation.Levels;
 using McpAuthServer.Http;
 using McpAuthServer.Registry;
@@ -46,6 +47,18 @@ internal sealed class RevocationDesk(AdminCallers callers, RegistryCache registr
         return AdminAnswer.One(answer);
     }
 
+    /// <summary>Lets an enterprise allow again what a person or an administrator had stopped.</summary>
+    public async Task<IResult> LiftAsync(AdminCall call)
+    {
+        var (body, unread) = await StrictBody.JsonAsync(call.Context.Request, RequestJson.Default.TaskTransitionRequest, Limits.TokenBody);
+        var invalid = body is null ? Problem.Of(unread!) : WrongReason(body.Reason) is { } wrong ? Problem.Invalid(wrong) : null;
+        if (invalid is not null)
+            return await callers.RefuseAsync(call.Caller, invalid);
+        return await log.Commit(new LiftConsent(call.Id, user: null, call.Caller.Initiator, body!.Reason, time.GetUtcNow(), options.Node))
+            ? AdminAnswer.One(new() { ["id"] = call.Id, ["stopped"] = false })
+            : await callers.RefuseAsync(call.Caller, Problem.NotFound("There is no such consent that is stopped."));
+    }
+
     private static string? Wrong(RevocationRequest body)
     {
         if (!RevocationLevel.All.Contains(body.Level, StringComparer.Ordinal))
@@ -59,5 +72,5 @@ internal sealed class RevocationDesk(AdminCallers callers, RegistryCache registr
 /// <summary>Readers of the bodies that administrators send: what must be there is there, and nothing else.</summary>
 [JsonSourceGenerationOptions(
     RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true, PropertyNameCaseInsensitive = false, UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow)]
-[JsonSerializable(typeof(RevocationRequest))]
+[JsonSerializable(typeof(RevocationRequest)), JsonSerializable(typeof(DraftRequest)), JsonSerializable(typeof(ToolApproval))]
 internal sealed partial class AdminJson : JsonSerializerContext;

@@ -69,7 +69,7 @@ internal static class InstancesEndpoint
             var expires = Issuance.Earliest(instance.Expires);
             var token = tokens.SignInstance(evidence.Agent, evidence.Client, instance, unit.Jti, now, expires);
             return Results.Json(
-                new InstanceResponse(instance.Id, evidence.Agent, token, Names.Dpop.Scheme, (int)(expires - now).TotalSeconds), ProtocolJson.Default.InstanceResponse,
+                new InstanceResponse(instance.Id, evidence.Agent, token, Names.Dpop.Scheme, (int)(expires - now).TotalSeconds, evidence.Client), ProtocolJson.Default.InstanceResponse,
                 statusCode: attested.Renewed ? StatusCodes.Status200OK : StatusCodes.Status201Created);
         }
         return new OAuthError(Names.Errors.TemporarilyUnavailable, "The registry is changing; try again.", StatusCodes.Status503ServiceUnavailable);

@@ -51,7 +51,7 @@ internal sealed class Attesting(Evidence evidence, string thumbprint, JsonElemen
             return (null, false, reason);
         }
         var (ms, expires) = (now.ToUnixTimeMilliseconds(), Expires.ToUnixTimeMilliseconds());
-        var renewed = known is not null && known.Expires > ms;
+        var renewed = known is { State: "active" } && known.Expires > ms;
         if (renewed)
             tx.Run(Extend.With(expires, evidence.Digest?.Value, id = known!.Id));
         else
@@ -78,7 +78,7 @@ internal sealed class Attesting(Evidence evidence, string thumbprint, JsonElemen
     {
         if (known is not null && known.Agent != evidence.Agent)
             return Names.Reasons.ActorUnauthorized;
-        if (known is not null && known.State != "active")
+        if (known is { State: not ("active" or "expired") })
             return Names.Reasons.InstanceEnded;
         if (known is not null && (known.Evidence != evidence.Kind || known.Workload != evidence.Workload))
             return OtherProgram;

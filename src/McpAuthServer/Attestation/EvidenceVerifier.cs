@@ -34,9 +34,9 @@ internal sealed class EvidenceVerifier(IssuerKeys keys, Issuer issuer, TimeProvi
         var kind = WorkloadKinds.All[by.Kind];
 
         // 2. Signed.
-        if (!(await keys.FindAsync(by, jwt.KeyId, cancel)).TryGet(out var set, out fault))
+        if (!(await keys.FindAsync(by.Source, jwt.KeyId, cancel)).TryGet(out var set, out fault))
             return fault;
-        if (!IsSignedBy(jwt, set))
+        if (!IssuerKeys.Signed(jwt, set))
             return new Fault(Names.Reasons.BadSignature, "The evidence's signature is wrong, or its key is none of its issuer's.");
 
         // 3. For this server alone: what is for others too, others have.
@@ -72,7 +72,7 @@ internal sealed class EvidenceVerifier(IssuerKeys keys, Issuer issuer, TimeProvi
             return new Fault(UnknownIssuer, "Nobody whom this server believes attests this client.");
         WorkloadIssuerRecord? by = null;
         foreach (var attester in attesters)
-            if ((await keys.FindAsync(attester, jwt.KeyId, cancel)).TryGet(out var set, out fault) && IsSignedBy(jwt, set))
+            if ((await keys.FindAsync(attester.Source, jwt.KeyId, cancel)).TryGet(out var set, out fault) && IssuerKeys.Signed(jwt, set))
                 by = attester;
         if (by is null)
             return fault ?? new Fault(Names.Reasons.BadSignature, "The attestation's signature is wrong, or its key is none of its attester's.");
@@ -91,9 +91,6 @@ internal sealed class EvidenceVerifier(IssuerKeys keys, Issuer issuer, TimeProvi
         {
             Digest = new(Base64Url.Encode(SHA256.HashData(jwt.SigningInput.Span)), (jwt.Time(Names.Claims.Exp)!.Value + Limits.ClockSkew).ToUnixTimeMilliseconds()),
         };
-
-    private static bool IsSignedBy(StrictJwt jwt, IReadOnlyList<VerificationKey> set) =>
-        set.Any(key => (jwt.KeyId is null || key.KeyId is null || jwt.KeyId == key.KeyId) && key.Verify(jwt));
 
     /// <summary>Null, or why it is not good now.</summary>
     private Fault? InTime(StrictJwt jwt, WorkloadIssuerRecord by)

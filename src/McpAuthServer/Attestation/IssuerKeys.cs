@@ -11,8 +11,8 @@ using McpAuthServer.Registry;
 namespace McpAuthServer.Attestation;
 
 /// <summary>
-/// The keys of those who attest programs: as registered, or as they publish them, fetched by the same careful fetcher as clients' documents. The last ones
-/// that came are kept in the database: an issuer that is down for a while, or a restart, stops nobody whose evidence is good.
+/// The keys of those whose word is believed, of programs or of people: as registered, or as they publish them, fetched by the same careful fetcher as clients' documents. The last ones
+/// that came are kept in the database: an issuer that is down for a while, or a restart, stops nobody whose token is good.
 /// </summary>
 internal sealed class IssuerKeys
 {
@@ -35,19 +35,22 @@ internal sealed class IssuerKeys
     }
 
     /// <summary>The keys that the issuer's tokens are verified by; asked for again when <paramref name="keyId"/> is none of them: it may be new.</summary>
-    public async Task<Result<IReadOnlyList<VerificationKey>>> FindAsync(WorkloadIssuerRecord issuer, string? keyId, CancellationToken cancel)
+    public async Task<Result<IReadOnlyList<VerificationKey>>> FindAsync(KeySource issuer, string? keyId, CancellationToken cancel)
     {
         if (issuer.Keys is { } registered)
             return Result<IReadOnlyList<VerificationKey>>.Of(registered);
-        if (!policy.ReadRegistered(issuer.KeySet ?? issuer.Issuer.TrimEnd('/') + Discovery).TryGet(out var url, out var fault))
+        if (!policy.ReadRegistered(issuer.Address ?? issuer.Issuer.TrimEnd('/') + Discovery).TryGet(out var url, out var fault))
             return fault;
         var fetched = await documents.GetAsync(url, isKnown: true).WaitAsync(cancel);
-        var ofTrustDomain = issuer.Kind == SpiffeWorkload.KindName;
-        if (fetched.TryGet(out var set, out fault) && keyId is not null && !Read(set.Value.Text, ofTrustDomain).Value.Any(key => key.KeyId is null || key.KeyId == keyId)
+        if (fetched.TryGet(out var set, out fault) && keyId is not null && !Read(set.Value.Text, issuer.OfTrustDomain).Value.Any(key => key.KeyId is null || key.KeyId == keyId)
             && (await documents.GetAsync(url, isKnown: true, notBefore: time.GetUtcNow()).WaitAsync(cancel)).TryGet(out var newer, out _))
             set = newer;
-        return await KeptAsync(issuer, set, cancel) is { } text ? Read(text, ofTrustDomain) : fault!;
+        return await KeptAsync(issuer.Id, set, cancel) is { } text ? Read(text, issuer.OfTrustDomain) : fault!;
     }
+
+    /// <summary>Whether one of the keys made the signature; a token that names its key is held to that name.</summary>
+    public static bool Signed(StrictJwt token, IReadOnlyList<VerificationKey> keys) =>
+        keys.Any(key => (token.KeyId is null || key.KeyId is null || token.KeyId == key.KeyId) && key.Verify(token));
 
     /// <summary>The authorities of a trust domain that publishes its bundle.</summary>
     public async Task<Result<X509Certificate2Collection>> FindAuthoritiesAsync(WorkloadIssuerRecord domain, CancellationToken cancel)
@@ -57,15 +60,15 @@ internal sealed class IssuerKeys
         if (!policy.ReadRegistered(address).TryGet(out var url, out var fault))
             return fault;
         (await documents.GetAsync(url, isKnown: true).WaitAsync(cancel)).TryGet(out var set, out fault);
-        return await KeptAsync(domain, set, cancel) is { } text ? Authorities(text) : fault!;
+        return await KeptAsync(domain.Id, set, cancel) is { } text ? Authorities(text) : fault!;
     }
 
     /// <summary>What came, kept for worse days; or what was kept of the last ones, if nothing came and they are not too old.</summary>
-    private async Task<string?> KeptAsync(WorkloadIssuerRecord issuer, Fetched<KeyDocument>? came, CancellationToken cancel)
+    private async Task<string?> KeptAsync(string issuer, Fetched<KeyDocument>? came, CancellationToken cancel)
     {
         if (came is null)
-            return await rows.LastAsync(issuer.Id, time.GetUtcNow() - Longest, cancel);
-        await rows.KeepAsync(issuer.Id, came.Value.Text, came.At);
+            return await rows.LastAsync(issuer, time.GetUtcNow() - Longest, cancel);
+        await rows.KeepAsync(issuer, came.Value.Text, came.At);
         return came.Value.Text;
     }
 

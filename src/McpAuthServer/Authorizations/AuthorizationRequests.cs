@@ -192,6 +192,8 @@ internal sealed class AuthorizationRequests(Issuer issuer, ClientDirectory clien
             return fault;
         if (details.Task is not { Purpose: { } purpose })
             return new Fault(Names.Errors.InvalidAuthorizationDetails, "authorization_details must say the purpose of the task that the person is asked for.");
+        if (details.Task.Resumable)
+            return new Fault(Names.Errors.InvalidAuthorizationDetails, "Whether the task is resumable is said at the exchange that begins it.");
         if (Narrowing.ForTask(details.Authority, agent, registry) is { } beyond)
             return beyond;
         // RFC 9396 §3.1: both are read together. The details decide; a scope that asks more of tool servers is not passed over.

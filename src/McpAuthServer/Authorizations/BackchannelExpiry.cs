@@ -1,27 +1,13 @@
+using McpAuthServer.Storage;
+
 namespace McpAuthServer.Authorizations;
 
 /// <summary>Makes it a recorded fact that a person did not answer in time.</summary>
-internal sealed partial class BackchannelExpiry(BackchannelRequests requests, TimeProvider time, ILogger<BackchannelExpiry> logger) : BackgroundService
+internal sealed partial class BackchannelExpiry(BackchannelRequests requests, TimeProvider time, ILogger<BackchannelExpiry> logger) : RecurringWork(TimeSpan.FromMinutes(1), time)
 {
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
-    {
-        using var timer = new PeriodicTimer(TimeSpan.FromMinutes(1), time);
-        try
-        {
-            while (await timer.WaitForNextTickAsync(stoppingToken))
-                try
-                {
-                    await requests.ExpireDueAsync(stoppingToken);
-                }
-                catch (Exception e) when (!stoppingToken.IsCancellationRequested)
-                {
-                    Log.Failed(logger, e);
-                }
-        }
-        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
-        {
-        }
-    }
+    protected override Task RunAsync(CancellationToken cancel) => requests.ExpireDueAsync(cancel);
+
+    protected override void Failed(Exception e) => Log.Failed(logger, e);
 
     private static partial class Log
     {

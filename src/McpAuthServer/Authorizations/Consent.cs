@@ -13,19 +13,22 @@ internal sealed record Consent(
     string Id, string UserId, string ClientId, string? AgentId, string? ToolServer, string RedirectUri, string ClientKeys, string? Scope, Authority Authority,
     string? Purpose, string State, long GrantedAt, long RememberedUntil)
 {
+    /// <summary>The identity provider that allowed it in the person's place; null where they did.</summary>
+    public string? Provider { get; init; }
+
     public const string Active = "active", Withdrawn = "withdrawn";
 
     /// <summary>How long a request within it is answered without asking.</summary>
     public static readonly TimeSpan Remembered = TimeSpan.FromDays(90);
 
     public const string Columns =
-        "id, user_id, client_id, agent_id, tool_server, redirect_uri, client_keys, scope, authority, purpose, state, granted_at, remembered_until";
+        "id, user_id, client_id, agent_id, tool_server, redirect_uri, client_keys, scope, authority, purpose, state, granted_at, remembered_until, provider_id";
 
     public IReadOnlyList<string> Words => ScopeWords.Split(Scope);
 
     public static Consent? Read(DbDataReader r) => new(
         r.GetString(0), r.GetString(1), r.GetString(2), Text(r, 3), Text(r, 4), r.GetString(5), r.GetString(6), Text(r, 7),
-        TaskRecord.ReadAuthority(r.GetString(8)), Text(r, 9), r.GetString(10), r.GetInt64(11), r.GetInt64(12));
+        TaskRecord.ReadAuthority(r.GetString(8)), Text(r, 9), r.GetString(10), r.GetInt64(11), r.GetInt64(12)) { Provider = Text(r, 13) };
 
     private static string? Text(DbDataReader r, int i) => r.IsDBNull(i) ? null : r.GetString(i);
 }
@@ -36,6 +39,7 @@ internal sealed class ConsentStore(IReadStore store)
     private static readonly Sql
         ById = new($"select {Consent.Columns} from consents where id = @id"),
         OfUser = new($"select {Consent.Columns} from consents where user_id = @user and state = 'active' order by granted_at desc, id"),
+        StoppedByUser = new($"select {Consent.Columns} from consents where user_id = @user and stopped_by = 2 order by ended_at desc, id"),
         InUse = new(
             """
             select distinct g.consent_id from grants g join consents c on c.id = g.consent_id
@@ -46,6 +50,9 @@ internal sealed class ConsentStore(IReadStore store)
 
     /// <summary>Those that stand, newest first.</summary>
     public async Task<IReadOnlyList<Consent>> Of(string user, CancellationToken cancel) => (await store.All(OfUser.With(user), Consent.Read, cancel)).OfType<Consent>().ToList();
+
+    /// <summary>What an enterprise would allow, and the person has stopped; newest first.</summary>
+    public async Task<IReadOnlyList<Consent>> StoppedBy(string user, CancellationToken cancel) => [.. (await store.All(StoppedByUser.With(user), Consent.Read, cancel)).OfType<Consent>()];
 
     /// <summary>Ids of those that something lives by at this moment.</summary>
     public async Task<IReadOnlySet<string>> LivedBy(string user, DateTimeOffset now, CancellationToken cancel) =>

@@ -37,6 +37,9 @@ internal static class ScopeWords
     /// <summary>Whether only a tool server could make something of it.</summary>
     public static bool IsAtResource(string word) => word != Names.Scopes.OfflineAccess && !IsIdentity(word);
 
+    /// <summary>Whether it means something at the tool server now.</summary>
+    public static bool IsKnown(string word, ToolServerRecord server) => Means(word, server);
+
     /// <summary>Whether it is one of the words that a tool server is asked for with, of whichever.</summary>
     public static bool IsOfTools(string word) => Kinds.Contains(word) || ToolOf(word) is not null;
 

@@ -18,7 +18,7 @@ internal sealed class WithdrawConsent(string id, string user, Initiator by, Date
     {
         if (tx.First(Find.With(id, user), r => r.GetString(0)) is null)
             return false;
-        ConsentEnding.Withdraw(tx, id, "consent_withdrawn", by, cause: null, now, node).ForEach(tx.Append);
+        ConsentEnding.Withdraw(tx, id, Names.Reasons.ConsentWithdrawn, by, cause: null, now, node, forGood: true).ForEach(tx.Append);
         return true;
     }
 }
@@ -28,7 +28,7 @@ internal static class ConsentEnding
 {
     private static readonly Sql
         Find = new("select user_id, client_id, agent_id from consents where id = @id"),
-        End = new("update consents set state = 'withdrawn', remembered_until = 0, ended_at = @now where id = @id"),
+        End = new("update consents set state = 'withdrawn', remembered_until = 0, ended_at = @now, stopped_by = case when provider_id is null then 0 else @rank end where id = @id"),
         Tasks = new(
             """
             select distinct t.id from tasks t join grants g on g.task_id = t.id
@@ -38,8 +38,9 @@ internal static class ConsentEnding
 
     /// <param name="id">One that stands.</param>
     /// <param name="reason">Of all that ends with it.</param>
+    /// <param name="forGood">Whether somebody meant this very consent. Where an enterprise allows it, that stops it until they, or somebody of a higher rank, lift it (invariant 12).</param>
     /// <returns>The events, for the caller to append when everything else is written.</returns>
-    public static List<AuditEvent> Withdraw(WriteTx tx, string id, string reason, Initiator by, string? cause, DateTimeOffset now, string node)
+    public static List<AuditEvent> Withdraw(WriteTx tx, string id, string reason, Initiator by, string? cause, DateTimeOffset now, string? node, bool forGood = false)
     {
         var (user, client, agent) = tx.First(Find.With(id), r => (r.GetString(0), r.GetString(1), r.IsDBNull(2) ? null : r.GetString(2)));
         var ms = now.ToUnixTimeMilliseconds();
@@ -48,7 +49,7 @@ internal static class ConsentEnding
             Id = Id.New(Id.Event, now), Time = ms, Type = AuditTypes.ConsentWithdrawn, Outcome = "success", User = user, Agent = agent, Client = client, Cause = cause, Node = node,
             Data = new() { ["consent"] = id, ["by"] = by.Name },
         };
-        tx.Run(End.With(ms, id));
+        tx.Run(End.With(ms, forGood ? (long)by.Rank : 0L, id));
         tx.Run(EndFamilies.With(id));
         List<AuditEvent> events = [withdrawn];
         foreach (var task in tx.All(Tasks.With(id), r => r.GetString(0)))

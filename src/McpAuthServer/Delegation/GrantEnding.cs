@@ -43,7 +43,7 @@ internal static class GrantTree
         RootsOfConsent = new("select id from grants where consent_id = @consent and parent_id is null and state = 'active'");
 
     /// <returns>The events, for the caller to append when everything else is written.</returns>
-    public static List<AuditEvent> Revoke(WriteTx tx, string id, string? jti, string reason, string? cause, DateTimeOffset now, string node)
+    public static List<AuditEvent> Revoke(WriteTx tx, string id, string? jti, string reason, string? cause, DateTimeOffset now, string? node)
     {
         var ms = now.ToUnixTimeMilliseconds();
         var subtree = tx.All(Subtree.With(id), r => (
@@ -75,58 +75,6 @@ internal static class GrantTree
     }
 
     /// <summary>Every root that a consent bore, with all below.</summary>
-    public static List<AuditEvent> RevokeOfConsent(WriteTx tx, string consent, string reason, string? cause, DateTimeOffset now, string node) =>
+    public static List<AuditEvent> RevokeOfConsent(WriteTx tx, string consent, string reason, string? cause, DateTimeOffset now, string? node) =>
         [.. tx.All(RootsOfConsent.With(consent), r => r.GetString(0)).SelectMany(id => Revoke(tx, id, null, reason, cause, now, node))];
-}
-
-/// <summary>Ends an instance and everything issued to it.</summary>
-internal sealed class EndInstance(string id, string reason, Initiator by, IReadOnlyList<Once> consume, DateTimeOffset now, string node) : Unit<string?>
-{
-    public override StateLock Lock => StateLock.Exclusive;
-
-    /// <summary>The <see cref="Once.Space"/> of something presented that was used before; else null.</summary>
-    public override string? Apply(WriteTx tx)
-    {
-        foreach (var once in consume)
-            if (!once.Consume(tx))
-            {
-                tx.Append(InstanceEnding.Event(id, AuditTypes.ReplayDetected, "refused", Names.Reasons.Replay, by, now, node));
-                return once.Space;
-            }
-        if (InstanceEnding.End(tx, id, reason, by, cause: null, now, node) is { } ended)
-            tx.Append(ended);
-        else if (consume.Count > 0)
-            tx.Append(InstanceEnding.Event(id, AuditTypes.InstanceEnded, "refused", Names.Reasons.InstanceEnded, by, now, node));
-        return null;
-    }
-}
-
-/// <summary>The end of an instance; only for units under <see cref="StateLock.Exclusive"/>.</summary>
-internal static class InstanceEnding
-{
-    private static readonly Sql
-        AgentOf = new("select agent_id from instances where id = @id"),
-        Close = new("update instances set state = 'ended', ended_at = @now where id = @id and state = 'active'"),
-        RevokeGrants = new("update grants set state = 'revoked' where instance_id = @id and state = 'active'"),
-        EndFamilies = new("update refresh_families set state = 'revoked' where instance_id = @id and state = 'active'");
-
-    /// <returns>The event, for the caller to append when everything else is written; null when it had ended before.</returns>
-    public static AuditEvent? End(WriteTx tx, string id, string reason, Initiator by, string? cause, DateTimeOffset now, string node)
-    {
-        var ms = now.ToUnixTimeMilliseconds();
-        if (tx.Run(Close.With(ms, id)) == 0)
-            return null;
-        var grants = tx.Run(RevokeGrants.With(id));
-        tx.Run(EndFamilies.With(id));
-        Revocations.Deny(tx, SubjectKind.Instance, id, reason, ms);
-        return Event(id, AuditTypes.InstanceEnded, "success", reason, by, now, node) with
-        {
-            Agent = by.Agent ?? tx.First(AgentOf.With(id), r => r.GetString(0)), Cause = cause, Data = new() { ["by"] = by.Name, ["grants"] = (long)grants },
-        };
-    }
-
-    public static AuditEvent Event(string id, string type, string outcome, string why, Initiator by, DateTimeOffset now, string node) => new()
-    {
-        Id = Id.New(Id.Event, now), Time = now.ToUnixTimeMilliseconds(), Type = type, Outcome = outcome, Reason = why, Agent = by.Agent, Instance = id, Client = by.Client, Node = node,
-    };
 }

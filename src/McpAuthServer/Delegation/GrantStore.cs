@@ -21,7 +21,13 @@ internal sealed class GrantStore(IReadStore store)
 
     private static readonly Sql
         Below = new("select count(*) from grants where parent_id = @root and task_id = @task"),
-        Purpose = new("select purpose from consents where id = @id");
+        RootsOf = new("select count(*) from grants where task_id = @task and parent_id is null and consent_id = @consent"),
+        Purpose = new("select purpose from consents where id = @id"),
+        RootOfTask = new(
+            """
+            select p.id, f.auth_time, f.acr from grants g join grants p on p.id = g.parent_id left join refresh_families f on f.grant_id = g.id
+            where g.task_id = @task and p.task_id is null order by g.created_at, g.id limit 1
+            """);
 
     private static readonly Sql ById = new(
         """
@@ -38,6 +44,13 @@ internal sealed class GrantStore(IReadStore store)
 
     /// <summary>Whether a grant of the task hangs directly below the root.</summary>
     public async Task<bool> IsBelow(string root, string task, CancellationToken cancel) => await store.First(Below.With(root, task), r => r.GetInt64(0), cancel) > 0;
+
+    /// <summary>Whether the task has a grant that stands on the consent by itself.</summary>
+    public async Task<bool> BeganWith(string task, string consent, CancellationToken cancel) => await store.First(RootsOf.With(task, consent), r => r.GetInt64(0), cancel) > 0;
+
+    /// <summary>What a person handed over and a task began with, and when and how the person had signed in, where a line of refresh tokens kept that.</summary>
+    public Task<(string Id, DateTimeOffset? AuthTime, string? Acr)> FindRoot(string task, CancellationToken cancel) => store.First(RootOfTask.With(task), r => (
+        r.GetString(0), r.IsDBNull(1) ? (DateTimeOffset?)null : DateTimeOffset.FromUnixTimeMilliseconds(r.GetInt64(1)), r.IsDBNull(2) ? null : r.GetString(2)), cancel);
 
     /// <summary>What the person was told the work is for.</summary>
     public async Task<string> PurposeOf(string consent, CancellationToken cancel) => await store.First(Purpose.With(consent), r => r.GetString(0), cancel) ?? "";

@@ -1,5 +1,6 @@
 using McpAuth.Protocol.ToolCalls;
 using McpAuthServer.Attestation;
+using McpAuthServer.Federation;
 using McpAuthServer.People;
 using McpAuthServer.Registry;
 using McpAuthServer.Storage;
@@ -49,8 +50,13 @@ internal sealed record Reuse(string? Family, string Grant, string Reason)
     public const string Code = "code_reuse", Refresh = "refresh_reuse";
 }
 
+/// <summary>A tool server's tool that does some of its work at another tool server.</summary>
+/// <param name="Resource">Of the tool server that asks.</param>
+internal sealed record Downstream(string Guard, string Resource, string Tool);
+
 /// <summary>A task that the issuance itself creates.</summary>
-internal sealed record NewTask(string Id, string? ParentId, string Origin, string Purpose, Authority Authority, DateTimeOffset Expires);
+/// <param name="Resumable">See <see cref="TaskRecord"/>.</param>
+internal sealed record NewTask(string Id, string? ParentId, string Origin, string Purpose, Authority Authority, DateTimeOffset Expires, bool Resumable = false);
 
 /// <summary>Everything decided about one access token before it is signed: the output of a grant, the input of signing and of the one commit.</summary>
 internal sealed record Issuance
@@ -79,6 +85,9 @@ internal sealed record Issuance
     public bool TaskHasParent { get; init; }
     public NewTask? NewTask { get; init; }
 
+    /// <summary>True when only the instance that holds the task may have this: another may have taken it up since it was planned.</summary>
+    public bool ForHolder { get; init; }
+
     /// <summary>What a person adds to their session task that runs already.</summary>
     public Authority? SessionAdds { get; init; }
 
@@ -95,8 +104,14 @@ internal sealed record Issuance
     public IReadOnlyList<string> Lineage { get; init; } = [];
     public InstanceContext? Instance { get; init; }
 
+    /// <summary>The guard, its tool server and its tool that this is for, where a tool server asked for it.</summary>
+    public Downstream? Downstream { get; init; }
+
     /// <summary>The evidence that the instance is attested by in the same commit.</summary>
     public Attesting? Attests { get; init; }
+
+    /// <summary>What an identity provider's word leaves behind in the same commit.</summary>
+    public Federating? Federates { get; init; }
 
     /// <summary>The key the token is bound to; null = Bearer.</summary>
     public string? Thumbprint { get; init; }
@@ -118,6 +133,12 @@ internal sealed record Issuance
 
     /// <summary>What an ID token beside it tells, where <c>openid</c> was granted; the words for that are the client's, and no tool server's.</summary>
     public (IdTokenClaims Claims, string Scope)? Identity { get; init; }
+
+    /// <summary>The agent as it is registered, for what a token tells of it.</summary>
+    public AgentRecord? Acting { get; init; }
+
+    /// <summary>The policies that had no objection; null = there are none.</summary>
+    public string? PolicyHash { get; init; }
 
     /// <summary>Of the person, where there is one.</summary>
     public Presence? Presence { get; init; }

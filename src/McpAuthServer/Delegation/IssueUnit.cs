@@ -42,8 +42,9 @@ internal sealed class IssueUnit(Issuance plan, string node) : Unit<IssueResult>
         select state, expires_at from up
         """);
 
-    private static readonly Sql InstanceState = new("select state, expires_at from instances where id = @id");
+    private static readonly Sql StateOfInstance = new("select state, expires_at from instances where id = @id");
 
+    private static readonly Sql StateOfGuard = new("select state from guards where id = @id");
     private static readonly Sql UserState = new("select enabled from users where id = @id");
     private static readonly Sql OtherSession = new("select count(*) from tasks where client_id = @client and user_id = @user and origin = 'session' and state = 'active'");
     private static readonly Sql SessionHolds = new("select authority from tasks where id = @id");
@@ -62,7 +63,7 @@ internal sealed class IssueUnit(Issuance plan, string node) : Unit<IssueResult>
         """);
 
     /// <summary>A key must not become two instances; a person's session task must be the only one with this client, and only its own kind widens it: such issuances take turns.</summary>
-    public override StateLock Lock => plan.Attests is not null || plan.SessionAdds is not null || plan.NewTask is { Origin: TaskOrigin.Session } ? StateLock.Exclusive : StateLock.Shared;
+    public override StateLock Lock => plan.Attests is not null || plan.Federates is { Writes: true } || plan.SessionAdds is not null || plan.NewTask is { Origin: TaskOrigin.Session } ? StateLock.Exclusive : StateLock.Shared;
 
     public override IssueResult Apply(WriteTx tx)
     {
@@ -71,6 +72,10 @@ internal sealed class IssueUnit(Issuance plan, string node) : Unit<IssueResult>
             return new(IssueOutcome.Stale);
         // The token names the instance, so it must still be the one the plan was made for.
         if (plan.Attests is { } planned && (planned.Renews(tx) ?? plan.Who.Instance) != plan.Who.Instance)
+            return new(IssueOutcome.Stale);
+        if (plan.NewTask is { Origin: TaskOrigin.Session } && plan.Who.User is { } person && tx.First(OtherSession.With(plan.Who.Client, person), r => r.GetInt64(0)) > 0)
+            return new(IssueOutcome.Stale);
+        if (plan.Federates?.IsCurrent(tx) == false)
             return new(IssueOutcome.Stale);
 
         // 2. Consumed before anything is minted: a crash costs a retry, never a replay.
@@ -81,13 +86,13 @@ internal sealed class IssueUnit(Issuance plan, string node) : Unit<IssueResult>
                 return new(IssueOutcome.Replayed, once.Space);
             }
 
-        if (plan.NewTask is { Origin: TaskOrigin.Session } && plan.Who.User is { } person && tx.First(OtherSession.With(plan.Who.Client, person), r => r.GetInt64(0)) > 0)
-            return new(IssueOutcome.Stale);
-
         // 3. The task, the grant, all their ancestors, the instances and the person live. The insert itself asks for the nearest of them; where
         // there are more, or something is written before the grant, that is asked first: a refusal must leave nothing behind but its event.
-        if ((plan.NewTask is not null || plan.TaskHasParent || plan.Credential is not null || plan.Attests is not null) && WhatEnded(tx) is { } ended)
+        if ((plan.NewTask is not null || plan.TaskHasParent || plan.Credential is not null || plan.Attests is not null || plan.Federates is not null
+            || plan.Downstream is not null || plan.ForHolder) && WhatEnded(tx) is { } ended)
             return Refuse(tx, ended);
+        if (plan.ForHolder && !TaskHolding.IsOf(tx, plan.TaskId, plan.Who.Instance!))
+            return Refuse(tx, Names.Reasons.HeldByAnother);
         if (plan.Attests is { } attests && attests.Run(tx, plan.Who.Instance!, plan.Jti, node).Refused is { } unattested)
             return new(IssueOutcome.Ended, unattested);
         var credential = plan.Credential?.Use(tx) ?? default;
@@ -95,6 +100,7 @@ internal sealed class IssueUnit(Issuance plan, string node) : Unit<IssueResult>
             return Refuse(tx, gone);
         if (credential.Reuse is { } reuse)
             return new(IssueOutcome.Reused, Reuse: reuse);
+        plan.Federates?.Run(tx, node);
         if (plan.NewTask is { } task)
             TaskUnits.Insert(tx, task, plan.Who, plan.IssuedAt.ToUnixTimeMilliseconds());
         if (!GrantRows.Record(tx, plan))
@@ -109,8 +115,11 @@ internal sealed class IssueUnit(Issuance plan, string node) : Unit<IssueResult>
         if (plan.NewTask is { } created)
             tx.Append(TaskUnits.CreatedEvent(created, plan.Who, plan.IssuedAt, node));
         var told = new JsonObject { ["grant_type"] = plan.GrantType, ["scope"] = plan.Scope, ["exp"] = plan.Expires.ToUnixTimeSeconds() };
+        plan.Federates?.Tell(told);
         if (plan.Identity is { } identity)
             told["identity"] = identity.Scope;
+        if (plan.Downstream is { } from)
+            tx.Append(Event(AuditTypes.DownstreamExchanged, "success", null) with { Resource = from.Resource, Tool = from.Tool, Data = new() { ["to"] = plan.Target.Resource, ["jti"] = plan.Jti } });
         tx.Append(Event(AuditTypes.TokenIssued, "success", null) with { Data = told });
         return new(IssueOutcome.Issued, Successor: credential.Successor);
     }
@@ -125,9 +134,11 @@ internal sealed class IssueUnit(Issuance plan, string node) : Unit<IssueResult>
     private string? WhatEnded(WriteTx tx)
     {
         var now = plan.IssuedAt.ToUnixTimeMilliseconds();
-        if (plan.Attests is null && plan.Who.Instance is { } instance && tx.First(InstanceState.With(instance), ReadState) is var i && (i.State != "active" || i.Expires <= now))
+        if (plan.Attests is null && plan.Who.Instance is { } instance && tx.First(StateOfInstance.With(instance), ReadState) is var i && (i.State != "active" || i.Expires <= now))
             return Names.Reasons.InstanceEnded;
-        if (plan.Who.User is { } user && tx.First(UserState.With(user), r => r.GetInt64(0)) != 1)
+        if (plan.Downstream is { Guard: var guard } && tx.First(StateOfGuard.With(guard), r => r.GetString(0)) != "active")
+            return Names.Reasons.Revoked;
+        if (plan.Federates is not { IsNewPerson: true } && plan.Who.User is { } user && tx.First(UserState.With(user), r => r.GetInt64(0)) != 1)
             return Names.Reasons.UserDisabled;
         var standsOn = plan.NewTask is null ? plan.TaskId : plan.NewTask.ParentId;
         foreach (var task in standsOn is null ? [] : tx.All(Ancestors.With(standsOn), ReadState))
@@ -150,6 +161,6 @@ internal sealed class IssueUnit(Issuance plan, string node) : Unit<IssueResult>
         Id = Id.New(Id.Event, plan.IssuedAt), Time = plan.IssuedAt.ToUnixTimeMilliseconds(), Type = type, Outcome = outcome, Reason = reason,
         User = plan.Who.User, Agent = plan.Who.Agent, Instance = plan.Who.Instance, Client = plan.Who.Client,
         Chain = plan.Who.Chain.Count == 0 ? null : plan.Who.Chain, Task = plan.TaskId, ParentTask = plan.NewTask?.ParentId,
-        Grant = plan.GrantId, Jti = type == AuditTypes.TokenIssued ? plan.Jti : null, Resource = plan.Target.Resource, Cause = plan.Cause, Node = node,
+        Grant = plan.GrantId, Jti = type == AuditTypes.TokenIssued ? plan.Jti : null, Resource = plan.Target.Resource, PolicyHash = plan.PolicyHash, Cause = plan.Cause, Node = node,
     };
 }

@@ -32,17 +32,25 @@ internal sealed class EndTask(string id, string state, string? reason, Initiator
         {
             // Somebody asked; the sweep of deadlines and a session's end only come too late.
             if (proof is not null || by.User is not null)
-                tx.Append(new AuditEvent
-                {
-                    Id = Id.New(Id.Event, now), Time = now.ToUnixTimeMilliseconds(), Type = AuditTypes.TaskRefused, Outcome = "refused", Reason = Names.Reasons.TaskEnded,
-                    User = root.User, Agent = root.Agent, Instance = by.Instance, Client = root.Client, Task = id, ParentTask = root.Parent, Node = node,
-                    Data = new() { ["by"] = by.Name, ["asked"] = state },
-                });
+                Refused(tx, root, Names.Reasons.TaskEnded);
             return new(false, false, root.State, Names.Reasons.TaskEnded);
+        }
+        // Whether the work is done says who works on it. Revoking is for who stands above.
+        if (by.Instance is not null && state != TaskState.Revoked && TaskHolding.IsAnothers(tx, TaskHolding.Find(tx, id)!, by, now.ToUnixTimeMilliseconds()))
+        {
+            Refused(tx, root, Names.Reasons.HeldByAnother);
+            return new(false, false, root.State, Names.Reasons.HeldByAnother);
         }
         TaskTree.End(tx, id, state, reason, by, cause: null, now, node).ForEach(tx.Append);
         return new(false, true, state);
     }
+
+    private void Refused(WriteTx tx, TaskTree.Node task, string why) => tx.Append(new AuditEvent
+    {
+        Id = Id.New(Id.Event, now), Time = now.ToUnixTimeMilliseconds(), Type = AuditTypes.TaskRefused, Outcome = "refused", Reason = why,
+        User = task.User, Agent = task.Agent, Instance = by.Instance, Client = task.Client, Task = id, ParentTask = task.Parent, Node = node,
+        Data = new() { ["by"] = by.Name, ["asked"] = state },
+    });
 }
 
 /// <summary>A task with all that hangs below it; only for units under <see cref="StateLock.Exclusive"/>.</summary>
@@ -69,7 +77,7 @@ internal static class TaskTree
     public static Node? Root(WriteTx tx, string id) => tx.First(One.With(id), r => (Node?)Read(r));
 
     /// <returns>The events, for the caller to append when everything else is written.</returns>
-    public static List<AuditEvent> End(WriteTx tx, string id, string state, string? reason, Initiator by, string? cause, DateTimeOffset now, string node)
+    public static List<AuditEvent> End(WriteTx tx, string id, string state, string? reason, Initiator by, string? cause, DateTimeOffset now, string? node)
     {
         var ms = now.ToUnixTimeMilliseconds();
         var first = Id.New(Id.Event, now);
@@ -122,46 +130,6 @@ internal static class TaskTree
 
     private static Node Read(System.Data.Common.DbDataReader r) => new(
         r.GetString(0), r.IsDBNull(1) ? null : r.GetString(1), r.GetString(2), r.IsDBNull(3) ? null : r.GetString(3), r.IsDBNull(4) ? null : r.GetString(4), r.GetString(5));
-}
-
-/// <summary>Suspends or resumes a task. Resuming needs at least the rank that suspended (invariant 12).</summary>
-internal sealed class SuspendOrResumeTask(string id, bool suspend, string? reason, Initiator by, Once? proof, DateTimeOffset now, string node) : Unit<Transition>
-{
-    private static readonly Sql Select = new($"select {TaskStore.Columns} from tasks where id = @id");
-    private static readonly Sql Update = new("update tasks set state = @state, suspended_by = @rank where id = @id");
-
-    public override StateLock Lock => StateLock.Exclusive;
-
-    public override Transition Apply(WriteTx tx)
-    {
-        if (TaskTransitions.Replayed(tx, proof, id, by, now, node))
-            return new(Replayed: true, false, null);
-        var ms = now.ToUnixTimeMilliseconds();
-        if (tx.First(Select.With(id), TaskStore.Read) is not { } task)
-            return new(false, false, null);
-        if (TaskState.IsFinal(task.State) || task.ExpiresAt <= ms)
-            return Refuse(tx, task, Names.Reasons.TaskEnded);
-        // Suspending again may only raise the rank; whoever is of lower rank changes nothing.
-        if (by.Rank < task.SuspendedBy)
-            return Refuse(tx, task, Names.Reasons.ActorUnauthorized);
-        if (!suspend && task.State == TaskState.Active)
-            return new(false, true, task.State);
-
-        var state = suspend ? TaskState.Suspended : TaskState.Active;
-        tx.Run(Update.With(state, (long)(suspend ? by.Rank : Rank.None), id));
-        if (suspend)
-            Revocations.Deny(tx, SubjectKind.Task, id, TaskState.Suspended, ms);
-        else
-            Revocations.Lift(tx, SubjectKind.Task, id, "resumed", ms);
-        tx.Append(TaskTransitions.Event(suspend ? AuditTypes.TaskSuspended : AuditTypes.TaskResumed, "success", reason, task, by, now, node));
-        return new(false, true, state);
-    }
-
-    private Transition Refuse(WriteTx tx, TaskRecord task, string why)
-    {
-        tx.Append(TaskTransitions.Event(AuditTypes.TaskRefused, "refused", why, task, by, now, node));
-        return new(false, false, task.State, why);
-    }
 }
 
 /// <summary>What both kinds of transition share.</summary>

@@ -24,7 +24,7 @@ internal static class TaskOrigin
     /// <summary>A hand-off's child: its chain lives in its tokens, so an instance token alone does not open it.</summary>
     public const string HandOff = "handoff";
 
-    /// <summary>An agent's for a person: opened by what the person handed over, and by nothing else.</summary>
+    /// <summary>An agent's for a person: opened by what the person handed over or what their enterprise said, whichever it was, and by nothing else.</summary>
     public const string Delegated = "delegated";
 
     /// <summary>Stands behind a client's tokens by scope, its own or a person's.</summary>
@@ -34,10 +34,12 @@ internal static class TaskOrigin
 /// <summary>Who suspends; resuming needs at least the same rank.</summary>
 internal enum Rank { None = 0, Agent = 1, User = 2, Administrator = 3 }
 
-/// <summary>One bounded piece of delegated work, as stored. Everything but state, suspension and end is immutable.</summary>
+/// <summary>One bounded piece of delegated work, as stored. Everything but state, suspension, end and instance is immutable.</summary>
+/// <param name="InstanceId">Whose it is: the instance that began it, or took it up last; null where no instance did.</param>
+/// <param name="Resumable">Whether it outlives that instance, suspended, for another of the same agent to take up; else it fails with it.</param>
 internal sealed record TaskRecord(
     string Id, string? ParentId, string? UserId, string? AgentId, string ClientId, string Origin, string Purpose, string AuthorityJson, string State,
-    Rank SuspendedBy, long CreatedAt, long ExpiresAt, long? EndedAt, long? ResidualMs)
+    Rank SuspendedBy, long CreatedAt, long ExpiresAt, long? EndedAt, long? ResidualMs, string? InstanceId, bool Resumable)
 {
     public static readonly JsonLimits AuthorityLimits = new(1024 * 1024);
 
@@ -52,14 +54,14 @@ internal sealed record TaskRecord(
 
     public TaskView ToView() => new(
         Id, State, Purpose, AgentId, UserId, ParentId, DateTimeOffset.FromUnixTimeMilliseconds(CreatedAt), Expires,
-        EndedAt is { } ended ? DateTimeOffset.FromUnixTimeMilliseconds(ended) : null, JsonElement.Parse(AuthorityJson), ResidualMs);
+        EndedAt is { } ended ? DateTimeOffset.FromUnixTimeMilliseconds(ended) : null, JsonElement.Parse(AuthorityJson), ResidualMs, Resumable);
 }
 
 /// <summary>Reads tasks.</summary>
 internal sealed class TaskStore(IReadStore store)
 {
     public const string Columns =
-        "id, parent_id, user_id, agent_id, client_id, origin, purpose, authority, state, suspended_by, created_at, expires_at, ended_at, residual_ms";
+        "id, parent_id, user_id, agent_id, client_id, origin, purpose, authority, state, suspended_by, created_at, expires_at, ended_at, residual_ms, instance_id, resumable";
 
     private static readonly Sql ById = new($"select {Columns} from tasks where id = @id");
 
@@ -108,7 +110,7 @@ internal sealed class TaskStore(IReadStore store)
 
     public static TaskRecord? Read(DbDataReader r) => new(
         r.GetString(0), Text(r, 1), Text(r, 2), Text(r, 3), r.GetString(4), r.GetString(5), r.GetString(6), r.GetString(7), r.GetString(8),
-        (Rank)r.GetInt64(9), r.GetInt64(10), r.GetInt64(11), Long(r, 12), Long(r, 13));
+        (Rank)r.GetInt64(9), r.GetInt64(10), r.GetInt64(11), Long(r, 12), Long(r, 13), Text(r, 14), r.GetInt64(15) != 0);
 
     private static string? Text(DbDataReader r, int i) => r.IsDBNull(i) ? null : r.GetString(i);
 

@@ -7,7 +7,7 @@ using McpAuthServer.Tokens;
 namespace McpAuthServer.Delegation;
 
 /// <summary>Whether everything that a token stands on still lives, as committed now.</summary>
-internal sealed class TokenStates(IReadStore store, ClientDirectory clients, RegistryReader registryReader, RegistryCache registry, TimeProvider time)
+internal sealed class TokenStates(IReadStore store, ClientDirectory clients, GuardDirectory guards, RegistryReader registryReader, RegistryCache registry, TimeProvider time)
 {
     private static readonly Sql
         GrantLives = new(
@@ -44,7 +44,10 @@ internal sealed class TokenStates(IReadStore store, ClientDirectory clients, Reg
             registry.Invalidate(seen.Version);
             seen = await registry.Current(cancel);
         }
-        return await clients.KnownAsync(token.ClientId, seen, cancel) is { Active: true }
+        var presents = token.IsDownstream
+            ? await guards.Find(token.ClientId, cancel) is { Active: true } guard && seen.ToolServers.GetValueOrDefault(guard.ToolServer) is { Active: true }
+            : await clients.KnownAsync(token.ClientId, seen, cancel) is { Active: true };
+        return presents
             && token.Chain.Append(token.Subject).Where(id => id.StartsWith(Id.Agent, StringComparison.Ordinal))
                 .All(id => seen.Agents.GetValueOrDefault(id) is { Active: true });
     }

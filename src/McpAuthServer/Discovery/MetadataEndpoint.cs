@@ -5,12 +5,13 @@ using McpAuth.Protocol;
 using McpAuthServer.Http;
 using McpAuthServer.Keys;
 using McpAuthServer.People;
+using McpAuthServer.Registry;
 
 namespace McpAuthServer.Discovery;
 
 /// <summary>
 /// Authorization server metadata (RFC 8414, OIDC Discovery) at every place clients look, and the key set. The documents are made of
-/// configuration, and of the keys when they change: nothing of a request is in them.
+/// configuration, of the keys when they change, and of whether there is an identity provider: nothing of a request is in them.
 /// </summary>
 internal static class MetadataEndpoint
 {
@@ -33,19 +34,23 @@ internal static class MetadataEndpoint
 
     public static void MapMetadataEndpoint(this IEndpointRouteBuilder routes, Issuer issuer, ServerOptions options)
     {
-        var metadata = new PerKeys(keys => Metadata(issuer, options, keys));
+        var metadata = new PerKeys(keys => Metadata(issuer, options, keys, speaksForPeople: false));
+        var providers = new Providers();
+        var federated = new PerKeys(keys => Metadata(issuer, options, keys, speaksForPeople: true));
         var path = issuer.BasePath;
         // RFC 8414 §3.1 inserts the well-known part before the issuer's path; OIDC Discovery §4 appends it; real clients try all.
         foreach (var place in new[]
         {
             Names.Paths.OAuthMetadata + path, Names.Paths.OpenIdMetadata + path, path + Names.Paths.OpenIdMetadata, path + Names.Paths.OAuthMetadata,
         }.Distinct(StringComparer.Ordinal))
-            routes.MapGet(place, (HttpContext context, SigningKeyRing keys) => Document(context, metadata.Of(keys.Current), "application/json")).RequireCors(Cors.Public);
+            routes.MapGet(place, (HttpContext context, SigningKeyRing keys, RegistryCache registry) =>
+                Document(context, (providers.AnyIn(registry) ? federated : metadata).Of(keys.Current), "application/json")).RequireCors(Cors.Public);
         routes.MapGet(path + Names.Paths.Jwks, (HttpContext context, SigningKeyRing keys) => Document(context, keys.Current.KeySet, "application/jwk-set+json")).RequireCors(Cors.Public);
     }
 
     /// <summary>Says only what is enforced.</summary>
-    private static byte[] Metadata(Issuer issuer, ServerOptions options, ServerKeys keys) => Write(json =>
+    /// <param name="speaksForPeople">Whether there is an identity provider whose word about people is taken.</param>
+    private static byte[] Metadata(Issuer issuer, ServerOptions options, ServerKeys keys, bool speaksForPeople) => Write(json =>
     {
         json.WriteString("issuer", issuer.Value);
         json.WriteString("authorization_endpoint", issuer.Uri(Names.Paths.Authorize).AbsoluteUri);
@@ -63,6 +68,8 @@ internal static class MetadataEndpoint
         json.WriteBoolean("require_pushed_authorization_requests", false);
         Strings(json, "grant_types_supported", Names.OAuth.AuthorizationCode, Names.OAuth.RefreshToken, Names.OAuth.ClientCredentials, Names.Device.GrantType, Names.Ciba.GrantType,
             Names.Exchange.GrantType, Names.Assertions.JwtBearer);
+        if (speaksForPeople)
+            Strings(json, Names.IdJag.Profiles, Names.IdJag.Profile);
         // CIBA §4: no pings, no pushes, no codes of people; no algorithms, since there are no signed requests.
         Strings(json, "backchannel_token_delivery_modes_supported", Names.Ciba.Poll);
         json.WriteBoolean("backchannel_user_code_parameter_supported", false);
@@ -142,6 +149,19 @@ internal static class MetadataEndpoint
             json.WriteEndObject();
         }
         return buffer.WrittenSpan.ToArray();
+    }
+
+    /// <summary>Whether somebody's word about people is taken, as it was last known: the documents are there also while the database is not.</summary>
+    private sealed class Providers
+    {
+        private volatile bool any;
+
+        public bool AnyIn(RegistryCache registry)
+        {
+            if (registry.Latest is { } snapshot)
+                any = snapshot.IdentityProviders.Values.Any(provider => provider.Active);
+            return any;
+        }
     }
 
     /// <summary>A document that is made again when the keys change.</summary>

@@ -58,6 +58,8 @@ internal sealed class ClientCredentialsGrant(Issuer issuer, TaskStore tasks, Ses
             return new OAuthError(Names.Errors.InvalidAuthorizationDetails, "An agent asks with authorization_details.");
         if (!details.TryGet(out var asked, out var fault))
             return fault;
+        if (asked.Task is { Resumable: true })
+            return new OAuthError(Names.Errors.InvalidAuthorizationDetails, "Without an instance there is none to outlive: the task cannot be resumable.");
         var (target, error) = request.Target(asked.Authority.Locations is [var only] ? only.Location : null);
         if (error is not null)
             return error;

@@ -44,14 +44,37 @@ internal sealed class DelegatedWork(GrantStore grants, TaskStore tasks, Instance
             var until = asked?.Task?.ExpiresAt is { } sooner && sooner < root.Expires ? sooner : root.Expires;
             if (until <= request.Now)
                 return OAuthError.InvalidRequest("The task's deadline has passed.", Names.Reasons.TaskEnded);
-            begun = new NewTask(Id.New(Id.Task, request.Now), null, TaskOrigin.Delegated, purpose, root.Authority, DateTimeOffset.FromUnixTimeSeconds(until.ToUnixTimeSeconds()));
+            begun = new NewTask(Id.New(Id.Task, request.Now), null, TaskOrigin.Delegated, purpose, root.Authority, DateTimeOffset.FromUnixTimeSeconds(until.ToUnixTimeSeconds()),
+                asked?.Task?.Resumable ?? false);
         }
-        if (!Narrowing.Explicit(asked?.Authority, request.Form[Names.OAuth.Scope], root.Authority, target!, (agent.Ceiling, "the agent's ceiling")).TryGet(out var authority, out var fault))
+        if (!Narrowing.Explicit(Less(asked?.Authority, root, target!), request.Form[Names.OAuth.Scope], root.Authority, target!, (agent.Ceiling, "the agent's ceiling")).TryGet(out var authority, out var fault))
             return fault;
         var plan = Below(request, root, user, agent, instance, target!, authority, begun?.Id ?? running!.Id, begun?.Expires ?? running!.Expires, presence) with
         {
-            NewTask = begun, Credential = begun is null ? null : new BeginDelegatedTask(root.Id, root.Expires), Cause = delegation.Jti, GrantType = Names.Exchange.GrantType,
+            NewTask = begun, ForHolder = running is { Resumable: true }, Credential = begun is null ? null : new BeginDelegatedTask(root.Id, root.Expires), Cause = delegation.Jti, GrantType = Names.Exchange.GrantType,
         };
+        return plan with { Family = LineFor(request, plan) };
+    }
+
+    /// <summary>
+    /// A resumable task for a person, taken up by another instance of the agent than began it: the person handed the work to the agent, and what they handed over
+    /// still bounds it.
+    /// </summary>
+    public async Task<GrantResult> TakeUpAsync(
+        TokenRequest request, TaskRecord task, AgentRecord agent, InstanceContext instance, Authority asked, CancellationToken cancel)
+    {
+        // Resuming made it this instance's; another's is not told apart from none.
+        if (task is not { Resumable: true, UserId: { } user } || task.AgentId != agent.Id || task.InstanceId != instance.Id
+            || await grants.FindRoot(task.Id, cancel) is not { Id: { } rootId } begun || await grants.Find(rootId, cancel) is not { } root)
+            return new OAuthError(Names.Errors.InvalidAuthorizationDetails, TaskTerms.NotOwn);
+        if (await people.FindAsync(user, begun.AuthTime, begun.Acr, cancel) is not { } presence)
+            return OAuthError.InvalidRequest("The person's account is disabled.", Names.Reasons.UserDisabled);
+        var (target, error) = request.Target(asked.Locations is [var only] ? only.Location : null);
+        if (error is not null)
+            return error;
+        if (!Narrowing.Explicit(Less(asked, root, target!), request.Form[Names.OAuth.Scope], root.Authority, target!, (agent.Ceiling, "the agent's ceiling")).TryGet(out var authority, out var fault))
+            return fault;
+        var plan = Below(request, root, user, agent, instance, target!, authority, task.Id, task.Expires, presence) with { ForHolder = true };
         return plan with { Family = LineFor(request, plan) };
     }
 
@@ -92,11 +115,20 @@ internal sealed class DelegatedWork(GrantStore grants, TaskStore tasks, Instance
             // The line stays with the tool server it began at; what it brings elsewhere is a leaf of its own.
             return moved with { Credential = use(grant.Id, task.Id) };
         }
+        // Who asks for less gets a grant below: of that token comes no more than it holds. The line keeps all it has (RFC 6749 §6). A tool that is not approved now is
+        // left out of a token of the grant itself, which still bounds whatever comes of it.
+        var scope = request.Form[Names.OAuth.Scope];
+        var same = (asked is null && scope is null) || grant.Authority.Exceeds(authority) is null;
+        if (!same && grant.Lineage.Count >= GrantStore.MaxLineage)
+            return new OAuthError(
+                scope is null ? Names.Errors.InvalidAuthorizationDetails : Names.Errors.InvalidScope, "A token of this line cannot be narrowed further; ask for all of it.",
+                Reason: Names.Reasons.Depth);
         var who = new Principals(grant.Subject, Profile(grant.Subject), grant.UserId, agent.Id, instance.Id, request.Client.Id, grant.Chain);
         return new Issuance
         {
             Who = who, Target = target, Authority = authority, Scope = authority.ToScope(target.Resource), TaskId = task.Id, TaskExpires = task.Expires,
-            TaskHasParent = task.ParentId is not null, GrantId = grant.Id, NewGrant = false, Lineage = grant.Lineage, Instance = instance, Consent = grant.Consent,
+            TaskHasParent = task.ParentId is not null, GrantId = same ? grant.Id : Id.New(Id.Grant, request.Now), NewGrant = !same, ParentGrant = same ? null : grant.Id,
+            Lineage = same ? grant.Lineage : [grant.Id, .. grant.Lineage], Instance = instance, Consent = grant.Consent,
             Thumbprint = instance.Thumbprint, Jti = Id.New(Id.AccessToken, request.Now), IssuedAt = request.Now,
             Expires = Issuance.Earliest(request.Now + options.AccessTokenLifetime, task.Expires, instance.Expires, grant.InstancesEnd ?? task.Expires),
             RegistryVersion = request.Registry.Version, GrantType = Names.OAuth.RefreshToken, Consume = request.Consume, Credential = use(grant.Id, task.Id), Presence = presence,
@@ -119,6 +151,15 @@ internal sealed class DelegatedWork(GrantStore grants, TaskStore tasks, Instance
         Expires = Issuance.Earliest(request.Now + options.AccessTokenLifetime, taskExpires, instance.Expires), RegistryVersion = request.Registry.Version,
         GrantType = Names.Exchange.GrantType, Consume = request.Consume, Presence = presence,
     };
+
+    /// <summary>
+    /// What is asked for, where it is less than what the person handed over at the tool server. Who names all of it, as one must to say more of the task, is as who
+    /// names nothing: what is not approved now is left out.
+    /// </summary>
+    private static Authority? Less(Authority? asked, GrantRecord root, ToolServerRecord target) =>
+        asked is { Locations: [var only] } && only.Location == target.Resource && asked.Exceeds(root.Authority) is null && root.Authority.OnlyAt(target.Resource).Exceeds(asked) is null
+            ? null
+            : asked;
 
     private static (Authority, string)[] Ceilings(TokenRequest request, GrantRecord grant) =>
         [.. grant.Chain.Append(grant.Subject).Where(id => id.StartsWith(Id.Agent, StringComparison.Ordinal)).Select(id => (request.Registry.Agents[id].Ceiling, "an agent's ceiling"))];

@@ -16,7 +16,7 @@ using McpAuthServer.Tokens;
 namespace McpAuthServer.Grants;
 
 /// <summary>Steps 3 to 9 of the pipeline: dispatch, sign in memory, one commit, answer.</summary>
-internal sealed class Grantor(IEnumerable<IGrant> grants, AccessTokens tokens, IdTokens idTokens, ICommitLog log, AuditTrail audit, SessionTasks sessions, ServerOptions options)
+internal sealed class Grantor(IEnumerable<IGrant> grants, AccessTokens tokens, IdTokens idTokens, ICommitLog log, AuditTrail audit, SessionTasks sessions, IssuancePolicy policy, ServerOptions options)
 {
     private readonly FrozenDictionary<string, IGrant> byType = grants.ToFrozenDictionary(g => g.Type, StringComparer.Ordinal);
 
@@ -50,12 +50,14 @@ internal sealed class Grantor(IEnumerable<IGrant> grants, AccessTokens tokens, I
     }
 
     private static bool Permits(AuthenticatedClient client, string type) =>
-        client.Guard is not null ? type == Names.OAuth.ClientCredentials : client.Client!.GrantTypes.Contains(type);
+        client.Guard is not null ? type is Names.OAuth.ClientCredentials or Names.Exchange.GrantType : client.Client!.GrantTypes.Contains(type);
 
     private async Task<IResult?> IssueAsync(TokenRequest request, Issuance plan, (OpaqueToken Presented, OpaqueToken Successor)? rotation)
     {
         if (ToolClasses.Refuses(plan, request.Registry) is { } mixed)
             return await RefuseAsync(request, new(OAuthError.From(mixed)));
+        if (policy.Refuses(ref plan, request.Registry) is { } denied)
+            return await RefuseAsync(request, new(OAuthError.From(denied) with { Reason = Names.Denials.PolicyDenied }));
 
         // 7. Signed before the commit and answered after it: a crash in between leaves a token that nobody got.
         var token = tokens.Sign(plan);
@@ -114,6 +116,7 @@ internal sealed class Grantor(IEnumerable<IGrant> grants, AccessTokens tokens, I
         const string ended = "What the token would stand on has ended.";
         // RFC 8693 §2.2.2 has invalid_request for a bad subject; RFC 6749 §5.2 invalid_grant for a code or refresh token.
         return request.Form[Names.OAuth.GrantType] is Names.OAuth.AuthorizationCode or Names.OAuth.RefreshToken or Names.Device.GrantType or Names.Ciba.GrantType
+            || request is { Evidence: null } && request.Form[Names.OAuth.GrantType] == Names.Assertions.JwtBearer
             ? OAuthError.InvalidGrant(ended, result.Reason)
             : OAuthError.InvalidRequest(ended, result.Reason);
     }

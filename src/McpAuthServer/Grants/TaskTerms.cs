@@ -8,6 +8,8 @@ namespace McpAuthServer.Grants;
 /// <summary>The task a token will belong to: a running one, or one that the same commit creates.</summary>
 internal sealed record TaskTerms(string Id, Authority Authority, DateTimeOffset Expires, bool HasParent, IReadOnlyList<string> Ancestors, NewTask? New)
 {
+    public const string NotOwn = "The task does not exist or is not this agent's own.";
+
     /// <summary>An autonomous agent's own task: <paramref name="asked"/> names a running one by id or a new one by purpose.</summary>
     public static async Task<Result<TaskTerms>> ForAgentAsync(
         TaskRequest? asked, Authority requested, AgentRecord agent, RegistrySnapshot registry, TaskStore tasks, DateTimeOffset now, CancellationToken cancel)
@@ -21,7 +23,7 @@ internal sealed record TaskTerms(string Id, Authority Authority, DateTimeOffset 
     public static async Task<Result<TaskTerms>> RunningAsync(string id, AgentRecord agent, TaskStore tasks, CancellationToken cancel)
     {
         if (await tasks.FindTerms(id, cancel) is not { Origin: TaskOrigin.Own } task || task.AgentId != agent.Id)
-            return new Fault(Names.Errors.InvalidAuthorizationDetails, "The task does not exist or is not this agent's own.");
+            return new Fault(Names.Errors.InvalidAuthorizationDetails, NotOwn);
         var ancestors = task.ParentId is null ? [] : (await tasks.Lineage(id, cancel)).Skip(1).Select(t => t.Id).ToList();
         return new TaskTerms(task.Id, task.Authority, task.Expires, task.ParentId is not null, ancestors, null);
     }
@@ -33,7 +35,7 @@ internal sealed record TaskTerms(string Id, Authority Authority, DateTimeOffset 
         if (!TaskDeadline.Resolve(asked.ExpiresAt, agent.MaxTask, now).TryGet(out var expires, out fault))
             return fault;
         var id = McpAuth.Protocol.Id.New(McpAuth.Protocol.Id.Task, now);
-        return new TaskTerms(id, requested, expires, false, [], new NewTask(id, null, TaskOrigin.Own, asked.Purpose!, requested, expires));
+        return new TaskTerms(id, requested, expires, false, [], new NewTask(id, null, TaskOrigin.Own, asked.Purpose!, requested, expires, asked.Resumable));
     }
 
     /// <summary>The plan of a token under this task.</summary>

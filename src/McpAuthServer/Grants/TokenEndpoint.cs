@@ -31,10 +31,11 @@ internal static class TokenEndpoint
         {
             var snapshot = await registry.Current(cancel);
 
-            // 2. Authenticate the client (§3.2.1). Its assertion is consumed with whatever comes of the request. Evidence of a workload stands for it (RFC 7521 §4.1).
+            // 2. Authenticate the client (§3.2.1). Its assertion is consumed with whatever comes of the request. Evidence of a workload stands for it (RFC 7521 §4.1);
+            // what is said of a person never does.
             Evidence? evidence = null;
             AuthenticatedClient? client;
-            if (form[Names.OAuth.GrantType] == Names.Assertions.JwtBearer)
+            if (form[Names.OAuth.GrantType] == Names.Assertions.JwtBearer && !EvidenceReader.IsOfAClient(context, form))
             {
                 (evidence, var refusal) = await reader.OfPlatformAsync(context, form, snapshot);
                 if (evidence is null)

@@ -9,12 +9,13 @@ using McpAuthServer.Tokens;
 namespace McpAuthServer.Grants;
 
 /// <summary>
-/// Token exchange (RFC 8693). Four forms: an instance token alone opens its agent's own task; what a person handed over, with the agent's instance
+/// Token exchange (RFC 8693). Five forms: an instance token alone opens its agent's own task; what a person handed over, with the agent's instance
 /// token, begins or continues work for that person; a task's token with another agent's instance token hands the work off; a task's token alone
-/// continues it. Impersonation is not offered.
+/// continues it; and a tool server that was called with one gets its own for what a tool does elsewhere. Impersonation is not offered.
 /// </summary>
 internal sealed class TokenExchangeGrant(
-    SigningKeyRing keys, Issuer issuer, TaskStore tasks, GrantStore grants, InstanceStore instances, OwnWork ownWork, DelegatedWork work, PersonAt people, ServerOptions options) : IGrant
+    SigningKeyRing keys, Issuer issuer, TaskStore tasks, InstanceStore instances, OwnWork ownWork, DelegatedWork work, TaskParents parents,
+    DownstreamExchange downstream, ServerOptions options) : IGrant
 {
     public string Type => Names.Exchange.GrantType;
 
@@ -36,6 +37,12 @@ internal sealed class TokenExchangeGrant(
         OwnToken? actor = null;
         if (actorText is not null && !(await OwnToken.ReadAsync(actorText, keys, issuer, request.Now, cancel)).TryGet(out actor, out fault))
             return OAuthError.InvalidRequest($"The actor token was refused: {fault.Message}", fault.Code);
+
+        // Whatever a tool server gets ends there: who it is for has its own way to more.
+        if (subject.IsDownstream)
+            return OAuthError.InvalidRequest("A tool server's token cannot be exchanged further.", Names.Reasons.ActorUnauthorized);
+        if (request.Client.Guard is { } guard)
+            return await downstream.PlanAsync(request, guard, subject, actor, cancel);
 
         // 3. The presenter: the key of the actor, or of the subject when it stands alone, and that agent's own client.
         var presenter = actor ?? subject;
@@ -62,6 +69,8 @@ internal sealed class TokenExchangeGrant(
                 : await work.ExchangeAsync(request, subject, agent, instance, asked, cancel);
         return (subject.IsInstanceToken, actor) switch
         {
+            (true, null) when asked?.Task?.Id is { } id && await tasks.Find(id, cancel) is { Origin: TaskOrigin.Delegated } task =>
+                await work.TakeUpAsync(request, task, agent, instance, asked.Value.Authority, cancel),
             (true, null) => await ownWork.PlanAsync(request, agent, instance, Type, cancel),
             (true, _) => OAuthError.InvalidRequest("An instance token as subject stands alone.", Names.Reasons.WrongType),
             (false, null) => await ContinueAsync(request, subject, agent, instance, asked, cancel),
@@ -72,34 +81,40 @@ internal sealed class TokenExchangeGrant(
     private async Task<GrantResult> ContinueAsync(
         TokenRequest request, OwnToken subject, AgentRecord agent, InstanceContext instance, (Authority Authority, TaskRequest? Task)? asked, CancellationToken cancel)
     {
-        var parent = await ParentAsync(request, subject, cancel);
+        var parent = await parents.FindAsync(request, subject, cancel);
         if (parent.Error is { } refusal)
             return refusal;
-        var (grant, task, target) = parent.Value;
+        var (grant, task) = parent.Value;
+        var (target, elsewhere) = TargetOf(request, subject);
+        if (elsewhere is not null)
+            return elsewhere;
         if (asked?.Task is { } named && named.Id != task.Id)
             return new OAuthError(Names.Errors.InvalidAuthorizationDetails, "A continued token stays in its task.");
-        if (!Narrowing.Explicit(asked?.Authority, request.Form[Names.OAuth.Scope], grant.Authority, target, Ceilings(request, agent, subject)).TryGet(out var authority, out var fault))
+        if (!Narrowing.Explicit(asked?.Authority, request.Form[Names.OAuth.Scope], grant.Authority, target!, TaskParents.Ceilings(request, subject, agent)).TryGet(out var authority, out var fault))
             return fault;
 
         // The same authority is a further leaf of the same grant; less is a grant below it.
         var same = grant.Authority.Exceeds(authority) is null;
         if (!same && grant.Lineage.Count >= GrantStore.MaxLineage)
             return OAuthError.InvalidRequest("The token was narrowed too often; start again from the task.", Names.Reasons.Depth);
-        var who = new Principals(subject.Subject, Profile(subject.Subject), grant.UserId, agent.Id, instance.Id, request.Client.Id, subject.Chain);
-        return (Plan(request, who, target, authority, task, grant) with
+        var who = new Principals(subject.Subject, TaskParents.Profile(subject.Subject), grant.UserId, agent.Id, instance.Id, request.Client.Id, subject.Chain);
+        return (Plan(request, who, target!, authority, task, grant) with
         {
             GrantId = same ? grant.Id : Id.New(Id.Grant, request.Now), NewGrant = !same, ParentGrant = same ? null : grant.Id,
-            Lineage = same ? grant.Lineage : [grant.Id, .. grant.Lineage], Cause = subject.Jti, Presence = await PresenceAsync(grant, subject, cancel),
+            Lineage = same ? grant.Lineage : [grant.Id, .. grant.Lineage], Cause = subject.Jti, Presence = await parents.PresenceAsync(grant, subject, cancel),
         }).BoundTo(instance);
     }
 
     private async Task<GrantResult> HandOffAsync(
         TokenRequest request, OwnToken subject, AgentRecord agent, InstanceContext instance, (Authority Authority, TaskRequest? Task)? asked, CancellationToken cancel)
     {
-        var parent = await ParentAsync(request, subject, cancel);
+        var parent = await parents.FindAsync(request, subject, cancel);
         if (parent.Error is { } refusal)
             return refusal;
-        var (grant, task, target) = parent.Value;
+        var (grant, task) = parent.Value;
+        var (target, elsewhere) = TargetOf(request, subject);
+        if (elsewhere is not null)
+            return elsewhere;
         // Who gives must be allowed to give to whom.
         if (subject.Agent is not { } giver || !request.Registry.Agents[giver].HandOffTo.Contains(agent.Id))
             return OAuthError.InvalidRequest("The subject's agent may not hand off to this agent.", Names.Reasons.ActorUnauthorized);
@@ -107,7 +122,10 @@ internal sealed class TokenExchangeGrant(
             return OAuthError.InvalidRequest($"A chain has at most {Limits.DelegationDepth} actors.", Names.Reasons.Depth);
         if (asked?.Task is { Id: not null })
             return new OAuthError(Names.Errors.InvalidAuthorizationDetails, "A hand-off begins a child task: give its purpose, not an id.");
-        if (!Narrowing.Explicit(asked?.Authority, request.Form[Names.OAuth.Scope], grant.Authority, target, Ceilings(request, agent, subject)).TryGet(out var authority, out var fault))
+        // What another instance would take up is the giver's to give: the chain is in the tokens.
+        if (asked?.Task is { Resumable: true })
+            return new OAuthError(Names.Errors.InvalidAuthorizationDetails, "A hand-off's task is not resumable: it is handed off again.");
+        if (!Narrowing.Explicit(asked?.Authority, request.Form[Names.OAuth.Scope], grant.Authority, target!, TaskParents.Ceilings(request, subject, agent)).TryGet(out var authority, out var fault))
             return fault;
         // Unless it is asked for less: as long as the parent, and as the taker may.
         var until = asked?.Task?.ExpiresAt ?? Issuance.Earliest(task.Expires, request.Now + agent.MaxTask);
@@ -118,19 +136,15 @@ internal sealed class TokenExchangeGrant(
 
         var child = new NewTask(Id.New(Id.Task, request.Now), task.Id, TaskOrigin.HandOff, asked?.Task?.Purpose ?? task.Purpose, authority, deadline);
         // RFC 8693 §4.1: the subject's chain is kept verbatim inside the new actor.
-        var who = new Principals(subject.Subject, Profile(subject.Subject), grant.UserId, agent.Id, instance.Id, request.Client.Id, [agent.Id, .. subject.Chain]);
+        var who = new Principals(subject.Subject, TaskParents.Profile(subject.Subject), grant.UserId, agent.Id, instance.Id, request.Client.Id, [agent.Id, .. subject.Chain]);
         List<string> lineage = [grant.Id, task.Id, .. subject.Instance is { } giverInstance ? [giverInstance] : Array.Empty<string>(), .. grant.Lineage];
-        var plan = Plan(request, who, target, authority, task, grant);
+        var plan = Plan(request, who, target!, authority, task, grant);
         return WithLine(request, (plan with
         {
             TaskId = child.Id, TaskExpires = child.Expires, NewTask = child, ParentGrant = grant.Id, Lineage = [.. lineage.Distinct(StringComparer.Ordinal)],
-            Cause = subject.Jti, Expires = Issuance.Earliest(plan.Expires, child.Expires), Presence = await PresenceAsync(grant, subject, cancel),
+            Cause = subject.Jti, Expires = Issuance.Earliest(plan.Expires, child.Expires), Presence = await parents.PresenceAsync(grant, subject, cancel),
         }).BoundTo(instance));
     }
-
-    /// <summary>Of the person the work is for, if there is one; whether they are still enabled is asked again by the issuing unit.</summary>
-    private async Task<Presence?> PresenceAsync(GrantRecord grant, OwnToken subject, CancellationToken cancel) =>
-        grant.UserId is { } user ? await people.FindAsync(user, subject.AuthTime, subject.Acr, cancel) : null;
 
     // RFC 8705 §3.
     private static bool IsOfOtherCertificate(TokenRequest request, OwnToken token) =>
@@ -138,43 +152,13 @@ internal sealed class TokenExchangeGrant(
 
     private static Issuance WithLine(TokenRequest request, Issuance plan) => plan with { Family = DelegatedWork.LineFor(request, plan) };
 
-    /// <summary>What a task's token stands on; whether all of it still lives is asked again by the issuing unit.</summary>
-    private async Task<(OAuthError? Error, (GrantRecord Grant, TaskRecord Task, ToolServerRecord Target) Value)> ParentAsync(
-        TokenRequest request, OwnToken subject, CancellationToken cancel)
+    /// <summary>Where an agent's token is of use, its successors are: another tool server is asked for where the work began.</summary>
+    private static (ToolServerRecord? Target, OAuthError? Error) TargetOf(TokenRequest request, OwnToken subject)
     {
-        if (subject.Grant is null || subject.Task is null || subject.Jwt.Payload.TryGetProperty(Names.Claims.StepUp, out _))
-            return (OAuthError.InvalidRequest("The subject token carries no task authority that could be exchanged.", Names.Reasons.WrongType), default);
         var (target, error) = request.Target(subject.Audience);
-        if (error is not null)
-            return (error, default);
-        if (target!.Resource != subject.Audience)
-            return (new OAuthError(Names.Errors.InvalidTarget, "The resource is not the subject token's."), default);
-        // Every agent in the chain, not only the outermost (invariant 3). The snapshot they are read from is checked in the unit.
-        foreach (var agent in subject.Chain.Append(subject.Subject).Where(id => id.StartsWith(Id.Agent, StringComparison.Ordinal)))
-            if (request.Registry.Agents.GetValueOrDefault(agent) is not { Active: true })
-                return (OAuthError.InvalidRequest("An agent in the chain is not active.", Names.Reasons.AgentSuspended), default);
-        if (await grants.Find(subject.Grant, cancel) is not { } grant || await tasks.FindTerms(subject.Task, cancel) is not { } task)
-            return (OAuthError.InvalidRequest("The subject token's grant is unknown.", Names.Reasons.Revoked), default);
-        return (null, (grant, task, target));
+        return error is null && target!.Resource != subject.Audience ? (null, new(Names.Errors.InvalidTarget, "The resource is not the subject token's.")) : (target, error);
     }
 
-    /// <summary>Those of the presenter and of every agent in the subject's chain, as they are now: a ceiling may have been lowered since.</summary>
-    private static (Authority, string)[] Ceilings(TokenRequest request, AgentRecord agent, OwnToken subject) =>
-    [
-        (agent.Ceiling, "the agent's ceiling"),
-        .. subject.Chain.Append(subject.Subject).Where(id => id != agent.Id && id.StartsWith(Id.Agent, StringComparison.Ordinal))
-            .Select(id => (request.Registry.Agents[id].Ceiling, "the ceiling of an agent in the chain")),
-    ];
-
-    private Issuance Plan(TokenRequest request, Principals who, ToolServerRecord target, Authority authority, TaskRecord task, GrantRecord grant) => new()
-    {
-        Who = who, Target = target, Authority = authority, Scope = authority.ToScope(target.Resource), TaskId = task.Id, TaskExpires = task.Expires,
-        TaskHasParent = task.ParentId is not null, GrantId = Id.New(Id.Grant, request.Now), Consent = grant.Consent, Jti = Id.New(Id.AccessToken, request.Now), IssuedAt = request.Now,
-        Expires = Issuance.Earliest(request.Now + options.AccessTokenLifetime, task.Expires, grant.InstancesEnd ?? task.Expires), RegistryVersion = request.Registry.Version,
-        GrantType = Type, Consume = request.Consume,
-    };
-
-    private static string Profile(string subject) =>
-        subject.StartsWith(Id.User, StringComparison.Ordinal) ? Names.Claims.ProfileUser
-        : subject.StartsWith(Id.Agent, StringComparison.Ordinal) ? Names.Claims.ProfileAgent : Names.Claims.ProfileClient;
+    private Issuance Plan(TokenRequest request, Principals who, ToolServerRecord target, Authority authority, TaskRecord task, GrantRecord grant) =>
+        TaskParents.Plan(request, who, target, authority, task, grant, options.AccessTokenLifetime);
 }

@@ -9,10 +9,8 @@ namespace McpAuthServer.Grants;
 /// What a platform says of a program, as a grant (RFC 7523 §2.1): the program is attested as an instance of its agent and gets the token of a task of its own,
 /// in one step and one commit.
 /// </summary>
-internal sealed class WorkloadGrant(OwnWork work, InstanceStore instances) : IGrant
+internal sealed class WorkloadGrant(OwnWork work, InstanceStore instances)
 {
-    public string Type => Names.Assertions.JwtBearer;
-
     public async Task<GrantResult> EstablishAsync(TokenRequest request, CancellationToken cancel)
     {
         var evidence = request.Evidence!; // the endpoint lets nobody else come here
@@ -23,7 +21,7 @@ internal sealed class WorkloadGrant(OwnWork work, InstanceStore instances) : IGr
         var attesting = new Attesting(evidence, proof.Thumbprint, proof.Jwk, request.Now);
         var id = await instances.FindByKey(agent.Id, proof.Thumbprint, request.Now, cancel) ?? Id.New(Id.Instance, request.Now);
         var instance = new InstanceContext(id, proof.Thumbprint, evidence.Workload, evidence.Assurance, attesting.Expires);
-        var planned = await work.PlanAsync(request, agent, instance, Type, cancel);
+        var planned = await work.PlanAsync(request, agent, instance, Names.Assertions.JwtBearer, cancel);
         return planned is GrantResult.Issue issue ? issue with { Plan = issue.Plan with { Attests = attesting } } : planned;
     }
 }

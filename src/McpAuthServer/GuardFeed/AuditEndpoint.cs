@@ -1,5 +1,6 @@
 using System.Text.Json;
 using McpAuth.Protocol;
+using McpAuth.Protocol.Audit;
 using McpAuth.Protocol.Json;
 using McpAuth.Protocol.Messages;
 using McpAuthServer.Audit;
@@ -33,13 +34,17 @@ internal static class AuditEndpoint
         {
             var completed = new List<CompletedEntry>(chunk.Length);
             foreach (var entry in chunk)
-                completed.Add(CompletedEntry.From(entry, entry.Event.Jti is { } jti ? await issued.FindAsync(jti, context.RequestAborted) : null, caller));
-            var stored = await log.Commit(new StoreSpool(caller.Guard.Id, completed, time.GetUtcNow(), options.Node));
+                completed.Add(CompletedEntry.From(entry, await IssuedAsync(entry.Event.Jti), await IssuedAsync(CompletedEntry.TokenUsed(entry.Event)), caller));
+            var now = time.GetUtcNow();
+            long? keepUntil = options.DecisionRetention > TimeSpan.Zero ? (now + options.DecisionRetention).ToUnixTimeMilliseconds() : null;
+            var stored = await log.Commit(new StoreSpool(caller.Guard.Id, caller.Server.Id, completed, now, keepUntil, options.Node));
             if (stored is not { } last)
                 return new OAuthError(Names.Errors.TemporarilyUnavailable, "Another delivery of this guard was first; send again.", StatusCodes.Status409Conflict);
             acknowledged = last;
         }
         return Results.Json(new GuardAuditResponse(acknowledged), ProtocolJson.Default.GuardAuditResponse);
+
+        async ValueTask<AuditEvent?> IssuedAsync(string? jti) => jti is null ? null : await issued.FindAsync(jti, context.RequestAborted);
     }
 
     private static List<PresentedEntry>? Read(JsonElement body)

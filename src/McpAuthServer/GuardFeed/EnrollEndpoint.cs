@@ -4,6 +4,7 @@ using McpAuth.Protocol.Jose;
 using McpAuth.Protocol.Messages;
 using McpAuthServer.Audit;
 using McpAuthServer.Http;
+using McpAuthServer.Keys;
 using McpAuthServer.Registry;
 using McpAuthServer.Storage;
 
@@ -15,7 +16,7 @@ internal static class EnrollEndpoint
     public static void MapEnrollEndpoint(this IEndpointRouteBuilder routes) => routes.MapPost(Names.Paths.GuardEnroll, HandleAsync);
 
     private static async Task<IResult> HandleAsync(
-        HttpContext context, RegistryCache registry, ArgsKeys argsKeys, ICommitLog log, AuditTrail audit, ServerOptions options, TimeProvider time)
+        HttpContext context, RegistryCache registry, ArgsKeys argsKeys, PolicyKey policyKey, ICommitLog log, AuditTrail audit, ServerOptions options, TimeProvider time)
     {
         var (body, error) = await StrictBody.JsonAsync(context.Request, RequestJson.Default.EnrollRequest, Limits.TokenBody);
         if (body is null)
@@ -34,7 +35,7 @@ internal static class EnrollEndpoint
             return Denied;
         }
         return Results.Json(
-            new EnrollResponse(unit.GuardId, server.Id, server.Resource, await argsKeys.OfAsync(server.Id, context.RequestAborted)),
+            new EnrollResponse(unit.GuardId, server.Id, server.Resource, await argsKeys.OfAsync(server.Id, context.RequestAborted), policyKey.Value.Public.Jwk),
             ProtocolJson.Default.EnrollResponse, statusCode: StatusCodes.Status201Created);
 
         async Task<IResult> Refuse(OAuthError e)

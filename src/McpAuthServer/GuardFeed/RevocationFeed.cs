@@ -68,7 +68,7 @@ internal sealed class RevocationFeed(IReadStore store, SigningKeyRing keys, Issu
             sets[jti] = Sign(key, row, jti, audience);
             seqs[jti] = row.Seq;
         }
-        return new RevocationsResponse(sets, seqs, highWater, more, manifest);
+        return new RevocationsResponse(sets, seqs, highWater, more, manifest, time.GetUtcNow().ToUnixTimeMilliseconds());
     }
 
     // RFC 8417 §2.2: iss, iat, jti, events; the subject stands in sub_id (RFC 9493); neither sub nor exp.

@@ -1,6 +1,7 @@
 using McpAuth.Protocol;
 using McpAuth.Protocol.Messages;
 using McpAuthServer.Http;
+using McpAuthServer.Keys;
 using McpAuthServer.Registry;
 using McpAuthServer.Storage;
 
@@ -18,18 +19,21 @@ internal static class StreamsEndpoint
     }
 
     private static async Task<IResult> OpenAsync(
-        HttpContext context, GuardCallers callers, RevocationFeed feed, ArgsKeys argsKeys, ICommitLog log, TimeProvider time)
+        HttpContext context, GuardCallers callers, RevocationFeed feed, RegistryCache registry, ArgsKeys argsKeys, ICommitLog log, TimeProvider time)
     {
         var (caller, error) = await callers.AuthenticateAsync(context, Names.Paths.GuardStreams);
         if (caller is null)
             return error!;
         var cancel = context.RequestAborted;
         var stream = Id.New(Id.Stream, time.GetUtcNow());
-        await log.Commit(new OpenStream(stream, caller.Guard.Id, time.GetUtcNow().ToUnixTimeMilliseconds()));
+        await log.Commit(new OpenStream(stream, caller.Guard.Id, caller.Server.Development ? caller.Server.Id : null, time.GetUtcNow().ToUnixTimeMilliseconds()));
+        if (caller.Server.Development)
+            registry.Invalidate(caller.Registry.Version);
         // The cursor first: what commits after it comes by the poll, so nothing falls between snapshot and stream.
         var cursor = await feed.HighWaterAsync(cancel);
         return Results.Json(
-            new StreamResponse(stream, cursor, await feed.SnapshotAsync(cursor, cancel), await argsKeys.OfAsync(caller.Server.Id, cancel)),
+            new StreamResponse(
+                stream, cursor, await feed.SnapshotAsync(cursor, cancel), await argsKeys.OfAsync(caller.Server.Id, cancel), time.GetUtcNow().ToUnixTimeMilliseconds()),
             ProtocolJson.Default.StreamResponse, statusCode: StatusCodes.Status201Created);
     }
 
@@ -73,11 +77,17 @@ internal sealed class StreamDirectory(IReadStore store)
     }
 }
 
-internal sealed class OpenStream(string id, string guard, long now) : Unit<int>
+/// <param name="developed">The guard's tool server when it is in developer mode: a guard that starts there counts as one that has not reported yet.</param>
+internal sealed class OpenStream(string id, string guard, string? developed, long now) : Unit<int>
 {
     private static readonly Sql Insert = new("insert into guard_streams (id, guard_id, created_at) values (@id, @guard, @now)");
 
-    public override StateLock Lock => StateLock.None;
+    public override StateLock Lock => developed is null ? StateLock.None : StateLock.Exclusive;
 
-    public override int Apply(WriteTx tx) => tx.Run(Insert.With(id, guard, now));
+    public override int Apply(WriteTx tx)
+    {
+        if (developed is not null)
+            SaidByGuards.Forget(tx, developed, guard);
+        return tx.Run(Insert.With(id, guard, now));
+    }
 }

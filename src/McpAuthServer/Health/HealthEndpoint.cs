@@ -1,4 +1,6 @@
+using System.Text.Json.Nodes;
 using McpAuth.Protocol;
+using McpAuth.Protocol.Messages;
 using McpAuthServer.Keys;
 using McpAuthServer.Registry;
 using McpAuthServer.Storage;
@@ -7,7 +9,7 @@ namespace McpAuthServer.Health;
 
 /// <summary>
 /// Liveness (the process answers) and readiness (it can read and durably write; without the log it must not serve). Readiness names the key this node signs
-/// with, so that after an emergency whoever revoked one can see every node leave it.
+/// with, so that after an emergency whoever revoked one can see every node leave it; and how many agents are past their review date, if any.
 /// </summary>
 internal static class HealthEndpoint
 {
@@ -17,10 +19,12 @@ internal static class HealthEndpoint
         routes.MapGet(Names.Paths.HealthReady, ReadyAsync);
     }
 
-    private static async Task<IResult> ReadyAsync(HttpContext context, ICommitLog log, RegistryReader registry, SigningKeyRing keys, ServerOptions options)
+    private static async Task<IResult> ReadyAsync(HttpContext context, ICommitLog log, RegistryReader registry, SigningKeyRing keys, AgentReviews reviews, ServerOptions options)
     {
+        long overdue;
         try
         {
+            overdue = await reviews.CountAsync(context.RequestAborted);
             await registry.Version(context.RequestAborted);
             await keys.LookAsync(context.RequestAborted);
         }
@@ -34,10 +38,12 @@ internal static class HealthEndpoint
         }
         if (!log.Ready)
             return NotReady("the commit log cannot write");
-        var key = keys.Current.Active.KeyId;
-        return options.ClientDocuments.Loopback.Count == 0
-            ? Results.Json(new { status = "ready", signing_key = key })
-            : Results.Json(new { status = "ready", signing_key = key, warning = "client documents are taken from this machine" });
+        var told = new JsonObject { ["status"] = "ready", ["signing_key"] = keys.Current.Active.KeyId };
+        if (overdue > 0)
+            told["overdue_reviews"] = overdue;
+        if (options.ClientDocuments.Loopback.Count > 0)
+            told["warning"] = "client documents are taken from this machine";
+        return Results.Json(told, ProtocolJson.Default.JsonObject);
     }
 
     private static IResult NotReady(string because) => Results.Json(new { status = "not ready", because }, statusCode: StatusCodes.Status503ServiceUnavailable);

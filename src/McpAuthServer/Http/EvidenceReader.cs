@@ -5,6 +5,7 @@ using McpAuth.Protocol.Forms;
 using McpAuthServer.Attestation;
 using McpAuthServer.Audit;
 using McpAuthServer.Clients;
+using McpAuthServer.Federation;
 using McpAuthServer.Registry;
 using McpAuthServer.Storage;
 
@@ -40,6 +41,10 @@ internal sealed class EvidenceReader(ClientCallers clients, RequestCertificate c
             : form[Names.Assertions.Parameter] is not null ? OfPlatformAsync(context, form, registry)
             : !HasCredential(context, form) && SvidOf(context) is { } svid ? OfCertificateAsync(context, form, svid, registry)
             : OfClientAsync(context, form, registry);
+
+    /// <summary>Whether an assertion grant is a client's, about a person: it comes with the client's credential, or calls itself so. Evidence of a workload does neither.</summary>
+    public static bool IsOfAClient(HttpContext context, StrictForm form) =>
+        HasCredential(context, form) || (form[Names.Assertions.Parameter] is { } assertion && IdJag.Is(assertion));
 
     /// <summary>By what its platform says, and nothing else.</summary>
     public async Task<(Evidence? Evidence, EvidenceRefusal? Refusal)> OfPlatformAsync(HttpContext context, StrictForm form, RegistrySnapshot registry)

@@ -47,9 +47,12 @@ internal sealed record OAuthError(string Code, string Description, int Status = 
     public static OAuthError From(Fault fault) => new(fault.Code, fault.Path is null ? fault.Message : $"{fault.Message} ({fault.Path})");
 
     /// <summary>Something single-use was presented again; <paramref name="space"/> says what (<see cref="Storage.Once"/>).</summary>
-    public static OAuthError Replay(string space) => space == Storage.Once.AssertionSpace
-        ? InvalidClient("The client assertion was used before.", reason: Names.Reasons.Replay)
-        : InvalidProof(new Fault(Names.Reasons.Replay, "The DPoP proof was used before."));
+    public static OAuthError Replay(string space) => space switch
+    {
+        Storage.Once.AssertionSpace => InvalidClient("The client assertion was used before.", reason: Names.Reasons.Replay),
+        Storage.Once.IdJagSpace => InvalidGrant("The assertion was used before.", Names.Reasons.Replay),
+        _ => InvalidProof(new Fault(Names.Reasons.Replay, "The DPoP proof was used before.")),
+    };
 
     /// <summary>What a request with two Authorization headers is told: 400, wherever a token is taken (RFC 6750 §3.1).</summary>
     public const string TwoTokens = "There must be one Authorization header.";

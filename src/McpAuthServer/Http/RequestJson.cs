@@ -9,6 +9,6 @@ namespace McpAuthServer.Http;
 /// types are answered with <see cref="ProtocolJson"/>, whose readers let absent members be null.)
 /// </summary>
 [JsonSourceGenerationOptions(RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true, PropertyNameCaseInsensitive = false)]
-[JsonSerializable(typeof(EnrollRequest)), JsonSerializable(typeof(RevocationsRequest)), JsonSerializable(typeof(ManifestRequest)), JsonSerializable(typeof(BudgetRequest))]
+[JsonSerializable(typeof(EnrollRequest)), JsonSerializable(typeof(RevocationsRequest)), JsonSerializable(typeof(ManifestRequest)), JsonSerializable(typeof(BudgetRequest)), JsonSerializable(typeof(BudgetReturnsRequest)), JsonSerializable(typeof(ApprovalRequest))]
 [JsonSerializable(typeof(CreateTaskRequest)), JsonSerializable(typeof(TaskTransitionRequest)), JsonSerializable(typeof(AuditEvent))]
 internal sealed partial class RequestJson : JsonSerializerContext;

@@ -13,6 +13,7 @@ internal sealed class PersonStore(IReadStore store)
         ById = new("select id, name, email, enabled, administrator from users where id = @id"),
         ByIdToAsk = new("select u.id from users u join accounts a on a.id = u.id where u.enabled = 1 and u.id = @id"),
         ByNameToAsk = new("select u.id from users u join accounts a on a.id = u.id where u.enabled = 1 and a.normalized_user_name = @name"),
+        EnabledAfter = new("select id from users where enabled = 1 and (@after = '' or id > @after) order by id limit @limit"),
         GroupsOf = new("select group_id from group_members where user_id = @id order by group_id");
 
     public async Task<Person?> Find(string id, CancellationToken cancel)
@@ -21,6 +22,10 @@ internal sealed class PersonStore(IReadStore store)
             return null;
         return person with { Groups = await store.All(GroupsOf.With(id), r => r.GetString(0), cancel) };
     }
+
+    /// <summary>The ids of those who are enabled, in the database's order of them.</summary>
+    /// <param name="after">Empty: from the first.</param>
+    public Task<List<string>> PageAsync(string after, int count, CancellationToken cancel) => store.All(EnabledAfter.With(after, (long)count), r => r.GetString(0), cancel);
 
     /// <summary>The id of a person who could sign in and answer, by their sign-in name or id. One who is disabled is not told apart from none.</summary>
     public Task<string?> FindToAsk(string hint, CancellationToken cancel) =>

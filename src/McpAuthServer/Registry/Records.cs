@@ -18,6 +18,9 @@ internal sealed record AgentRecord(
 
     /// <summary>The class it is of; null = none.</summary>
     public string? ToolClass { get; init; }
+
+    /// <summary>When somebody is to look at it again.</summary>
+    public DateTimeOffset? Review { get; init; }
 }
 
 /// <summary>OAuth software; names the product. When <paramref name="AgentId"/> is set it authenticates that agent.</summary>
@@ -84,13 +87,29 @@ internal sealed record ClientRecord(
 
 /// <summary>A protected resource; <paramref name="Resource"/> is the audience.</summary>
 internal sealed record ToolServerRecord(
-    string Id, string Resource, string Name, bool Active, long Manifest, IReadOnlyDictionary<string, ToolRecord> Tools);
+    string Id, string Resource, string Name, bool Active, long Manifest, IReadOnlyDictionary<string, ToolRecord> Tools)
+{
+    /// <summary>What decides its calls beside authority; null = nothing.</summary>
+    public PolicyRecord? Policies { get; init; }
+
+    /// <summary>What only says what it would decide.</summary>
+    public PolicyRecord? Shadow { get; init; }
+
+    /// <summary>Whether what its guards report is approved at once.</summary>
+    public bool Development { get; init; }
+}
+
+/// <param name="Text">Cedar.</param>
+internal sealed record PolicyRecord(long Version, string Text);
 
 /// <param name="State"><c>new</c>, <c>approved</c>, <c>drifted</c>, <c>retired</c>.</param>
 /// <param name="Sensitivity"><c>read</c>, <c>write</c>, <c>destructive</c>.</param>
 internal sealed record ToolRecord(string Name, string State, string Sensitivity, string? Class, bool ApprovalRequired, string? Digest)
 {
     public bool Approved => State == "approved";
+
+    /// <summary>The definition that was approved (JSON text); null while none is known.</summary>
+    public string? Definition { get; init; }
 }
 
 /// <summary>A tool may call tools of another server downstream.</summary>
@@ -100,7 +119,8 @@ internal sealed record EdgeRecord(string FromServer, string FromTool, string ToS
 internal sealed class RegistrySnapshot(
     long version, IReadOnlyDictionary<string, AgentRecord> agents, IReadOnlyDictionary<string, ClientRecord> clients,
     IReadOnlyDictionary<string, ToolServerRecord> toolServers, IReadOnlyList<EdgeRecord> edges,
-    IReadOnlyList<WorkloadIssuerRecord> workloadIssuers, IReadOnlyList<TrustBinding> bindings, IReadOnlySet<string> exclusiveClasses)
+    IReadOnlyList<WorkloadIssuerRecord> workloadIssuers, IReadOnlyList<TrustBinding> bindings, IReadOnlySet<string> exclusiveClasses,
+    IReadOnlyList<IdentityProviderRecord> identityProviders)
 {
     private readonly Dictionary<string, ToolServerRecord> byResource = toolServers.Values.ToDictionary(s => s.Resource, StringComparer.Ordinal);
 
@@ -113,6 +133,9 @@ internal sealed class RegistrySnapshot(
     /// <summary>By what their tokens call them.</summary>
     public IReadOnlyDictionary<string, WorkloadIssuerRecord> WorkloadIssuers { get; } = workloadIssuers.ToDictionary(i => i.Issuer, StringComparer.Ordinal);
     public IReadOnlyList<TrustBinding> Bindings { get; } = bindings;
+
+    /// <summary>By what their assertions call them; a store of its own, whoever is in both.</summary>
+    public IReadOnlyDictionary<string, IdentityProviderRecord> IdentityProviders { get; } = identityProviders.ToDictionary(p => p.Issuer, StringComparer.Ordinal);
 
     /// <summary>Classes of tools of which a token never holds two.</summary>
     public IReadOnlySet<string> ExclusiveClasses { get; } = exclusiveClasses;

@@ -16,6 +16,16 @@ internal sealed partial class RegistryCache(RegistryReader reader, TimeProvider 
     public ValueTask<RegistrySnapshot> Current(CancellationToken cancel) =>
         current is { } snapshot ? new(snapshot) : new(Reload().WaitAsync(cancel));
 
+    /// <summary>What is committed at this moment, also by another process; asks the database for the version.</summary>
+    public async Task<RegistrySnapshot> AsOfNow(CancellationToken cancel)
+    {
+        var seen = await Current(cancel);
+        if (await reader.Version(cancel) == seen.Version)
+            return seen;
+        Invalidate(seen.Version);
+        return await Current(cancel);
+    }
+
     /// <summary>What is in memory, if anything; for those who only want to notice a change.</summary>
     public RegistrySnapshot? Latest => current;
 

@@ -1,4 +1,5 @@
 using System.Data.Common;
+using System.Text.Json;
 using McpAuth.Protocol;
 using McpAuth.Protocol.Jose;
 using McpAuthServer.Clients;
@@ -11,17 +12,22 @@ namespace McpAuthServer.Registry;
 internal sealed class RegistryReader(IReadStore store)
 {
     private static readonly Sql
-        Agents = new("select id, name, owner, purpose, state, ceiling, hand_off_to, require_dpop, client_credentials, max_task_seconds, tool_class from agents"),
+        Agents = new("select id, name, owner, purpose, state, ceiling, hand_off_to, require_dpop, client_credentials, max_task_seconds, tool_class, review_at from agents"),
         Clients = new(
             """
             select id, name, agent_id, auth_method, secret_hash, jwks, grant_types, legacy_audience, authority, state, redirect_uris, tool_servers, post_logout_redirect_uris,
               introspects, certificate_subject, certificates, binds_to_certificate, administers
             from clients where origin = 'registered'
             """),
-        Servers = new("select id, resource, name, state, manifest from tool_servers"),
-        Tools = new("select tool_server, name, state, sensitivity, class, approval, digest from tools"),
+        Servers = new("select id, resource, name, state, manifest, development from tool_servers"),
+        Tools = new(
+            """
+            select tool_server, name, state, sensitivity, class, approval, digest, case when approved_definition_digest = digest then approved_definition end from tools
+            """),
+        Policies = new("select tool_server, state, version, source from policy_sets where state = 'active' or state = 'shadow'"),
         Edges = new("select from_server, from_tool, to_server, to_tools from edges"),
         Issuers = new("select id, name, kind, issuer, audience, jwks, jwks_uri, longest_seconds, state from workload_issuers"),
+        Providers = new("select id, name, issuer, jwks, jwks_uri, clients, link_domains, provision, state from identity_providers"),
         Exclusive = new("select name from tool_classes where exclusive = 1"),
         Bindings = new("select agent_id, issuer_id, selectors, client_id from trust_bindings");
 
@@ -50,19 +56,25 @@ internal sealed class RegistryReader(IReadStore store)
         var clients = await store.All(Clients.With(), Client, cancel);
         var tools = (await store.All(Tools.With(), row => (Server: row.GetString(0), Tool: Tool(row)), cancel)).ToLookup(t => t.Server, t => t.Tool);
         // A server deleted or added between two reads shows as another version afterwards; here it must only not break the reading.
-        var servers = await store.All(Servers.With(), row => Server(row, tools), cancel);
+        var policies = (await store.All(Policies.With(), row => (Server: row.GetString(0), State: row.GetString(1), Policy: new PolicyRecord(row.GetInt64(2), row.GetString(3))), cancel))
+            .ToLookup(p => (p.Server, p.State), p => p.Policy);
+        var servers = await store.All(Servers.With(), row => Server(row, tools, policies), cancel);
         var edges = await store.All(Edges.With(), Edge, cancel);
         var issuers = await store.All(Issuers.With(), WorkloadIssuer, cancel);
         var bindings = await store.All(Bindings.With(), Binding, cancel);
         var exclusive = (await store.All(Exclusive.With(), row => row.GetString(0), cancel)).ToHashSet(StringComparer.Ordinal);
-        return new RegistrySnapshot(version, ById(agents, a => a.Id), ById(clients, c => c.Id), ById(servers, s => s.Id), edges, issuers, bindings, exclusive);
+        var providers = await store.All(Providers.With(), IdentityProvider, cancel);
+        return new RegistrySnapshot(version, ById(agents, a => a.Id), ById(clients, c => c.Id), ById(servers, s => s.Id), edges, issuers, bindings, exclusive, providers);
     }
 
     private static Dictionary<string, T> ById<T>(List<T> rows, Func<T, string> id) => rows.ToDictionary(id, StringComparer.Ordinal);
 
     private static AgentRecord Agent(DbDataReader row) => new(
         row.GetString(0), row.GetString(1), row.GetString(2), row.GetString(3), row.GetString(4), Authority(row.GetString(5)), StoredText.ToSet(row.GetString(6)),
-        row.GetInt64(7) != 0, row.GetInt64(8) != 0, TimeSpan.FromSeconds(row.GetInt64(9))) { ToolClass = Optional(row, 10) };
+        row.GetInt64(7) != 0, row.GetInt64(8) != 0, TimeSpan.FromSeconds(row.GetInt64(9)))
+    {
+        ToolClass = Optional(row, 10), Review = row.IsDBNull(11) ? null : DateTimeOffset.FromUnixTimeMilliseconds(row.GetInt64(11)),
+    };
 
     private static ClientRecord Client(DbDataReader row) => new(
         row.GetString(0), row.GetString(1), Optional(row, 2), row.GetString(3), Optional(row, 4),
@@ -74,12 +86,19 @@ internal sealed class RegistryReader(IReadStore store)
         Administers = row.GetInt64(17) != 0,
     };
 
-    private static ToolServerRecord Server(DbDataReader row, ILookup<string, ToolRecord> tools) => new(
+    private static ToolServerRecord Server(DbDataReader row, ILookup<string, ToolRecord> tools, ILookup<(string, string), PolicyRecord> policies) => new(
         row.GetString(0), row.GetString(1), row.GetString(2), row.GetString(3) == RegistryState.Active, row.GetInt64(4),
-        tools[row.GetString(0)].ToDictionary(t => t.Name, StringComparer.Ordinal));
+        tools[row.GetString(0)].ToDictionary(t => t.Name, StringComparer.Ordinal))
+    {
+        Policies = policies[(row.GetString(0), PolicyState.Active)].SingleOrDefault(), Shadow = policies[(row.GetString(0), PolicyState.Shadow)].SingleOrDefault(),
+        Development = row.GetInt64(5) != 0,
+    };
 
     private static ToolRecord Tool(DbDataReader row) => new(
-        row.GetString(1), row.GetString(2), row.GetString(3), Optional(row, 4), row.GetString(5) == "required", Optional(row, 6));
+        row.GetString(1), row.GetString(2), row.GetString(3), Optional(row, 4), row.GetString(5) == "required", Optional(row, 6))
+    {
+        Definition = Optional(row, 7),
+    };
 
     private static EdgeRecord Edge(DbDataReader row) => new(row.GetString(0), row.GetString(1), row.GetString(2), StoredText.ToSet(row.GetString(3)));
 
@@ -89,6 +108,14 @@ internal sealed class RegistryReader(IReadStore store)
 
     private static TrustBinding Binding(DbDataReader row) =>
         new(row.GetString(0), row.GetString(1), StoredText.ToMap(row.GetString(2)), row.GetString(3));
+
+    private static IdentityProviderRecord IdentityProvider(DbDataReader row) => new(
+        row.GetString(0), row.GetString(1), row.GetString(2), Optional(row, 3) is { } jwks ? Keys(jwks) : null, Optional(row, 4), StoredText.ToSet(row.GetString(5)),
+        StoredText.ToSet(row.GetString(6)), Optional(row, 7) is { } rule ? Provision(StoredText.Json(rule)) : null, row.GetString(8) == RegistryState.Active);
+
+    private static ProvisionRule Provision(JsonElement rule) => new(
+        rule.TryGetProperty("email_domains", out var domains) ? domains.EnumerateArray().Select(d => d.GetString()!).ToHashSet(StringComparer.Ordinal) : new HashSet<string>(),
+        rule.TryGetProperty("groups", out var groups) ? groups.EnumerateObject().ToDictionary(g => g.Name, g => g.Value.GetString()!, StringComparer.Ordinal) : []);
 
     private static string? Optional(DbDataReader row, int column) => row.IsDBNull(column) ? null : row.GetString(column);
 

@@ -36,6 +36,37 @@ internal static class RegistryState
     public const string New = "new", Approved = "approved", Drifted = "drifted";
 }
 
+/// <summary>What becomes of an approved tool whose definition changes.</summary>
+internal static class OnChange
+{
+    /// <summary>It drifts: no call of it runs until somebody has approved it again.</summary>
+    public const string Hold = "hold";
+
+    /// <summary>It is pinned anew, on record.</summary>
+    public const string Accept = "accept";
+}
+
+/// <summary>How dangerous a tool is.</summary>
+internal static class Sensitivity
+{
+    public const string Read = "read", Write = "write", Destructive = "destructive";
+}
+
+/// <summary>States of a version of policies.</summary>
+internal static class PolicyState
+{
+    /// <summary>Written, and deciding nothing.</summary>
+    public const string Draft = "draft";
+
+    /// <summary>Says what it would decide, beside what decides.</summary>
+    public const string Shadow = "shadow";
+
+    public const string Active = "active";
+
+    /// <summary>Decided or shadowed once; can again.</summary>
+    public const string Retired = "retired";
+}
+
 /// <summary>How a client became known.</summary>
 internal static class ClientOrigin
 {

@@ -39,9 +39,12 @@ internal static class SignInEndpoint
 
         // 3. A new session, whatever this browser had before; then on to where it was sealed to go.
         await Browser.SignInAsync(context, session);
-        return new SeeOther(issuer.BasePath + (interactions.Open(form[ContinueField]) is null
-            ? Names.Paths.Account
-            : $"{Names.Paths.AuthorizeResume}?{ContinueField}={Uri.EscapeDataString(form[ContinueField]!)}"));
+        return new SeeOther(issuer.BasePath + interactions.Open(form[ContinueField]) switch
+        {
+            null => Names.Paths.Account,
+            { Approval: { } approval } => $"{Names.Paths.Approvals}/{Uri.EscapeDataString(approval)}",
+            _ => $"{Names.Paths.AuthorizeResume}?{ContinueField}={Uri.EscapeDataString(form[ContinueField]!)}",
+        });
     }
 
     private static PageResult Page(Issuer issuer, Interactions interactions, string? sealedText, string email = "", string problem = "", bool busy = false)

@@ -9,7 +9,7 @@ namespace McpAuthServer.Storage;
 /// <param name="ExpiresAt">Epoch milliseconds after which it would be refused for its age anyway.</param>
 internal readonly record struct Once(string Space, string Key, long ExpiresAt)
 {
-    public const string AssertionSpace = "assertion", ProofSpace = "dpop", DecisionSpace = "decision", DelegationSpace = "delegation";
+    public const string AssertionSpace = "assertion", ProofSpace = "dpop", DecisionSpace = "decision", DelegationSpace = "delegation", IdJagSpace = "id_jag";
 
     private static readonly Sql Insert = new(
         "insert into used_once (space, key, expires_at) values (@space, @key, @expires) on conflict do nothing");
@@ -17,6 +17,10 @@ internal readonly record struct Once(string Space, string Key, long ExpiresAt)
     /// <summary>A client assertion (RFC 7523 §3 item 7).</summary>
     public static Once Assertion(string client, string jti, DateTimeOffset expires) =>
         new(AssertionSpace, Base64Url.Sha256($"{client}\n{jti}"), (expires + Limits.ClockSkew).ToUnixTimeMilliseconds());
+
+    /// <summary>What an identity provider says of a person (RFC 7521 §5.2, RFC 7523 §3 item 7).</summary>
+    public static Once IdJag(string issuer, string jti, DateTimeOffset expires) =>
+        new(IdJagSpace, Base64Url.Sha256($"{issuer}\n{jti}"), (expires + Limits.ClockSkew).ToUnixTimeMilliseconds());
 
     /// <summary>A DPoP proof (RFC 9449 §11.1).</summary>
     public static Once Proof(DpopProof proof) =>

@@ -62,6 +62,7 @@ internal sealed class PurgeUnit(Sql delete, long before) : Unit<int>
         Used = new("delete from used_once where (space, key) in (select space, key from used_once where expires_at < @before limit @batch)"),
         Revocations = new("delete from revocations where seq in (select seq from revocations where until < @before order by seq limit @batch)"),
         Evidence = new("delete from presented_evidence where digest in (select digest from presented_evidence where expires_at < @before limit @batch)"),
+        BudgetLeases = new("delete from budget_leases where id in (select id from budget_leases where expires_at < @before limit @batch)"),
         Codes = new("delete from codes where hash in (select hash from codes where expires_at < @before limit @batch)"),
         PushedRequests = new("delete from pushed_requests where hash in (select hash from pushed_requests where expires_at < @before limit @batch)"),
         DeviceRequests = new("delete from device_requests where hash in (select hash from device_requests where expires_at < @before limit @batch)"),
@@ -77,6 +78,7 @@ internal sealed class PurgeUnit(Sql delete, long before) : Unit<int>
             delete from sessions where id in (select s.id from sessions s where s.expires_at < @before and not exists (select 1 from codes c where c.session_id = s.id)
               and not exists (select 1 from refresh_families f where f.session_id = s.id) limit @batch)
             """),
+        PolicyRequests = new("delete from policy_requests where decision in (select decision from policy_requests where expires_at < @before limit @batch)"),
         SetupLinks = new("delete from setup_links where hash in (select hash from setup_links where expires_at < @before limit @batch)");
 
     public override StateLock Lock => StateLock.None;
@@ -85,7 +87,8 @@ internal sealed class PurgeUnit(Sql delete, long before) : Unit<int>
     public static IEnumerable<PurgeUnit> All(long now) =>
         // What refers goes before what it refers to.
         [
-            new(Used, now - (long)KeepUsed.TotalMilliseconds), new(Evidence, now - (long)KeepUsed.TotalMilliseconds), new(Revocations, now - (long)KeepRevocations.TotalMilliseconds),
+            new(Used, now - (long)KeepUsed.TotalMilliseconds), new(Evidence, now - (long)KeepUsed.TotalMilliseconds),
+            new(BudgetLeases, now - (long)KeepUsed.TotalMilliseconds), new(Revocations, now - (long)KeepRevocations.TotalMilliseconds), new(PolicyRequests, now),
             .. new[] { Codes, PushedRequests, DeviceRequests, BackchannelRequests, RefreshTokens, RefreshFamilies, Sessions, SetupLinks }
                 .Select(sql => new PurgeUnit(sql, now - (long)KeepCredentials.TotalMilliseconds)),
         ];

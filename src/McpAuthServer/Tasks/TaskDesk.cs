@@ -60,7 +60,9 @@ internal sealed class TaskDesk(AgentCallers callers, TaskStore tasks, ICommitLog
         if (moved.Replayed)
             return OAuthError.UsedProof;
         if (!moved.Applied)
-            return new OAuthError(Names.Errors.InvalidRequest, $"The task is {moved.State}.", StatusCodes.Status409Conflict, moved.Reason);
+            return new OAuthError(
+                Names.Errors.InvalidRequest, moved.Reason == Names.Reasons.HeldByAnother ? "Another instance of the agent holds the task." : $"The task is {moved.State}.",
+                StatusCodes.Status409Conflict, moved.Reason);
         return Results.Json((await tasks.Find(id, context.RequestAborted))!.ToView(), ProtocolJson.Default.TaskView);
     }
 

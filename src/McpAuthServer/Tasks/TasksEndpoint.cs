@@ -61,7 +61,7 @@ internal static class TasksEndpoint
         }
 
         // 4. One commit.
-        var task = new NewTask(Id.New(Id.Task, now), body.ParentTask, TaskOrigin.Own, body.Purpose, authority, expires);
+        var task = new NewTask(Id.New(Id.Task, now), body.ParentTask, TaskOrigin.Own, body.Purpose, authority, expires, body.Resumable);
         var created = await log.Commit(new CreateTask(task, caller.Principals, caller.Registry.Version, caller.Proof, now, options.Node));
         switch (created.Outcome)
         {

@@ -2,6 +2,7 @@ using System.Text.Json;
 using McpAuth.Protocol;
 using McpAuthServer.Delegation;
 using McpAuthServer.Keys;
+using McpAuthServer.Registry;
 
 namespace McpAuthServer.Tokens;
 
@@ -43,7 +44,7 @@ internal sealed class AccessTokens(SigningKeyRing keys, Issuer issuer)
         {
             WriteCommon(json, issuer, issuer.TokenEndpoint, agent, Names.Claims.ProfileAgent, client, now, expires, jti);
             WriteConfirmation(json, instance.Thumbprint, null);
-            WriteInstance(json, instance);
+            WriteAgent(json, instance, null);
         });
 
     /// <summary>A guard's credential on its channels.</summary>
@@ -88,8 +89,7 @@ internal sealed class AccessTokens(SigningKeyRing keys, Issuer issuer)
         foreach (var ancestor in plan.Lineage)
             json.WriteStringValue(ancestor);
         json.WriteEndArray();
-        if (plan.Instance is not null)
-            WriteInstance(json, plan.Instance);
+        WriteAgent(json, plan.Instance, plan.Acting);
     }
 
     // RFC 9068 §2.2.
@@ -147,13 +147,27 @@ internal sealed class AccessTokens(SigningKeyRing keys, Issuer issuer)
         json.WriteEndObject();
     }
 
-    private static void WriteInstance(Utf8JsonWriter json, InstanceContext instance)
+    /// <summary>Context for policies, never authority: what is known of the agent, and how its instance was attested.</summary>
+    private static void WriteAgent(Utf8JsonWriter json, InstanceContext? instance, AgentRecord? agent)
     {
+        if (instance is null && agent is null)
+            return;
         json.WriteStartObject(Names.Claims.AgentContext);
-        json.WriteString("instance", instance.Id);
-        if (instance.Workload is not null)
-            json.WriteString("workload", instance.Workload);
-        json.WriteString("assurance", instance.Assurance);
+        if (instance is not null)
+        {
+            json.WriteString("instance", instance.Id);
+            if (instance.Workload is not null)
+                json.WriteString("workload", instance.Workload);
+            json.WriteString("assurance", instance.Assurance);
+        }
+        if (agent is not null)
+        {
+            json.WriteString("owner", agent.Owner);
+            if (agent.ToolClass is not null)
+                json.WriteString("class", agent.ToolClass);
+            if (agent.Review is { } review)
+                json.WriteNumber("review_at", review.ToUnixTimeSeconds());
+        }
         json.WriteEndObject();
     }
 }

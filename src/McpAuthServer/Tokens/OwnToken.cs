@@ -33,6 +33,9 @@ internal sealed class OwnToken
     /// <summary>It says who a person is, at <c>/userinfo</c>, and nothing else.</summary>
     public bool IsIdentity => Jti.StartsWith(Id.UserInfoToken, StringComparison.Ordinal);
 
+    /// <summary>A tool server's, for what one of its tools does elsewhere; it cannot be exchanged further.</summary>
+    public bool IsDownstream => ClientId.StartsWith(Id.Guard, StringComparison.Ordinal) && Grant is not null;
+
     /// <summary>The agent that may act with a delegation (RFC 8693 §4.4).</summary>
     public string? MayAct => Member(Names.Claims.MayAct, Names.Claims.Sub);
 

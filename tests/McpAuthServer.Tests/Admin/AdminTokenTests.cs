@@ -110,7 +110,8 @@ public sealed class AdminTokenTests(TestServer server) : IClassFixture<TestServe
     {
         { "GET", "/agents" }, { "GET", "/agents/agt_x" }, { "PUT", "/agents/agt_x" }, { "GET", "/clients" }, { "GET", "/clients/x" }, { "PUT", "/clients/x" },
         { "GET", "/tool-servers" }, { "GET", "/tool-servers/srv_x" }, { "PUT", "/tool-servers/srv_x" }, { "GET", "/workload-issuers" }, { "GET", "/workload-issuers/wli_x" },
-        { "PUT", "/workload-issuers/wli_x" }, { "POST", "/apply" }, { "GET", "/instances" }, { "DELETE", "/instances/ins_x" }, { "GET", "/tasks" }, { "GET", "/tasks/tsk_x" },
+        { "PUT", "/workload-issuers/wli_x" }, { "GET", "/identity-providers" }, { "GET", "/identity-providers/idp_x" }, { "PUT", "/identity-providers/idp_x" },
+        { "POST", "/consents/cns_x/lift" }, { "POST", "/apply" }, { "GET", "/instances" }, { "DELETE", "/instances/ins_x" }, { "GET", "/tasks" }, { "GET", "/tasks/tsk_x" },
         { "POST", "/tasks/tsk_x/suspend" }, { "POST", "/tasks/tsk_x/resume" }, { "POST", "/tasks/tsk_x/revoke" }, { "POST", "/revocations" },
     };
 

@@ -9,7 +9,7 @@ namespace McpAuthServer.Tests.Admin;
 /// <summary>What is registered, seen and changed over HTTP by the code that applies files.</summary>
 public sealed class EntryTests(TestServer server) : IClassFixture<TestServer>
 {
-    private static readonly string[] Collections = ["agents", "clients", "tool-servers", "workload-issuers"];
+    private static readonly string[] Collections = ["agents", "clients", "identity-providers", "tool-servers", "workload-issuers"];
 
     [Fact]
     public async Task Entry_AsItIsShown_ChangesNothingWhenSentBack()
@@ -18,7 +18,7 @@ public sealed class EntryTests(TestServer server) : IClassFixture<TestServer>
         foreach (var path in new[]
                  {
                      $"/agents/{s.Agent.Id}", $"/clients/{s.Agent.ClientId}", $"/clients/{s.PublicClient}", $"/clients/workload-{s.Suffix}", $"/clients/{ops.Id}",
-                     $"/clients/mtls-{s.Suffix}", $"/tool-servers/{s.ToolServer}", $"/workload-issuers/wli_{s.Suffix}",
+                     $"/clients/mtls-{s.Suffix}", $"/tool-servers/{s.ToolServer}", $"/workload-issuers/wli_{s.Suffix}", $"/identity-providers/idp_{s.Suffix}",
                  })
         {
             var shown = await ops.GetAsync(path);
@@ -220,6 +220,13 @@ public sealed class EntryTests(TestServer server) : IClassFixture<TestServer>
         });
         await server.ApplyAsync(new JsonObject
         {
+            ["groups"] = new JsonArray(new JsonObject { ["id"] = "grp_" + s.Suffix, ["name"] = "All" }),
+            ["identity_providers"] = new JsonArray(new JsonObject
+            {
+                ["id"] = "idp_" + s.Suffix, ["name"] = "Corporate identity", ["issuer"] = $"https://idp-{s.Suffix}.test", ["clients"] = new JsonArray(s.ServiceClient),
+                ["links"] = new JsonArray(new JsonObject { ["subject"] = "00u1", ["user"] = s.User }), ["link_by_email"] = new JsonArray("example.com"),
+                ["provision"] = new JsonObject { ["email_domains"] = new JsonArray("example.com"), ["groups"] = new JsonObject { ["All=everybody"] = "grp_" + s.Suffix } },
+            }),
             ["workload_issuers"] = new JsonArray(new JsonObject { ["id"] = "wli_" + s.Suffix, ["name"] = "Cluster", ["kind"] = "kubernetes", ["issuer"] = $"https://cluster-{s.Suffix}.test" }),
             ["clients"] = new JsonArray(
                 new JsonObject { ["id"] = "workload-" + s.Suffix, ["name"] = "Workload", ["agent"] = s.Agent.Id, ["auth_method"] = "instance_key", ["grant_types"] = new JsonArray() },

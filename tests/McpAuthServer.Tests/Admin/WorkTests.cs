@@ -26,7 +26,7 @@ public sealed class WorkTests(TestServer server) : IClassFixture<TestServer>
         Assert.Equal(HttpStatusCode.OK, response.StatusCode);
         Assert.Equal("ended", (string?)JsonNode.Parse(await response.Content.ReadAsStringAsync())!["state"]);
         var events = await server.SinceAsync(mark);
-        Assert.Equal([AuditTypes.AdminRevoked, AuditTypes.InstanceEnded], events.Select(e => e.Type));
+        Assert.Equal([AuditTypes.AdminRevoked, AuditTypes.InstanceEnded, AuditTypes.TaskFailed], events.Select(e => e.Type));
         Assert.Equal(("stolen laptop", ops.Id, 1), (events[0].Reason, events[0].Client, (int?)events[0].Data!["grants"]));
         Assert.Equal((events[0].Id, s.Agent.Id, s.Agent.Instance), (events[1].Cause, events[1].Agent, events[1].Instance));
         Assert.False(await guard.IsActiveAsync(token.AccessToken));

@@ -59,7 +59,7 @@ public sealed class WorkloadGrantTests(OnTheInternet world) : IClassFixture<OnTh
     {
         { "no assertion", HttpStatusCode.BadRequest, Names.Errors.InvalidRequest, null },
         { "bad evidence", HttpStatusCode.BadRequest, Names.Errors.InvalidGrant, EvidenceVerifier.WrongAudience },
-        { "with a client's credential", HttpStatusCode.BadRequest, Names.Errors.InvalidRequest, "two_methods" },
+        { "with a client's credential", HttpStatusCode.BadRequest, Names.Errors.InvalidGrant, Names.Reasons.WrongType },
         { "as another client", HttpStatusCode.BadRequest, Names.Errors.InvalidGrant, Names.Reasons.Revoked },
         { "without a proof", HttpStatusCode.BadRequest, Names.Errors.InvalidDpopProof, null },
         { "without details", HttpStatusCode.BadRequest, Names.Errors.InvalidAuthorizationDetails, null },
@@ -73,6 +73,9 @@ public sealed class WorkloadGrantTests(OnTheInternet world) : IClassFixture<OnTh
     public async Task Grant_ThatIsWrongInOneThing_IsRefusedAndAttestsNobody(string how, HttpStatusCode status, string error, string? reason)
     {
         var (s, platform) = await SceneAsync();
+        var client = s.File["clients"]!.AsArray().First(c => (string?)c!["id"] == s.Agent.ClientId)!.DeepClone();
+        client["grant_types"]!.AsArray().Add(Names.Assertions.JwtBearer);
+        await Server.ApplyAsync(new JsonObject { ["clients"] = new JsonArray(client) }.ToJsonString());
         var (mark, before) = (await Server.NowAsync(), await Footprint.OfAsync(Server));
 
         var answer = await platform.GrantAsync(how == "bad evidence" ? platform.Token(c => c["aud"] = "https://other.test") : null, proven: how != "without a proof", change: form =>
@@ -80,6 +83,7 @@ public sealed class WorkloadGrantTests(OnTheInternet world) : IClassFixture<OnTh
             switch (how)
             {
                 case "no assertion": form.Remove("assertion"); break;
+                // Then it is a client that says something of a person.
                 case "with a client's credential": foreach (var (name, value) in s.Agent.AssertionForm()) form[name] = value; break;
                 case "as another client": form["client_id"] = s.Agent.ClientId; break;
                 case "without details": form.Remove("authorization_details"); break;

@@ -34,7 +34,7 @@ public sealed class WorkloadTests(OnTheInternet world) : IClassFixture<OnTheInte
         var answer = await platform.AttestAsync();
 
         var instance = await answer.ReadAsync(ProtocolJson.Default.InstanceResponse);
-        Assert.Equal((HttpStatusCode.Created, s.Agent.Id), (answer.StatusCode, instance.Agent));
+        Assert.Equal((HttpStatusCode.Created, s.Agent.Id, platform.Client), (answer.StatusCode, instance.Agent, instance.ClientId));
         var e = Assert.Single(await Server.SinceAsync(mark));
         Assert.Equal((AuditTypes.InstanceAttested, s.Agent.Id, platform.Client, kind), (e.Type, e.Agent, e.Client, (string?)e.Data!["evidence"]));
 

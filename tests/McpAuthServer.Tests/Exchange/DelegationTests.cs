@@ -186,6 +186,24 @@ public class DelegationTests(TestServer server) : IClassFixture<TestServer>
     }
 
     [Fact]
+    public async Task Exchange_ForAllThatThePersonHandedOver_LeavesOutWhatIsNoLongerApproved()
+    {
+        var (s, flow) = await ReadyAsync();
+        var task = new JsonObject { ["purpose"] = "read", ["resumable"] = true };
+        var (all, other) = ((await flow.DelegateAsync("read", "read_file", "list_files")).AccessToken, (await flow.DelegateAsync("read", "read_file", "list_files", "delete_file")).AccessToken);
+        s.File["tool_servers"]![0]!["tools"]!.AsArray().Single(t => (string)t!["name"]! == "list_files")!["state"] = "retired";
+        await server.ApplyAsync(s.File.ToJsonString());
+
+        // Who names less than all wants what it names.
+        await (await s.Agent.TakeOverRawAsync(other, s.Details(["read_file", "list_files"], task.DeepClone().AsObject()))).RefusedAsync(HttpStatusCode.BadRequest, Names.Errors.InvalidAuthorizationDetails);
+        // Who names all of it, as who names nothing, takes what there is.
+        var answer = await s.Agent.TakeOverAsync(all, s.Details(["read_file", "list_files"], task));
+
+        Assert.Equal("tool:read_file", answer.Scope);
+        Assert.Equal(1, await server.ScalarAsync($"select count(*) from tasks where id = '{answer.Task()}' and resumable = 1"));
+    }
+
+    [Fact]
     public async Task Person_WhoLeavesSomethingOut_GivesWhatIsLeft()
     {
         var (s, flow) = await ReadyAsync();

@@ -6,6 +6,7 @@ using McpAuth.Protocol.Audit;
 using McpAuth.Protocol.Jose;
 using McpAuth.Protocol.Messages;
 using McpAuthServer.Tests.Harness;
+using static McpAuthServer.Tests.Harness.Exchanging;
 
 namespace McpAuthServer.Tests.Exchange;
 
@@ -18,7 +19,7 @@ public sealed class ExchangeAttackTests(TestServer server) : IClassFixture<TestS
     [Trait("Attack", "93"), Trait("Spec", "RFC6749-5.2")]
     public async Task Exchange_ClientNotRegisteredForIt_IsUnauthorized()
     {
-        var s = await ReadyAsync();
+        var s = await ReadyAsync(server);
         s.File["clients"]![0]!["grant_types"] = new JsonArray("client_credentials");
         await server.ApplyAsync(s.File.ToJsonString());
         var e = await RefusedAsync(s, s.Agent.ExchangeForm(details: s.Details(["read_file"], new JsonObject { ["purpose"] = "x" })), Names.Errors.UnauthorizedClient);
@@ -29,7 +30,7 @@ public sealed class ExchangeAttackTests(TestServer server) : IClassFixture<TestS
     [Trait("Attack", "93")]
     public async Task Exchange_ClientOfNoAgent_IsRefused()
     {
-        var s = await ReadyAsync();
+        var s = await ReadyAsync(server);
         var mark = await server.NowAsync();
         var before = await Footprint.OfAsync(server);
         var form = s.Agent.ExchangeForm(details: s.Details(["read_file"], new JsonObject { ["purpose"] = "x" }));
@@ -49,8 +50,8 @@ public sealed class ExchangeAttackTests(TestServer server) : IClassFixture<TestS
     public async Task Exchange_ActorThatTheSubjectsAgentMayNotHandTo_IsRefused()
     {
         // The third agent is the second one's to hand to, not the first one's.
-        var s = await ReadyAsync(2);
-        var token = await StartAsync(s);
+        var s = await ReadyAsync(server, 2);
+        var token = await StartAsync(s.Agent);
         await RefusedAsync(s.Agents[2], s.Agents[2].ExchangeForm(token.AccessToken, withActor: true), Names.Errors.InvalidRequest, Names.Reasons.ActorUnauthorized);
     }
 
@@ -58,8 +59,8 @@ public sealed class ExchangeAttackTests(TestServer server) : IClassFixture<TestS
     [Trait("Attack", "95")]
     public async Task Exchange_ExpiredSubject_IsRefused()
     {
-        var s = await ReadyAsync(1);
-        var token = await StartAsync(s);
+        var s = await ReadyAsync(server, 1);
+        var token = await StartAsync(s.Agent);
         server.Time.Advance(TimeSpan.FromMinutes(5));
         await RefusedAsync(s.Agents[1], s.Agents[1].ExchangeForm(token.AccessToken, withActor: true), Names.Errors.InvalidRequest, Names.Reasons.Expired);
     }
@@ -68,8 +69,8 @@ public sealed class ExchangeAttackTests(TestServer server) : IClassFixture<TestS
     [Trait("Attack", "95")]
     public async Task Exchange_RevokedSubject_IsRefused()
     {
-        var s = await ReadyAsync(1);
-        var token = await StartAsync(s);
+        var s = await ReadyAsync(server, 1);
+        var token = await StartAsync(s.Agent);
         var form = s.Agent.AssertionForm();
         form["token"] = token.AccessToken;
         Assert.Equal(HttpStatusCode.OK, (await s.Agent.PostFormAsync(Names.Paths.Revoke, form, proof: null)).StatusCode);
@@ -86,8 +87,8 @@ public sealed class ExchangeAttackTests(TestServer server) : IClassFixture<TestS
     [Trait("Attack", "95")]
     public async Task Exchange_SubjectNotSignedByThisServer_IsRefused(string how, string reason)
     {
-        var s = await ReadyAsync(1);
-        var token = (await StartAsync(s)).AccessToken;
+        var s = await ReadyAsync(server, 1);
+        var token = (await StartAsync(s.Agent)).AccessToken;
         using var foreign = SigningKey.Create();
         using var ecdsa = ECDsa.Create();
         ecdsa.ImportPkcs8PrivateKey(foreign.ExportPkcs8(), out _);
@@ -113,14 +114,14 @@ public sealed class ExchangeAttackTests(TestServer server) : IClassFixture<TestS
     [Trait("Attack", "95"), Trait("Spec", "RFC8693-2.1"), Trait("Spec", "RFC8693-2.2.2")]
     public async Task Exchange_ActorThatIsNotGood_IsRefused(string how, string reason)
     {
-        var s = await ReadyAsync(1);
+        var s = await ReadyAsync(server, 1);
         var taker = s.Agents[1];
         if (how == "expired")
         {
             server.Time.Advance(TimeSpan.FromMinutes(61));
             await s.Agent.AttestAsync();
         }
-        var token = await StartAsync(s);
+        var token = await StartAsync(s.Agent);
         var form = taker.ExchangeForm(token.AccessToken, withActor: true);
         if (how == "of an instance that ended")
             Assert.Equal(HttpStatusCode.NoContent, (await taker.CallAsync(HttpMethod.Delete, $"/agents/instances/{taker.Instance}")).StatusCode);
@@ -146,8 +147,8 @@ public sealed class ExchangeAttackTests(TestServer server) : IClassFixture<TestS
     [Trait("Spec", "RFC8693-2.1")]
     public async Task Exchange_TokenWithoutItsTypeOrTypeWithoutItsToken_IsRefused(string missing)
     {
-        var s = await ReadyAsync(1);
-        var form = s.Agents[1].ExchangeForm((await StartAsync(s)).AccessToken, withActor: true);
+        var s = await ReadyAsync(server, 1);
+        var form = s.Agents[1].ExchangeForm((await StartAsync(s.Agent)).AccessToken, withActor: true);
         form.Remove(missing);
         await RefusedAsync(s.Agents[1], form, Names.Errors.InvalidRequest, Names.Reasons.WrongType);
     }
@@ -162,8 +163,8 @@ public sealed class ExchangeAttackTests(TestServer server) : IClassFixture<TestS
     [Trait("Attack", "96"), Trait("Spec", "RFC8693-2.1")]
     public async Task Exchange_OtherTokenType_IsRefusedWhereverItStands(string type)
     {
-        var s = await ReadyAsync(1);
-        var token = await StartAsync(s);
+        var s = await ReadyAsync(server, 1);
+        var token = await StartAsync(s.Agent);
         foreach (var parameter in new[] { Names.Exchange.SubjectTokenType, Names.Exchange.ActorTokenType, Names.Exchange.RequestedTokenType })
         {
             // An empty value is an absent one, and requested_token_type may be absent.
@@ -179,8 +180,8 @@ public sealed class ExchangeAttackTests(TestServer server) : IClassFixture<TestS
     [Trait("Attack", "96")]
     public async Task Exchange_OneKindOfOwnTokenInTheOthersPlace_IsRefused()
     {
-        var s = await ReadyAsync(1);
-        var token = await StartAsync(s);
+        var s = await ReadyAsync(server, 1);
+        var token = await StartAsync(s.Agent);
         var guard = await TestGuard.OfAsync(s);
         var byScope = await (await s.ServiceTokenAsync()).ReadAsync(ProtocolJson.Default.TokenResponse);
         var (first, second) = (s.Agents[0], s.Agents[1]);
@@ -206,8 +207,8 @@ public sealed class ExchangeAttackTests(TestServer server) : IClassFixture<TestS
     [Trait("Attack", "98"), Trait("Spec", "RFC8693-2.2.2")]
     public async Task Exchange_ScopeBeyondTheSubjects_IsRefused(string scope)
     {
-        var s = await ReadyAsync(1);
-        var token = await StartAsync(s);
+        var s = await ReadyAsync(server, 1);
+        var token = await StartAsync(s.Agent);
         foreach (var agent in s.Agents)
         {
             var form = agent.ExchangeForm(token.AccessToken, withActor: agent != s.Agent);
@@ -220,8 +221,8 @@ public sealed class ExchangeAttackTests(TestServer server) : IClassFixture<TestS
     [Trait("Attack", "98")]
     public async Task Exchange_NarrowedAndThenWidenedAgain_IsRefused()
     {
-        var s = await ReadyAsync(1);
-        var token = await StartAsync(s);
+        var s = await ReadyAsync(server, 1);
+        var token = await StartAsync(s.Agent);
         var form = s.Agent.ExchangeForm(token.AccessToken);
         form["scope"] = "tool:read_file";
         var narrow = await (await s.Agent.ExchangeRawAsync(form)).ReadAsync(ProtocolJson.Default.TokenResponse);
@@ -240,9 +241,9 @@ public sealed class ExchangeAttackTests(TestServer server) : IClassFixture<TestS
     [Trait("Attack", "99"), Trait("Spec", "RFC8693-2.2.2")]
     public async Task Exchange_UnlistedOrSeveralAudiences_IsRefused()
     {
-        var s = await ReadyAsync(1);
+        var s = await ReadyAsync(server, 1);
         var other = await server.ScenarioAsync();
-        var token = await StartAsync(s);
+        var token = await StartAsync(s.Agent);
         var agent = s.Agents[1];
         foreach (var resource in new[] { other.Resource, "https://unknown.test/mcp", s.Resource + "/", s.Resource[..^1], TestServer.Issuer + Names.Paths.Token })
         {
@@ -263,8 +264,8 @@ public sealed class ExchangeAttackTests(TestServer server) : IClassFixture<TestS
     [Trait("Attack", "101"), Trait("Spec", "RFC8693-4.1")]
     public async Task Exchange_CallersOwnAct_IsIgnoredAndTheTrueChainRecorded()
     {
-        var s = await ReadyAsync(2);
-        var first = await StartAsync(s);
+        var s = await ReadyAsync(server, 2);
+        var first = await StartAsync(s.Agent);
         var second = await s.Agents[1].TakeOverAsync(first.AccessToken);
         var form = s.Agents[2].ExchangeForm(second.AccessToken, withActor: true);
         form["act"] = """{"sub":"usr_admin"}""";
@@ -290,8 +291,8 @@ public sealed class ExchangeAttackTests(TestServer server) : IClassFixture<TestS
     [Trait("Attack", "103")]
     public async Task Exchange_AgentSuspended_IsRefusedForItAndForAllBelow()
     {
-        var s = await ReadyAsync(2);
-        var first = await StartAsync(s);
+        var s = await ReadyAsync(server, 2);
+        var first = await StartAsync(s.Agent);
         var second = await s.Agents[1].TakeOverAsync(first.AccessToken);
         var third = await s.Agents[2].TakeOverAsync(second.AccessToken);
         var guard = await TestGuard.OfAsync(s);
@@ -313,8 +314,8 @@ public sealed class ExchangeAttackTests(TestServer server) : IClassFixture<TestS
     [Trait("Attack", "103")]
     public async Task Exchange_TaskEnded_IsRefusedAndItsDescendantsDie()
     {
-        var s = await ReadyAsync(1);
-        var first = await StartAsync(s);
+        var s = await ReadyAsync(server, 1);
+        var first = await StartAsync(s.Agent);
         var second = await s.Agents[1].TakeOverAsync(first.AccessToken);
         var guard = await TestGuard.OfAsync(s);
         await (await s.Agent.CallAsync(HttpMethod.Post, $"/tasks/{first.Task()}/fail")).ReadAsync(ProtocolJson.Default.TaskView);
@@ -331,8 +332,8 @@ public sealed class ExchangeAttackTests(TestServer server) : IClassFixture<TestS
     [Trait("Attack", "104")]
     public async Task Exchange_RootGrantRevoked_TheWholeTreeIsInactive()
     {
-        var s = await ReadyAsync(2);
-        var first = await StartAsync(s);
+        var s = await ReadyAsync(server, 2);
+        var first = await StartAsync(s.Agent);
         var narrowed = s.Agent.ExchangeForm(first.AccessToken);
         narrowed["scope"] = "tool:read_file";
         var leaf = await (await s.Agent.ExchangeRawAsync(narrowed)).ReadAsync(ProtocolJson.Default.TokenResponse);
@@ -347,20 +348,10 @@ public sealed class ExchangeAttackTests(TestServer server) : IClassFixture<TestS
         foreach (var token in new[] { first, leaf, second, third })
             Assert.False(await guard.IsActiveAsync(token.AccessToken));
         await RefusedAsync(s.Agent, s.Agent.ExchangeForm(leaf.AccessToken), Names.Errors.InvalidRequest, Names.Reasons.Revoked);
+        await RefusedAsync(s.Agent, s.Agent.ExchangeForm(first.AccessToken, details: s.Details(["list_files"])), Names.Errors.InvalidRequest, Names.Reasons.Revoked);
         await RefusedAsync(s.Agents[2], s.Agents[2].ExchangeForm(second.AccessToken, withActor: true), Names.Errors.InvalidRequest);
         await RefusedAsync(s.Agents[2], s.Agents[2].ExchangeForm(third.AccessToken), Names.Errors.InvalidRequest);
     }
-
-    private async Task<Scenario> ReadyAsync(int further = 0)
-    {
-        var s = await server.ScenarioAsync(o => o.FurtherAgents = further);
-        foreach (var agent in s.Agents)
-            await agent.AttestAsync();
-        return s;
-    }
-
-    private static async Task<TokenResponse> StartAsync(Scenario s) =>
-        await s.Agent.TaskTokenAsync(await s.Agent.BeginTaskAsync("list_files", "read_file"), "list_files", "read_file");
 
     private Task<AuditEvent> RefusedAsync(Scenario s, Dictionary<string, string> form, string error) => RefusedAsync(s.Agent, form, error);
 

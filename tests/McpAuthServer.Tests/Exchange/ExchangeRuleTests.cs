@@ -5,6 +5,7 @@ using McpAuth.Protocol.Audit;
 using McpAuth.Protocol.Jose;
 using McpAuth.Protocol.Messages;
 using McpAuthServer.Tests.Harness;
+using static McpAuthServer.Tests.Harness.Exchanging;
 
 namespace McpAuthServer.Tests.Exchange;
 
@@ -14,8 +15,8 @@ public sealed class ExchangeRuleTests(TestServer server) : IClassFixture<TestSer
     [Fact]
     public async Task Continue_NamingAnotherTask_IsRefused()
     {
-        var s = await ReadyAsync();
-        var token = await StartAsync(s.Agent, s);
+        var s = await ReadyAsync(server);
+        var token = await StartAsync(s.Agent);
         var other = await s.Agent.BeginTaskAsync("read_file");
         JsonArray In(string task) => s.Details(["read_file"], new JsonObject { ["id"] = task });
         await RefusedAsync(s.Agent, s.Agent.ExchangeForm(token.AccessToken, details: In(other)), Names.Errors.InvalidAuthorizationDetails);
@@ -27,8 +28,8 @@ public sealed class ExchangeRuleTests(TestServer server) : IClassFixture<TestSer
     [Fact]
     public async Task HandOff_IntoARunningTask_IsRefused()
     {
-        var s = await ReadyAsync(1);
-        var token = await StartAsync(s.Agent, s);
+        var s = await ReadyAsync(server, 1);
+        var token = await StartAsync(s.Agent);
         var own = await s.Agents[1].BeginTaskAsync("read_file");
         foreach (var task in new[] { own, token.Task() })
             await RefusedAsync(
@@ -40,8 +41,8 @@ public sealed class ExchangeRuleTests(TestServer server) : IClassFixture<TestSer
     [Fact]
     public async Task OwnTask_OfAnotherAgentOrFromAHandOff_IsRefused()
     {
-        var s = await ReadyAsync(1);
-        var token = await StartAsync(s.Agent, s);
+        var s = await ReadyAsync(server, 1);
+        var token = await StartAsync(s.Agent);
         var taken = await s.Agents[1].TakeOverAsync(token.AccessToken);
         foreach (var task in new[] { token.Task(), taken.Task(), "tsk_unknown" })
             await RefusedAsync(
@@ -51,12 +52,12 @@ public sealed class ExchangeRuleTests(TestServer server) : IClassFixture<TestSer
     [Fact]
     public async Task Exchange_LocationThatIsNotTheTasks_IsRefused()
     {
-        var s = await ReadyAsync();
+        var s = await ReadyAsync(server);
         var other = await server.ScenarioAsync();
         // The agent's ceiling spans both servers; the task one of them.
         s.File["agents"]![0]!["ceiling"]!.AsArray().Add(other.Details(["read_file"])[0]!.DeepClone());
         await server.ApplyAsync(s.File.ToJsonString());
-        var token = await StartAsync(s.Agent, s);
+        var token = await StartAsync(s.Agent);
         var task = new JsonObject { ["id"] = token.Task() };
 
         var form = s.Agent.ExchangeForm(details: other.Details(["read_file"], task));
@@ -75,7 +76,7 @@ public sealed class ExchangeRuleTests(TestServer server) : IClassFixture<TestSer
     [Fact]
     public async Task Exchange_NearTheTasksDeadline_TheTokenEndsWithIt()
     {
-        var s = await ReadyAsync(1);
+        var s = await ReadyAsync(server, 1);
         var deadline = server.Time.GetUtcNow().AddSeconds(130);
         var task = (await (await s.Agent.BeginTaskRawAsync(s.Details(["read_file"]), change: b => b["expires_at"] = deadline.ToString("O")))
             .ReadAsync(ProtocolJson.Default.TaskView)).Id;
@@ -91,9 +92,9 @@ public sealed class ExchangeRuleTests(TestServer server) : IClassFixture<TestSer
     [Fact]
     public async Task Exchange_NearTheInstancesEnd_TheTokenEndsWithIt()
     {
-        var s = await ReadyAsync();
+        var s = await ReadyAsync(server);
         server.Time.Advance(TimeSpan.FromMinutes(57));
-        var token = await StartAsync(s.Agent, s);
+        var token = await StartAsync(s.Agent);
         Assert.Equal(180, token.ExpiresIn);
         Assert.Equal(180, (await IssuedAsync(s.Agent, s.Agent.ExchangeForm(token.AccessToken))).ExpiresIn);
     }
@@ -101,11 +102,11 @@ public sealed class ExchangeRuleTests(TestServer server) : IClassFixture<TestSer
     [Fact]
     public async Task HandOff_NearTheGiversInstancesEnd_TheTokenEndsWithIt()
     {
-        var s = await ReadyAsync(2);
+        var s = await ReadyAsync(server, 2);
         server.Time.Advance(TimeSpan.FromMinutes(57));
         await s.Agents[1].AttestAsync();
         await s.Agents[2].AttestAsync();
-        var token = await StartAsync(s.Agent, s);
+        var token = await StartAsync(s.Agent);
 
         // What is below an instance ends with it at the latest (invariant 3), however long the taker's own lasts.
         var second = await s.Agents[1].TakeOverAsync(token.AccessToken);
@@ -121,8 +122,8 @@ public sealed class ExchangeRuleTests(TestServer server) : IClassFixture<TestSer
     [Fact]
     public async Task Exchange_AfterTheGiversInstanceEnded_IsRefusedBelow()
     {
-        var s = await ReadyAsync(2);
-        var token = await StartAsync(s.Agent, s);
+        var s = await ReadyAsync(server, 2);
+        var token = await StartAsync(s.Agent);
         var second = await s.Agents[1].TakeOverAsync(token.AccessToken);
         var third = await s.Agents[2].TakeOverAsync(second.AccessToken);
         Assert.Equal(HttpStatusCode.NoContent, (await s.Agent.CallAsync(HttpMethod.Delete, $"/agents/instances/{s.Agent.Instance}")).StatusCode);
@@ -144,7 +145,7 @@ public sealed class ExchangeRuleTests(TestServer server) : IClassFixture<TestSer
     [InlineData("""{}""", false)]
     public async Task Exchange_ArgumentsOrCallsBeyondTheParents_IsRefused(string tool, bool within)
     {
-        var s = await ReadyAsync(1);
+        var s = await ReadyAsync(server, 1);
         JsonArray Of(string definition) => s.Details(["read_file"]).With("read_file", JsonNode.Parse(definition)!.AsObject());
         var task = await (await s.Agent.BeginTaskRawAsync(Of("""{"args":{"path":{"constraint_type":"path_under","value":"/data"}},"max_calls":5}""")))
             .ReadAsync(ProtocolJson.Default.TaskView);
@@ -169,10 +170,10 @@ public sealed class ExchangeRuleTests(TestServer server) : IClassFixture<TestSer
     [Fact]
     public async Task HandOff_BeyondTheTakersCeiling_IsRefusedUnlessNarrowed()
     {
-        var s = await ReadyAsync(1);
+        var s = await ReadyAsync(server, 1);
         s.File["agents"]![1]!["ceiling"] = s.Details(["read_file"]);
         await server.ApplyAsync(s.File.ToJsonString());
-        var token = await StartAsync(s.Agent, s);
+        var token = await StartAsync(s.Agent);
         await RefusedAsync(s.Agents[1], s.Agents[1].ExchangeForm(token.AccessToken, true), Names.Errors.InvalidAuthorizationDetails);
         await IssuedAsync(s.Agents[1], s.Agents[1].ExchangeForm(token.AccessToken, true, s.Details(["read_file"])));
     }
@@ -180,8 +181,8 @@ public sealed class ExchangeRuleTests(TestServer server) : IClassFixture<TestSer
     [Fact]
     public async Task Continue_AfterACeilingInTheChainWasLowered_IsRefusedUnlessNarrowed()
     {
-        var s = await ReadyAsync(2);
-        var token = await StartAsync(s.Agent, s);
+        var s = await ReadyAsync(server, 2);
+        var token = await StartAsync(s.Agent);
         var second = await s.Agents[1].TakeOverAsync(token.AccessToken);
         var third = await s.Agents[2].TakeOverAsync(second.AccessToken);
         s.File["agents"]![0]!["ceiling"] = s.Details(["read_file"]);
@@ -194,8 +195,8 @@ public sealed class ExchangeRuleTests(TestServer server) : IClassFixture<TestSer
     [Fact]
     public async Task HandOff_FifthActor_IsRefused()
     {
-        var s = await ReadyAsync(5);
-        var token = await StartAsync(s.Agent, s);
+        var s = await ReadyAsync(server, 5);
+        var token = await StartAsync(s.Agent);
         for (var depth = 1; depth <= 4; depth++)
             token = await s.Agents[depth].TakeOverAsync(token.AccessToken);
         await RefusedAsync(s.Agents[5], s.Agents[5].ExchangeForm(token.AccessToken, true), Names.Errors.InvalidRequest, Names.Reasons.Depth);
@@ -205,10 +206,10 @@ public sealed class ExchangeRuleTests(TestServer server) : IClassFixture<TestSer
     [Fact]
     public async Task HandOff_ToAnAgentWithShorterTasks_LastsAsLongAsItMay()
     {
-        var s = await ReadyAsync(1);
+        var s = await ReadyAsync(server, 1);
         s.File["agents"]![1]!["max_task_seconds"] = 120;
         await server.ApplyAsync(s.File.ToJsonString());
-        var token = await StartAsync(s.Agent, s);
+        var token = await StartAsync(s.Agent);
         var taken = await s.Agents[1].TakeOverAsync(token.AccessToken);
         Assert.Equal(120, taken.ExpiresIn);
         await RefusedAsync(
@@ -219,8 +220,8 @@ public sealed class ExchangeRuleTests(TestServer server) : IClassFixture<TestSer
     [Fact]
     public async Task Exchange_TaskSuspended_IsRefusedUntilItResumes()
     {
-        var s = await ReadyAsync(1);
-        var token = await StartAsync(s.Agent, s);
+        var s = await ReadyAsync(server, 1);
+        var token = await StartAsync(s.Agent);
         var taken = await s.Agents[1].TakeOverAsync(token.AccessToken);
         await MoveAsync(s.Agent, token.Task(), "suspend");
         await RefusedAsync(s.Agent, s.Agent.ExchangeForm(token.AccessToken), Names.Errors.InvalidRequest, Names.Reasons.TaskSuspended);
@@ -236,8 +237,8 @@ public sealed class ExchangeRuleTests(TestServer server) : IClassFixture<TestSer
     [InlineData(2)]
     public async Task Exchange_AnyAgentOfTheChainSuspended_IsRefused(int suspended)
     {
-        var s = await ReadyAsync(3);
-        var token = await StartAsync(s.Agent, s);
+        var s = await ReadyAsync(server, 3);
+        var token = await StartAsync(s.Agent);
         for (var i = 1; i <= 2; i++)
             token = await s.Agents[i].TakeOverAsync(token.AccessToken);
         s.File["agents"]![suspended]!["state"] = "suspended";
@@ -251,8 +252,8 @@ public sealed class ExchangeRuleTests(TestServer server) : IClassFixture<TestSer
     [Fact]
     public async Task Exchange_ByAnotherKeyThanThePresenters_IsRefused()
     {
-        var s = await ReadyAsync(1);
-        var token = await StartAsync(s.Agent, s);
+        var s = await ReadyAsync(server, 1);
+        var token = await StartAsync(s.Agent);
         using var other = SigningKey.Create();
         string By(SigningKey key) => s.Agent.Proof(HttpMethod.Post, Names.Paths.Token, key: key);
         // The right agent and client, the wrong key: its own new one, and the taker's.
@@ -267,8 +268,8 @@ public sealed class ExchangeRuleTests(TestServer server) : IClassFixture<TestSer
     [Fact]
     public async Task Exchange_ByAnotherAgentsClient_IsRefused()
     {
-        var s = await ReadyAsync(1);
-        var token = await StartAsync(s.Agent, s);
+        var s = await ReadyAsync(server, 1);
+        var token = await StartAsync(s.Agent);
         // The presenter's key and token are stolen; the thief authenticates as itself.
         var form = s.Agent.ExchangeForm(token.AccessToken);
         form[Names.ClientAssertion.Parameter] = s.Agents[1].Assertion();
@@ -285,8 +286,8 @@ public sealed class ExchangeRuleTests(TestServer server) : IClassFixture<TestSer
     [Fact]
     public async Task Exchange_ToolNoLongerApproved_IsLeftOutOrRefused()
     {
-        var s = await ReadyAsync();
-        var token = await StartAsync(s.Agent, s);
+        var s = await ReadyAsync(server);
+        var token = await StartAsync(s.Agent);
         s.File["tool_servers"]![0]!["tools"]![1]!["state"] = "retired";
         await server.ApplyAsync(s.File.ToJsonString());
         await RefusedAsync(s.Agent, s.Agent.ExchangeForm(token.AccessToken, details: s.Details(["read_file"])), Names.Errors.InvalidAuthorizationDetails);
@@ -305,22 +306,8 @@ public sealed class ExchangeRuleTests(TestServer server) : IClassFixture<TestSer
         await RefusedAsync(s.Agent, s.Agent.ExchangeForm(token.AccessToken), Names.Errors.InvalidRequest, Names.Reasons.InstanceEnded);
     }
 
-    private async Task<Scenario> ReadyAsync(int further = 0)
-    {
-        var s = await server.ScenarioAsync(o => o.FurtherAgents = further);
-        foreach (var agent in s.Agents)
-            await agent.AttestAsync();
-        return s;
-    }
-
-    private static async Task<TokenResponse> StartAsync(TestAgent agent, Scenario s) =>
-        await agent.TaskTokenAsync(await agent.BeginTaskAsync("list_files", "read_file"), "list_files", "read_file");
-
     private static async Task MoveAsync(TestAgent agent, string task, string verb) =>
         await (await agent.CallAsync(HttpMethod.Post, $"/tasks/{task}/{verb}")).ReadAsync(ProtocolJson.Default.TaskView);
-
-    private static async Task<TokenResponse> IssuedAsync(TestAgent agent, Dictionary<string, string> form) =>
-        await (await agent.ExchangeRawAsync(form)).ReadAsync(ProtocolJson.Default.TokenResponse);
 
     private Task<AuditEvent> RefusedAsync(TestAgent agent, Dictionary<string, string> form, string error, string? reason = null, string? proof = "") =>
         server.RefusedAsync(() => agent.ExchangeRawAsync(form, proof), HttpStatusCode.BadRequest, error, reason, AuditTypes.TokenRefused, reason);

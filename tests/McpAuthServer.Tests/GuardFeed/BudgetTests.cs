@@ -99,8 +99,120 @@ public abstract class BudgetSuite
             new JsonObject(), new JsonArray(), new JsonObject { ["jti"] = null, ["tool"] = "read_file" }, new JsonObject { ["jti"] = jti }, new JsonObject { ["jti"] = jti, ["tool"] = null },
             new JsonObject { ["jti"] = jti, ["tool"] = "read_file", ["calls"] = 0 }, new JsonObject { ["jti"] = jti, ["tool"] = "read_file", ["calls"] = -1 },
             new JsonObject { ["jti"] = jti, ["tool"] = "read_file", ["calls"] = 1001 }, new JsonObject { ["jti"] = jti, ["tool"] = "read_file", ["calls"] = 1.5 },
+            new JsonObject { ["jti"] = jti, ["tool"] = "read_file", ["calls"] = 3, ["up_to"] = 2 }, new JsonObject { ["jti"] = jti, ["tool"] = "read_file", ["up_to"] = 1001 },
         })
             await (await guard.CallAsync(Names.Paths.GuardBudgets, body)).RefusedAsync(HttpStatusCode.BadRequest, Names.Errors.InvalidRequest);
+    }
+
+    [SuiteFact]
+    public async Task Lease_HoldsAPartOfWhatIsLeft_AndItsUnusedRestMayBeSpentAgain()
+    {
+        var (s, guard) = await ReadyAsync();
+        var parent = await BoundedAsync(s, 100);
+        var token = await BoundedAsync(s, 40, parent.Task());
+        var leased = await guard.SpendAsync(token.Jti(), "read_file", upTo: 16);
+        // A fourth of the 40 that are left.
+        Assert.Equal((10, (int?)30), (leased.Granted, leased.ExpiresIn));
+        Assert.Equal((10, 10), (await SpentAsync(token.Task()), await SpentAsync(parent.Task())));
+
+        Assert.Equal(7, await guard.ReturnAsync(leased.Lease!, 7));
+        Assert.Equal((3, 3), (await SpentAsync(token.Task()), await SpentAsync(parent.Task())));
+        // Once.
+        Assert.Equal(0, await guard.ReturnAsync(leased.Lease!, 1));
+        Assert.Equal((3, 3), (await SpentAsync(token.Task()), await SpentAsync(parent.Task())));
+    }
+
+    [SuiteFact]
+    public async Task Lease_AnothersExpiredOrOverdrawn_ReturnsNothing()
+    {
+        var (s, guard) = await ReadyAsync();
+        var (_, other) = await ReadyAsync();
+        var token = await BoundedAsync(s, 100);
+        var leased = await guard.SpendAsync(token.Jti(), "read_file", upTo: 5);
+        Assert.Equal(5, leased.Granted);
+        // One of the five was needed at once: four are held.
+        Assert.Equal(0, await guard.ReturnAsync(leased.Lease!, 5));
+        Assert.Equal(0, await other.ReturnAsync(leased.Lease!, 1));
+        Assert.Equal(0, await guard.ReturnAsync("bls_unknown", 1));
+        Assert.Equal(5, await SpentAsync(token.Task()));
+        Server.Time.Advance(TimeSpan.FromSeconds(30));
+        Assert.Equal(0, await guard.ReturnAsync(leased.Lease!, 4));
+        Assert.Equal(5, await SpentAsync(token.Task()));
+        // The rest is refused to nobody.
+        Assert.Equal(95, (await guard.SpendAsync(token.Jti(), "read_file", 95)).Granted);
+    }
+
+    [SuiteFact]
+    public async Task Lease_OfWhatIsNearlySpent_IsOneCallAfterAnother()
+    {
+        var (s, guard) = await ReadyAsync();
+        var token = await BoundedAsync(s, 7);
+        for (var i = 0; i < 7; i++)
+            Assert.Equal((1, null), ((await guard.SpendAsync(token.Jti(), "read_file", upTo: 16)) is var one ? (one.Granted, one.Lease) : default));
+        Assert.Equal((0, Names.Denials.BudgetSpent), Of(await guard.SpendAsync(token.Jti(), "read_file", upTo: 16)));
+    }
+
+    [SuiteFact]
+    public async Task Lease_EndsWithTheTaskAtTheLatest()
+    {
+        var (s, guard) = await ReadyAsync();
+        var task = await (await s.Agent.BeginTaskRawAsync(Bounded(s, 100), change: b => b["expires_at"] = Server.Time.GetUtcNow().AddSeconds(12).ToString("O"))).ReadAsync(ProtocolJson.Default.TaskView);
+        var token = await (await s.Agent.ExchangeRawAsync(s.Agent.ExchangeForm(details: Bounded(s, 100, task.Id)))).ReadAsync(ProtocolJson.Default.TokenResponse);
+        Assert.InRange((await guard.SpendAsync(token.Jti(), "read_file", upTo: 16)).ExpiresIn!.Value, 11, 12);
+    }
+
+    [SuiteFact]
+    [Trait("Invariant", "11")]
+    public async Task Budget_LeasedAndReturnedByManyGuardsAtOnce_IsNeverOverspentAndNotLost()
+    {
+        var (s, first) = await ReadyAsync();
+        var second = await SecondGuardAsync(s);
+        var token = await BoundedAsync(s, 60);
+        var nodes = await NodesAsync();
+        foreach (var node in nodes)
+            await node.SeeRegistryAsync();
+        var (used, seed) = (0L, System.Security.Cryptography.RandomNumberGenerator.GetInt32(int.MaxValue));
+        await Task.WhenAll(Enumerable.Range(0, 8).Select(async i =>
+        {
+            var (guard, random, client) = (i % 2 == 0 ? first : second, new Random(seed + i), nodes[i % nodes.Count].Client());
+            for (var n = 0; n < 12; n++)
+            {
+                var got = await guard.SpendAsync(token.Jti(), "read_file", upTo: 16, client: client);
+                var unused = got.Lease is null ? 0 : random.Next(got.Granted);
+                if (unused > 0)
+                    Assert.Equal(unused, await guard.ReturnAsync(got.Lease!, unused, client));
+                Interlocked.Add(ref used, got.Granted - unused);
+            }
+        })).WaitAsync(TimeSpan.FromSeconds(120));
+        // What ran is what is counted, and with this many calls all of it ran.
+        Assert.True(used == await SpentAsync(token.Task()) && used == 60, $"{used} of 60 ran, {await SpentAsync(token.Task())} counted (seed {seed})");
+    }
+
+    [SuiteFact]
+    public async Task Returns_WrongBody_Is400()
+    {
+        var (_, guard) = await ReadyAsync();
+        foreach (var body in new JsonNode[]
+        {
+            new JsonObject(), new JsonArray(), new JsonObject { ["leases"] = new JsonArray() }, new JsonObject { ["leases"] = new JsonArray((JsonNode?)null) },
+            Leases(new JsonObject { ["lease"] = null, ["unused"] = 1 }), Leases(new JsonObject { ["lease"] = "bls_1", ["unused"] = -1 }),
+            Leases([.. Enumerable.Range(0, 101).Select(i => new JsonObject { ["lease"] = $"bls_{i}", ["unused"] = 1 })]),
+        })
+            await (await guard.CallAsync(Names.Paths.GuardBudgetReturns, body)).RefusedAsync(HttpStatusCode.BadRequest, Names.Errors.InvalidRequest);
+
+        static JsonObject Leases(params JsonObject[] leases) => new() { ["leases"] = new JsonArray([.. leases]) };
+    }
+
+    /// <summary>Another process of the same tool server.</summary>
+    private async Task<TestGuard> SecondGuardAsync(Scenario s)
+    {
+        var secret = $"second-enrolment-secret-{s.Suffix}-0123456789abcdef";
+        s.File["tool_servers"]![0]!["enrolment_secrets"] = new JsonArray(secret);
+        await Server.ApplyAsync(s.File.ToJsonString());
+        var guard = new TestGuard(s);
+        await guard.EnrollAsync(guard.EnrollBody(secret));
+        await guard.AuthenticateAsync();
+        return guard;
     }
 
     private static (int, string?) Of(BudgetResponse answer) => (answer.Granted, answer.Reason);

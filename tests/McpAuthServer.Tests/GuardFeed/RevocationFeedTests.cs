@@ -22,7 +22,8 @@ public abstract class RevocationFeedSuite
     public async Task Poll_AfterRevocations_SignedSetsInCommitOrder()
     {
         var (s, guard, stream) = await ReadyAsync();
-        var token = await s.Agent.TaskTokenAsync(await s.Agent.BeginTaskAsync("read_file"), "read_file");
+        var first = await s.Agent.BeginTaskAsync("read_file");
+        var token = await s.Agent.TaskTokenAsync(first, "read_file");
         var second = await s.Agent.BeginTaskAsync("read_file");
         await RevokeAsync(s.Agent, token.AccessToken);
         await MoveAsync(s.Agent, second, "complete");
@@ -54,7 +55,8 @@ public abstract class RevocationFeedSuite
         }
         Assert.Equal(
             [
-                ("grant", token.Grant(), "revoked_by_client"), ("task", second, "completed"), ("instance", s.Agent.Instance!, "ended_by_agent"),
+                ("grant", token.Grant(), "revoked_by_client"), ("task", second, "completed"), ("task", first, "failed"),
+                ("instance", s.Agent.Instance!, "ended_by_agent"),
                 ("user", "usr_" + s.Suffix, "user_disabled"), ("agent", s.Agent.Id, "agent_suspended"),
             ], sets);
         Assert.False(answer.MoreAvailable);
@@ -132,6 +134,18 @@ public abstract class RevocationFeedSuite
         s.File["agents"]![0]!["state"] = "active";
         await Server.ApplyAsync(s.File.ToJsonString());
         Assert.DoesNotContain((await guard.OpenStreamAsync()).Snapshot, d => d.Id == s.Agent.Id);
+    }
+
+    /// <summary>By it a guard knows that its own clock is wrong.</summary>
+    [SuiteFact]
+    public async Task StreamAndPoll_TellTheServersTime()
+    {
+        var (_, guard, stream) = await ReadyAsync();
+        var opened = Server.Time.GetUtcNow().ToUnixTimeMilliseconds();
+        Assert.InRange((await guard.OpenStreamAsync()).Time!.Value, opened, Server.Time.GetUtcNow().ToUnixTimeMilliseconds());
+        Server.Time.Advance(TimeSpan.FromMinutes(1));
+        var polled = Server.Time.GetUtcNow().ToUnixTimeMilliseconds();
+        Assert.InRange((await guard.PollAsync(stream.Stream, stream.Cursor)).Time!.Value, polled, Server.Time.GetUtcNow().ToUnixTimeMilliseconds());
     }
 
     [SuiteFact]

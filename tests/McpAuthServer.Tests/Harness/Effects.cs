@@ -20,18 +20,23 @@ public sealed record Footprint(long Grants, long LiveGrants, long Tasks, long Li
 internal static class Effects
 {
     /// <summary>
-    /// The place after everything that is committed, on either database; and after the sweep of the tasks that a move of the clock has made
-    /// due, so that their ends are not taken for something that a request did.
+    /// The place after everything that is committed, on either database; and after the sweep of the tasks and instances that a move of the clock has
+    /// made due, so that their ends are not taken for something that a request did.
     /// </summary>
     public static async Task<long> NowAsync(this TestServer server)
     {
-        Task<long> DueAsync(int agoMs) => server.ScalarAsync(
-            $"select count(*) from tasks where state in ('active', 'suspended') and expires_at <= {server.Time.GetUtcNow().ToUnixTimeMilliseconds() - agoMs}");
+        async Task<long> DueAsync(int agoMs)
+        {
+            var due = server.Time.GetUtcNow().ToUnixTimeMilliseconds() - agoMs;
+            return await server.ScalarAsync($"select count(*) from tasks where state in ('active', 'suspended') and expires_at <= {due}")
+                + await server.ScalarAsync($"select count(*) from instances where state = 'active' and expires_at <= {due}");
+        }
         // What became due within the last tick may have to wait for the next one, which only a move of the clock brings.
         for (var i = 0; (i < 300 && await DueAsync(1000) > 0) || (i < 10 && await DueAsync(0) > 0); i++)
             await Task.Delay(10);
         // The same of questions that nobody answered in time.
         await server.Services.GetRequiredService<BackchannelRequests>().ExpireDueAsync(default);
+        await server.Services.GetServices<Microsoft.Extensions.Hosting.IHostedService>().OfType<McpAuthServer.CallApprovals.ApprovalUpkeep>().Single().SweepAsync(default);
         await server.EventsAsync("1 = 0");
         return await server.MarkAsync();
     }

@@ -84,4 +84,7 @@ internal static class NodeExtensions
         var cache = node.Services.GetRequiredService<RegistryCache>();
         cache.Invalidate((await cache.Current(default)).Version);
     }
+
+    /// <summary>The registry as the server would answer from now on; loads it if it was forgotten.</summary>
+    internal static async Task<RegistrySnapshot> SnapshotAsync(this IServiceProvider services) => await services.GetRequiredService<RegistryCache>().Current(default);
 }

@@ -80,6 +80,24 @@ public sealed class TestGuard(Scenario scenario)
 
     public async Task AuthenticateAsync(string? nonce = null) => Token = (await (await TokenRawAsync(nonce)).ReadAsync(ProtocolJson.Default.TokenResponse)).AccessToken;
 
+    /// <summary>An exchange of a token that the tool server was called with, for one of its tools; <paramref name="change"/> spoils the form.</summary>
+    public async Task<HttpResponseMessage> DownstreamRawAsync(string subject, string tool, string resource, Action<Dictionary<string, string>>? change = null, string? proof = "")
+    {
+        var form = new Dictionary<string, string>
+        {
+            ["grant_type"] = Names.Exchange.GrantType, ["subject_token"] = subject, ["subject_token_type"] = Names.Exchange.AccessTokenType, ["resource"] = resource,
+            [Names.Exchange.Tool] = tool, [Names.ClientAssertion.TypeParameter] = Names.ClientAssertion.JwtBearer, [Names.ClientAssertion.Parameter] = Assertion(),
+        };
+        change?.Invoke(form);
+        using var request = new HttpRequestMessage(HttpMethod.Post, Names.Paths.Token) { Content = new FormUrlEncodedContent(form) };
+        if (proof is not null)
+            request.Headers.Add("DPoP", proof.Length > 0 ? proof : Proof(Names.Paths.Token));
+        return await scenario.Server.Client().SendAsync(request);
+    }
+
+    public async Task<TokenResponse> DownstreamAsync(string subject, string tool, string resource, Action<Dictionary<string, string>>? change = null) =>
+        await (await DownstreamRawAsync(subject, tool, resource, change)).ReadAsync(ProtocolJson.Default.TokenResponse);
+
     /// <summary>Calls a channel; <paramref name="content"/> null is an empty body.</summary>
     public async Task<HttpResponseMessage> SendAsync(string path, HttpContent? content, HttpClient? client = null, string? proof = null)
     {
@@ -124,9 +142,18 @@ public sealed class TestGuard(Scenario scenario)
     public async Task<RevocationsResponse> PollAsync(string stream, long after, int max = 100, bool immediately = true, HttpClient? client = null) =>
         await (await PollRawAsync(stream, after, max, immediately, client)).ReadAsync(ProtocolJson.Default.RevocationsResponse);
 
-    public async Task<BudgetResponse> SpendAsync(string jti, string tool, int calls = 1, HttpClient? client = null) =>
-        await (await CallAsync(Names.Paths.GuardBudgets, new JsonObject { ["jti"] = jti, ["tool"] = tool, ["calls"] = calls }, client))
-            .ReadAsync(ProtocolJson.Default.BudgetResponse);
+    public async Task<BudgetResponse> SpendAsync(string jti, string tool, int calls = 1, HttpClient? client = null, int? upTo = null)
+    {
+        var body = new JsonObject { ["jti"] = jti, ["tool"] = tool, ["calls"] = calls };
+        if (upTo is not null)
+            body["up_to"] = upTo;
+        return await (await CallAsync(Names.Paths.GuardBudgets, body, client)).ReadAsync(ProtocolJson.Default.BudgetResponse);
+    }
+
+    /// <returns>How many calls may be spent again.</returns>
+    public async Task<long> ReturnAsync(string lease, int unused, HttpClient? client = null) => (await (await CallAsync(
+        Names.Paths.GuardBudgetReturns, new JsonObject { ["leases"] = new JsonArray(new JsonObject { ["lease"] = lease, ["unused"] = unused }) }, client))
+        .ReadAsync(ProtocolJson.Default.BudgetReturnsResponse)).Returned;
 
     /// <summary>The next entry of the spool, chained as documented: hash(n) = SHA-256(hash(n-1) ‖ canonical event n).</summary>
     public JsonObject Spool(JsonObject e)

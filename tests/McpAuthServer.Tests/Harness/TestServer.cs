@@ -79,6 +79,9 @@ public sealed class TestServer : IAsyncLifetime
         context.Connection.ClientCertificate = certificate;
     })) { BaseAddress = new Uri(Issuer) };
 
+    /// <summary>The way to it for what makes clients of its own.</summary>
+    public HttpMessageHandler Handler() => factory.Server.CreateHandler();
+
     /// <summary>The same, from this address.</summary>
     public HttpClient Client(string address, params string[] forwardedFor)
     {

@@ -4,6 +4,7 @@ using McpAuth.Protocol;
 using McpAuth.Protocol.Messages;
 using McpAuth.Testing;
 using McpAuthServer.Storage;
+using McpAuthServer.Storage.Postgres;
 using McpAuthServer.Tests.Harness;
 using McpAuthServer.Tests.Storage;
 using Microsoft.Data.Sqlite;
@@ -181,15 +182,28 @@ public sealed class UnreachableDatabaseTests : IAsyncLifetime
                     from.NoDelay = true;
                     lock (sockets)
                         sockets.AddRange([from, to]);
-                    if (state == State.Passing)
-                        await to.ConnectAsync(IPAddress.Loopback, target);
-                    _ = PassAsync(from, to);
-                    _ = PassAsync(to, from);
+                    _ = PassBothAsync(from, to);
                 }
             }
             catch (Exception e) when (e is SocketException or ObjectDisposedException)
             {
             }
+        }
+
+        /// <summary>By itself: that one of them is closed while it connects is no reason to take no others.</summary>
+        private async Task PassBothAsync(Socket from, Socket to)
+        {
+            try
+            {
+                if (state == State.Passing)
+                    await to.ConnectAsync(IPAddress.Loopback, target);
+            }
+            catch (Exception e) when (e is SocketException or ObjectDisposedException)
+            {
+                from.Dispose();
+                return;
+            }
+            await Task.WhenAll(PassAsync(from, to), PassAsync(to, from));
         }
 
         private async Task PassAsync(Socket from, Socket to)
@@ -211,6 +225,40 @@ public sealed class UnreachableDatabaseTests : IAsyncLifetime
             {
                 from.Dispose();
                 to.Dispose();
+            }
+        }
+    }
+}
+
+/// <summary>A database whose machine takes connections, and which says nothing.</summary>
+public sealed class SilentDatabaseTests
+{
+    /// <summary>Also where the first connection was reset while it asked for encryption: then the driver tries again by itself.</summary>
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    [InlineData(2)]
+    [Trait("Attack", "175")]
+    public async Task Connection_ThatIsTakenAndNeverAnswered_IsGivenUpInTime(int resets)
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        var settings = new NpgsqlConnectionStringBuilder { Host = "127.0.0.1", Port = ((IPEndPoint)listener.LocalEndpoint).Port, Username = "nobody", Database = "none", Timeout = 1 };
+        var resetting = ResetAsync();
+        await using var database = new PostgresDatabase(settings.ConnectionString, writers: 2);
+        var opened = Task.Factory.StartNew(database.Open, default, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        await Task.WhenAny(opened, Task.Delay(TimeSpan.FromSeconds(30)));
+        Assert.True(opened.IsFaulted && PostgresDatabase.IsStoreFailure(opened.Exception.InnerException!), $"{opened.Status} {opened.Exception}");
+        listener.Stop();
+        await resetting;
+
+        async Task ResetAsync()
+        {
+            for (var i = 0; i < resets; i++)
+            {
+                using var socket = await listener.AcceptSocketAsync();
+                await socket.ReceiveAsync(new byte[64]);
+                socket.LingerState = new(true, 0);
             }
         }
     }

@@ -80,7 +80,7 @@ internal static class KeyedServer
     public static async Task<string[]> PublishedAsync(this TestServer node) => [.. (await node.KeySetAsync()).Select(Kid)];
 
     public static async Task<IReadOnlyList<(string Type, string Kid)>> KeyEventsAsync(this TestServer node) =>
-        [.. (await node.EventsAsync("type like 'key.%'")).Where(e => e.Data!["kid"] is not null).Select(e => (e.Type, e.Data!["kid"]!.GetValue<string>()))];
+        [.. (await node.EventsAsync("type like 'key.%'")).Where(e => e.Data!["kid"] is not null && e.Data["kind"] is null).Select(e => (e.Type, e.Data!["kid"]!.GetValue<string>()))];
 
     public static JsonElement Header(string token) =>
         Base64Url.TryDecode(token.Split('.')[0], out var header) ? JsonElement.Parse(header) : throw new FormatException("Not a JWT.");

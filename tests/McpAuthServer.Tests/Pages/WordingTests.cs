@@ -122,6 +122,10 @@ public sealed class WordingTests
     [InlineData("\uDB40\uDC41\uDB40\uDC42", "\uFFFD\uFFFD")]
     [InlineData("a\u0301\u0301\u0301\u0301\u0301\u0301b", "a\u0301\u0301\u0301\u0301b")]
     [InlineData("שלום 你好 é 👍", "שלום 你好 é 👍")]
+    [InlineData("\u2764\uFE0F a\uFE0F\u2600\uFE0E\uFE0E", "\u2764\uFE0F a\uFFFD\u2600\uFE0E\uFFFD")]
+    [InlineData("👍\uFE0F\uFE0F \uFE0F\u2764\uFE00", "👍\uFE0F\uFFFD \uFFFD\u2764\uFFFD")]
+    [InlineData("a\u180B\u180C\u180D\u180F\uFE00\uFE05", "a\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD")]
+    [InlineData("\uDB40\uDD00\uDB40\uDDEF\uDB40\uDD00\uDB40\uDD00\uDB40\uDD00\uDB40\uDD00", "\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD")]
     public void Text_WhatCannotBeSeen_IsMadeVisible(string text, string shown) => Assert.Equal(shown, ShownText.Of(text));
 
     [Fact]

@@ -13,7 +13,7 @@ public sealed class AgentsGuideTests(TestServer server) : IClassFixture<TestServ
         string guide = await File.ReadAllTextAsync(Path.Combine(RepositoryRoot.Path, "docs", "agents.md"));
         var files = Regex.Matches(guide, "```json\n(.*?)```", RegexOptions.Singleline).Select(m => m.Groups[1].Value).ToList();
 
-        Assert.Equal(4, files.Count);
+        Assert.Equal(5, files.Count);
         foreach (string file in files)
             await server.ApplyAsync(file);
 

@@ -27,11 +27,13 @@ public sealed class ApplySchemaTests
             ["client"] = ApplyGrammar.ClientMembers, ["jwks"] = ApplyGrammar.JwksMembers, ["jwk"] = ApplyGrammar.JwkMembers,
             ["tool_server"] = ApplyGrammar.ToolServerMembers, ["tool"] = ApplyGrammar.ToolMembers, ["edge"] = ApplyGrammar.EdgeMembers,
             ["trust"] = ApplyGrammar.TrustMembers, ["workload_issuer"] = ApplyGrammar.IssuerMembers, ["tool_class"] = ApplyGrammar.ToolClassMembers,
+            ["identity_provider"] = ApplyGrammar.ProviderMembers, ["link"] = ApplyGrammar.LinkMembers,
         };
         foreach (var (name, members) in expected)
             AssertMembers(name == "#" ? Schema : Schema["$defs"]![name]!, members);
         AssertMembers(Schema["$defs"]!["edge"]!["properties"]!["from"]!, ApplyGrammar.EdgeFromMembers);
         AssertMembers(Schema["$defs"]!["edge"]!["properties"]!["to"]!, ApplyGrammar.EdgeToMembers);
+        AssertMembers(Schema["$defs"]!["identity_provider"]!["properties"]!["provision"]!, ApplyGrammar.ProvisionMembers);
 
         // Whatever else is an object is closed too, or a map whose values are.
         foreach (var node in Objects(Schema).Where(IsObjectSchema))

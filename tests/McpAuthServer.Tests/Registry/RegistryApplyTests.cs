@@ -15,7 +15,7 @@ public abstract class RegistryApplyTests : RegistrySuite
     [SuiteFact]
     public async Task Apply_FullFile_IsWhatTheSnapshotHolds()
     {
-        Assert.Equal(29, await Registry.Applied(ApplyFile.Full()));
+        Assert.Equal(31, await Registry.Applied(ApplyFile.Full()));
 
         var snapshot = await Registry.Snapshot();
         Assert.Equal(2, snapshot.Version);
@@ -37,6 +37,15 @@ public abstract class RegistryApplyTests : RegistrySuite
         var binding = Assert.Single(snapshot.Bindings);
         Assert.Equal(("agt_refunds", "wli_cluster", "refunds-workload"), (binding.Agent, binding.Issuer, binding.Client));
         Assert.Equal(new Dictionary<string, string> { ["namespace"] = "prod", ["service_account_uid"] = "a087" }, binding.Selectors);
+
+        var corporate = snapshot.IdentityProviders["https://idp.example"];
+        Assert.Equal(("idp_corp", 1, null, true), (corporate.Id, corporate.Keys!.Count, corporate.KeySet, corporate.Active));
+        Assert.Equal(["hashed", "refunds-client"], corporate.Clients.Order());
+        Assert.Equal(["example.com"], corporate.LinkDomains);
+        Assert.Equal(["example.com", "example.org"], corporate.Provision!.Domains.Order());
+        Assert.Equal(new Dictionary<string, string> { ["CN=Support"] = "grp_support" }, corporate.Provision.Groups);
+        var another = snapshot.IdentityProviders["https://other-idp.example/tenant"];
+        Assert.Equal((null, "https://other-idp.example/keys", null, 0), (another.Keys, another.KeySet, another.Provision, another.LinkDomains.Count));
 
         var client = snapshot.Clients["refunds-client"];
         Assert.Equal(("agt_refunds", "private_key_jwt", null, true, true), (client.AgentId, client.AuthMethod, client.SecretHash, client.LegacyAudience, client.Active));

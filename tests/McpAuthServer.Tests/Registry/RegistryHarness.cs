@@ -117,6 +117,11 @@ internal static class ApplyFile
             {"id": "wli_cluster", "name": "Cluster", "kind": "kubernetes", "issuer": "https://oidc.cluster.example", "audience": "mcpauth", "jwks": {"keys": [{{{{Jwk}}}}]},
              "max_seconds": 7200, "state": "active"},
             {"id": "wli_corp", "name": "Trust domain", "kind": "spiffe", "issuer": "spiffe://corp.example", "jwks_uri": "https://spire.example/bundle"}],
+          "identity_providers": [
+            {"id": "idp_corp", "name": "Corporate identity", "issuer": "https://idp.example", "jwks": {"keys": [{{{{Jwk}}}}]}, "clients": ["refunds-client", "hashed"],
+             "links": [{"subject": "00u1", "user": "usr_ada"}], "link_by_email": ["example.com"],
+             "provision": {"email_domains": ["example.com", "example.org"], "groups": {"CN=Support": "grp_support"}}, "state": "active"},
+            {"id": "idp_other", "name": "Another", "issuer": "https://other-idp.example/tenant", "jwks_uri": "https://other-idp.example/keys", "clients": ["hashed"]}],
           "clients": [
             {"id": "refunds-client", "name": "Refunds software", "agent": "agt_refunds", "auth_method": "private_key_jwt",
              "jwks": {"keys": [{{{{Jwk}}}}]}, "grant_types": ["client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange"],
@@ -140,14 +145,14 @@ internal static class ApplyFile
             {"id": "ops", "name": "Operations", "auth_method": "self_signed_tls_client_auth", "grant_types": ["client_credentials"],
              "certificates": ["3q2-7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE"], "administers": true}],
           "tool_servers": [
-            {"id": "srv_files", "resource": "https://files.example/mcp", "name": "Files", "owner": "usr_ada", "state": "active",
+            {"id": "srv_files", "resource": "https://files.example/mcp", "name": "Files", "owner": "usr_ada", "state": "active", "development": false,
              "enrolment_secrets": ["{{{{EnrolmentSecret}}}}"], "enrolment_secret_hashes": ["3q2-7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE"],
              "tools": [
                {"name": "refund", "sensitivity": "destructive", "class": "money", "approval": "required", "state": "approved",
                 "digest": "sha-256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"},
                {"name": "read_order", "sensitivity": "read"}]},
-            {"id": "srv_ledger", "resource": "http://127.0.0.1:8080/mcp", "name": "Ledger", "owner": "usr_bob",
-             "tools": [{"name": "post", "sensitivity": "write"}]}],
+            {"id": "srv_ledger", "resource": "http://127.0.0.1:8080/mcp", "name": "Ledger", "owner": "usr_bob", "development": false,
+             "tools": [{"name": "post", "sensitivity": "write", "on_change": "accept"}]}],
           "edges": [{"from": {"server": "srv_files", "tool": "refund"}, "to": {"server": "srv_ledger", "tools": ["post"]}}]
         }
         """)!.AsObject();

@@ -71,6 +71,28 @@ public sealed class PostgresToolReportTests : ToolReportTests
     private protected override bool OnPostgres => true;
 }
 
+public sealed class SqliteToolMarkTests : ToolMarkTests
+{
+    private protected override bool OnPostgres => false;
+}
+
+[NeedsPostgres]
+public sealed class PostgresToolMarkTests : ToolMarkTests
+{
+    private protected override bool OnPostgres => true;
+}
+
+public sealed class SqliteToolsSideBySideTests : ToolsSideBySideTests
+{
+    private protected override bool OnPostgres => false;
+}
+
+[NeedsPostgres]
+public sealed class PostgresToolsSideBySideTests : ToolsSideBySideTests
+{
+    private protected override bool OnPostgres => true;
+}
+
 public sealed class SqliteRegistryCacheTests : RegistryCacheTests
 {
     private protected override bool OnPostgres => false;

@@ -18,7 +18,7 @@ public abstract class ToolReportTests : RegistrySuite
         var before = await Registry.Snapshot();
         var (answer, events) = await Report(("shred", A));
 
-        Assert.Equal([new ManifestToolState("shred", "new", "destructive", null)], answer.Tools);
+        Assert.Equal([new ManifestToolState("shred", "new", "destructive", null, "none")], answer.Tools);
         var after = await Registry.Snapshot();
         var tool = after.ToolServers["srv_files"].Tools["shred"];
         Assert.Equal(("new", "destructive", false, null), (tool.State, tool.Sensitivity, tool.Approved, tool.Digest));
@@ -35,7 +35,7 @@ public abstract class ToolReportTests : RegistrySuite
     {
         var (answer, _) = await Report(("read_order", B));
 
-        Assert.Equal([new ManifestToolState("read_order", "approved", "read", B)], answer.Tools);
+        Assert.Equal([new ManifestToolState("read_order", "approved", "read", B, "none")], answer.Tools);
         Assert.Equal(B, (await Registry.Snapshot()).ToolServers["srv_files"].Tools["read_order"].Digest);
     }
 
@@ -62,9 +62,9 @@ public abstract class ToolReportTests : RegistrySuite
         var (back, _) = await Report(("refund", A));
         var after = await Registry.Snapshot();
 
-        Assert.Equal([new ManifestToolState("refund", "drifted", "destructive", A)], drifted.Tools);
+        Assert.Equal([new ManifestToolState("refund", "drifted", "destructive", A, "required")], drifted.Tools);
         Assert.False(whileDrifted.ToolServers["srv_files"].Tools["refund"].Approved);
-        Assert.Equal([new ManifestToolState("refund", "approved", "destructive", A)], back.Tools);
+        Assert.Equal([new ManifestToolState("refund", "approved", "destructive", A, "required")], back.Tools);
         Assert.True(after.ToolServers["srv_files"].Tools["refund"].Approved);
         Assert.Equal((whileDrifted.Version + 1, drifted.Manifest + 1), (after.Version, back.Manifest));
     }
@@ -143,7 +143,7 @@ public abstract class ToolReportTests : RegistrySuite
         string[] names = ["re fund", "", "réfund", new('a', 129)];
         var (answer, _) = await Report([.. names.Select(n => (n, A))]);
 
-        Assert.Equal(names.Select(n => new ManifestToolState(n, "new", "destructive", null)), answer.Tools);
+        Assert.Equal(names.Select(n => new ManifestToolState(n, "new", "destructive", null, "none")), answer.Tools);
         Assert.Equal(before, await Registry.Dump());
     }
 

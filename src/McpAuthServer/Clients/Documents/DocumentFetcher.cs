@@ -40,7 +40,24 @@ internal sealed class DocumentFetcher(FetchPolicy policy, FetchNetwork network) 
     /// <param name="url">As <see cref="FetchPolicy.Read"/> admitted it.</param>
     /// <param name="isKnown">Whether somebody has allowed what is behind it something.</param>
     /// <returns>The document, or one of <see cref="FetchFaults"/>.</returns>
-    public async Task<Result<FetchedDocument>> FetchAsync(Uri url, int maxBytes, bool isKnown)
+    public Task<Result<FetchedDocument>> FetchAsync(Uri url, int maxBytes, bool isKnown) => SendAsync(HttpMethod.Get, url, isKnown, null, (response, cancel) => ReadAsync(response, maxBytes, cancel));
+
+    /// <summary>Posts JSON to where an operator said, under the same rules.</summary>
+    /// <param name="url">As <see cref="FetchPolicy.ReadRegistered"/> admitted it.</param>
+    /// <returns>Null when it was taken: whatever says 2xx did; else one of <see cref="FetchFaults"/>.</returns>
+    public async Task<Fault?> PostAsync(Uri url, byte[] json, IReadOnlyList<KeyValuePair<string, string>> headers)
+    {
+        var sent = await SendAsync(HttpMethod.Post, url, isKnown: true, request =>
+        {
+            request.Content = new ByteArrayContent(json);
+            request.Content.Headers.ContentType = new("application/json");
+            foreach (var (name, value) in headers)
+                request.Headers.Add(name, value);
+        }, (response, _) => Task.FromResult<Result<string>>(response.IsSuccessStatusCode ? "" : Fault((int)response.StatusCode is >= 300 and < 400 ? FetchFaults.Redirect : FetchFaults.Status)));
+        return sent.TryGet(out _, out var fault) ? null : fault;
+    }
+
+    private async Task<Result<T>> SendAsync<T>(HttpMethod method, Uri url, bool isKnown, Action<HttpRequestMessage>? complete, Func<HttpResponseMessage, CancellationToken, Task<Result<T>>> read) where T : class
     {
         var lane = isKnown ? known : strangers;
         if (!await lane.WaitAsync(Patience))
@@ -62,13 +79,14 @@ internal sealed class DocumentFetcher(FetchPolicy policy, FetchNetwork network) 
                 return Fault(FetchFaults.NotPublic);
 
             // 2. From exactly there.
-            using var request = new HttpRequestMessage(HttpMethod.Get, url) { Version = HttpVersion.Version11, VersionPolicy = HttpVersionPolicy.RequestVersionExact };
+            using var request = new HttpRequestMessage(method, url) { Version = HttpVersion.Version11, VersionPolicy = HttpVersionPolicy.RequestVersionExact };
             request.Options.Set(Judged, [.. addresses.Take(MostAddresses).Select(address => new IPEndPoint(address, url.Port))]);
             request.Headers.Accept.ParseAdd("application/json");
             request.Headers.UserAgent.ParseAdd("McpAuth");
             request.Headers.ConnectionClose = true;
+            complete?.Invoke(request);
             using var response = await http.SendAsync(request, deadline.Token);
-            return await ReadAsync(response, maxBytes, deadline.Token);
+            return await read(response, deadline.Token);
         }
         catch (OperationCanceledException)
         {

@@ -3,7 +3,7 @@ using McpAuthServer.Storage;
 namespace McpAuthServer.Clients.Registrations;
 
 /// <summary>Ends registrations that nobody used for so long that nobody will; never one that still has refresh tokens.</summary>
-internal sealed partial class RegistrationExpiry(ICommitLog log, IReadStore store, ServerOptions options, TimeProvider time, ILogger<RegistrationExpiry> logger) : BackgroundService
+internal sealed partial class RegistrationExpiry(ICommitLog log, IReadStore store, ServerOptions options, TimeProvider time, ILogger<RegistrationExpiry> logger) : RecurringWork(TimeSpan.FromMinutes(1), time)
 {
     public const int Batch = 100;
 
@@ -14,32 +14,16 @@ internal sealed partial class RegistrationExpiry(ICommitLog log, IReadStore stor
         order by c.expires_at limit @batch
         """);
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
-    {
-        using var timer = new PeriodicTimer(TimeSpan.FromMinutes(1), time);
-        try
-        {
-            while (await timer.WaitForNextTickAsync(stoppingToken))
-                try
-                {
-                    await EndDueAsync(stoppingToken);
-                }
-                catch (Exception e) when (e is CommitLogBusyException or CommitLogFailedException or System.Data.Common.DbException)
-                {
-                    Log.Failed(logger, e);
-                }
-        }
-        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
-        {
-        }
-    }
+    protected override Task RunAsync(CancellationToken cancel) => EndDueAsync(cancel);
+
+    protected override void Failed(Exception e) => Log.Failed(logger, e);
 
     public async Task EndDueAsync(CancellationToken cancel)
     {
         int ended;
         do
         {
-            var now = time.GetUtcNow();
+            var now = Time.GetUtcNow();
             var due = await store.All(Due.With(now.ToUnixTimeMilliseconds(), Batch), r => r.GetString(0), cancel);
             ended = due.Count == 0 ? 0 : await log.Commit(new EndRegistrations(due, due: true, now, options.Node));
         }

@@ -23,7 +23,7 @@ internal sealed class LevelEnding(WriteTx tx, ApplyChanges changes, Initiator by
         GrantState = new("select state from grants where id = @id"),
         FamilyOf = new("select grant_id from refresh_families where id = @id"),
         EndFamily = new("update refresh_families set state = 'revoked' where id = @id and state = 'active'"),
-        InstanceState = new("select state from instances where id = @id"),
+        StateOfInstance = new("select state from instances where id = @id"),
         ConsentState = new("select state from consents where id = @id"),
         Resource = new("select resource from tool_servers where id = @id");
 
@@ -108,19 +108,19 @@ internal sealed class LevelEnding(WriteTx tx, ApplyChanges changes, Initiator by
 
     public bool Instance(string id)
     {
-        if (tx.First(InstanceState.With(id), r => r.GetString(0)) is null)
+        if (tx.First(StateOfInstance.With(id), r => r.GetString(0)) is null)
             return false;
-        if (InstanceEnding.End(tx, id, Reason, by, cause, now, node) is { } ended)
-            Add([ended]);
+        Add(InstanceEnding.End(tx, id, Delegation.InstanceState.Ended, Reason, by, cause, now, node));
         return true;
     }
 
-    public bool Consent(string id)
+    /// <param name="named">Whether it is what the administrator named; else it ends with something else.</param>
+    public bool Consent(string id, bool named)
     {
         if (tx.First(ConsentState.With(id), r => r.GetString(0)) is not { } state)
             return false;
         if (state == "active")
-            Add(ConsentEnding.Withdraw(tx, id, Reason, by, cause, now, node));
+            Add(ConsentEnding.Withdraw(tx, id, Reason, by, cause, now, node, forGood: named));
         return true;
     }
 
@@ -134,9 +134,10 @@ internal sealed class LevelEnding(WriteTx tx, ApplyChanges changes, Initiator by
     {
         // Counted before: with a session ends what lives by it.
         var living = tx.All(GrantsOfUser.With(id), r => r.GetString(0));
+        // Tasks first, for the same reason: how long their tokens would have lived is told by grants that end with the sessions.
+        Ended(id, TasksOfUser, null, ConsentsOfUser, GrantsOfUser);
         if (!Suspending.Disable(changes, id))
             return false;
-        Ended(id, TasksOfUser, null, ConsentsOfUser, GrantsOfUser);
         Grants = living.Count;
         return true;
     }
@@ -180,7 +181,7 @@ internal sealed class LevelEnding(WriteTx tx, ApplyChanges changes, Initiator by
         foreach (var instance in instances is null ? [] : Of(instances))
             Instance(instance);
         foreach (var consent in Of(consents))
-            Consent(consent);
+            Consent(consent, named: false);
         foreach (var grant in Of(grants))
             Grant(grant);
         return true;

@@ -37,7 +37,7 @@ internal sealed class RevokeAtLevel(string level, string? id, string reason, Ini
             RevocationLevel.Agent => ending.Agent(id!),
             RevocationLevel.Client => ending.Client(id!),
             RevocationLevel.User => ending.User(id!),
-            RevocationLevel.Consent => ending.Consent(id!),
+            RevocationLevel.Consent => ending.Consent(id!, named: true),
             RevocationLevel.ToolServer => ending.ToolServer(id!),
             RevocationLevel.Everything => ending.Everything(),
             _ => throw new InvalidOperationException($"There is no level {level}."),

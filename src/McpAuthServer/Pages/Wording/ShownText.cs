@@ -13,7 +13,7 @@ internal static class ShownText
     public const int NameLength = 100;
 
     /// <summary>More marks than this on one letter are drawn over the lines around it.</summary>
-    private const int MostMarks = 4;
+    public const int MostMarks = 4;
 
     private static readonly Rune Mark = Rune.ReplacementChar;
 
@@ -26,25 +26,29 @@ internal static class ShownText
     public static string Of(string text, int most = int.MaxValue)
     {
         var shown = new StringBuilder(Math.Min(text.Length, 4096));
-        var (count, marks, blank) = (0, 0, true);
+        var (count, marks, blank, symbol) = (0, 0, true, false);
         foreach (var rune in text.EnumerateRunes())
         {
             var category = Rune.GetUnicodeCategory(rune);
             // Line breaks and wide spaces push what follows out of sight.
             if (Rune.IsWhiteSpace(rune))
             {
+                symbol = false;
                 if (!blank)
                     Add(new Rune(' '));
                 blank = true;
                 continue;
             }
             blank = false;
-            marks = category is UnicodeCategory.NonSpacingMark or UnicodeCategory.EnclosingMark ? marks + 1 : 0;
+            // One that chooses how a symbol is drawn, as text or as a picture, is seen by what it does.
+            var visible = IsVisible(rune, category) || (symbol && rune.Value is 0xFE0E or 0xFE0F);
+            symbol = visible && category is UnicodeCategory.OtherSymbol or UnicodeCategory.MathSymbol;
+            marks = visible && category is UnicodeCategory.NonSpacingMark or UnicodeCategory.EnclosingMark ? marks + 1 : 0;
             if (marks > MostMarks)
                 continue;
             if (count >= most)
                 return shown.ToString().TrimEnd() + '…';
-            Add(IsVisible(rune, category) ? rune : Mark);
+            Add(visible ? rune : Mark);
         }
         return shown.ToString().TrimEnd();
 
@@ -58,8 +62,11 @@ internal static class ShownText
     /// <summary>A value between quotes; quotes of the same kind inside cannot end it.</summary>
     public static string Quoted(string value, int most = int.MaxValue) => $"“{Of(value, most).Replace('“', '"').Replace('”', '"')}”";
 
-    private static bool IsVisible(Rune rune, UnicodeCategory category) =>
+    public static bool IsVisible(Rune rune, UnicodeCategory category) =>
         category is not (UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator
             or UnicodeCategory.Surrogate or UnicodeCategory.PrivateUse or UnicodeCategory.OtherNotAssigned)
-        && !Blank.Contains(rune.Value);
+        && !Blank.Contains(rune.Value) && !IsVariationSelector(rune.Value);
+
+    /// <summary>Drawn as nothing after most characters; a row of them can spell any text, which a model reads.</summary>
+    private static bool IsVariationSelector(int rune) => rune is (>= 0xFE00 and <= 0xFE0F) or (>= 0xE0100 and <= 0xE01EF) or (>= 0x180B and <= 0x180D) or 0x180F;
 }

@@ -16,9 +16,9 @@ internal sealed record AppliedAuthority(
 internal sealed record ApplyDocument(
     IReadOnlyList<AppliedUser> Users, IReadOnlyList<AppliedGroup> Groups, IReadOnlyList<AppliedAgent> Agents,
     IReadOnlyList<AppliedClient> Clients, IReadOnlyList<AppliedToolServer> ToolServers, IReadOnlyList<AppliedEdge> Edges,
-    IReadOnlyList<AppliedIssuer> WorkloadIssuers, IReadOnlyList<AppliedToolClass> ToolClasses)
+    IReadOnlyList<AppliedIssuer> WorkloadIssuers, IReadOnlyList<AppliedToolClass> ToolClasses, IReadOnlyList<AppliedProvider> IdentityProviders)
 {
-    public static readonly ApplyDocument Empty = new([], [], [], [], [], [], [], []);
+    public static readonly ApplyDocument Empty = new([], [], [], [], [], [], [], [], []);
 }
 
 /// <param name="Email">The sign-in name; a user without one cannot sign in.</param>
@@ -46,6 +46,17 @@ internal sealed record AppliedIssuer(
     string Id, string Name, string Kind, At<string> Issuer, string? Audience, string? Jwks, string? JwksUri, long LongestSeconds, string? State);
 
 /// <param name="Jwks">The public members only.</param>
+/// <param name="Links">All that an administrator says; what came by a rule stays.</param>
+/// <param name="Provision">As it is stored; null = no subject becomes a new user.</param>
+/// <param name="Groups">Those that the rule puts people in.</param>
+/// <param name="State">Null keeps what is.</param>
+internal sealed record AppliedProvider(
+    string Id, string Name, At<string> Issuer, string? Jwks, string? JwksUri, IReadOnlyList<At<string>> Clients, IReadOnlyList<AppliedLink> Links,
+    IReadOnlyList<string> LinkDomains, string? Provision, IReadOnlyList<At<string>> Groups, string? State);
+
+internal sealed record AppliedLink(string Subject, At<string> User);
+
+/// <param name="Jwks">The public members only.</param>
 /// <param name="CertificateSubject">As it is stored.</param>
 /// <param name="Certificates">Thumbprints.</param>
 /// <param name="State">Null keeps what is.</param>
@@ -56,13 +67,15 @@ internal sealed record AppliedClient(
 
 /// <param name="State">Null keeps what is.</param>
 /// <param name="EnrolmentSecretHashes">Added to those there are; a used one is never armed again.</param>
+/// <param name="Development">Whatever its guards report is approved at once.</param>
 internal sealed record AppliedToolServer(
-    string Id, At<string> Resource, string Name, At<string> Owner, string? State, IReadOnlyList<At<string>> EnrolmentSecretHashes,
+    string Id, At<string> Resource, string Name, At<string> Owner, string? State, IReadOnlyList<At<string>> EnrolmentSecretHashes, bool Development,
     IReadOnlyList<AppliedTool> Tools);
 
 /// <param name="State">Null approves a tool that is new and keeps a retired one retired.</param>
 /// <param name="Digest">The definition that is approved; null keeps the pinned one, or leaves it to the next report.</param>
-internal sealed record AppliedTool(string Name, string Sensitivity, string? Class, string Approval, string? State, string? Digest);
+/// <param name="OnChange">One of <see cref="Registry.OnChange"/>.</param>
+internal sealed record AppliedTool(string Name, string Sensitivity, string? Class, string Approval, string? State, string? Digest, string OnChange);
 
 /// <param name="ToTools">Replaces the edge's tools; empty closes it.</param>
 internal sealed record AppliedEdge(At<string> FromServer, At<string> FromTool, At<string> ToServer, IReadOnlyList<At<string>> ToTools);

@@ -9,15 +9,15 @@ namespace McpAuthServer.Registry.Apply;
 internal static class ApplyGrammar
 {
     public const int FileBytes = 16 * 1024 * 1024, NameLength = 200, PurposeLength = 1000, EmailLength = 254, SecretMinimum = 32, SecretMaximum = 512,
-        ResourceLength = 2000, SelectorLength = 1000;
+        ResourceLength = 2000, SelectorLength = 1000, SubjectLength = 255;
 
     public const string Group = "grp_";
 
     private static readonly string[] ReservedPrefixes =
-        [Id.User, Id.Agent, Id.Instance, Id.Task, Id.Grant, Id.Guard, Id.ToolServer, Id.WorkloadIssuer, Group];
+        [Id.User, Id.Agent, Id.Instance, Id.Task, Id.Grant, Id.Guard, Id.ToolServer, Id.WorkloadIssuer, Id.IdentityProvider, Group];
 
     public static readonly string[]
-        Root = ["$schema", "users", "groups", "agents", "clients", "tool_servers", "edges", "workload_issuers", "tool_classes"],
+        Root = ["$schema", "users", "groups", "agents", "clients", "tool_servers", "edges", "workload_issuers", "tool_classes", "identity_providers"],
         UserMembers = ["id", "name", "email", "groups", "enabled", "administrator", "password", "password_hash"],
         GroupMembers = ["id", "name"],
         AgentMembers = ["id", "name", "owner", "purpose", "tool_class", "state", "ceiling", "hand_off_to", "require_dpop", "client_credentials",
@@ -25,12 +25,15 @@ internal static class ApplyGrammar
         ToolClassMembers = ["name", "exclusive"],
         TrustMembers = ["issuer", "client", "select"],
         IssuerMembers = ["id", "name", "kind", "issuer", "audience", "jwks", "jwks_uri", "max_seconds", "state"],
+        ProviderMembers = ["id", "name", "issuer", "jwks", "jwks_uri", "clients", "links", "link_by_email", "provision", "state"],
+        LinkMembers = ["subject", "user"],
+        ProvisionMembers = ["email_domains", "groups"],
         ClientMembers = ["id", "name", "agent", "auth_method", "secret", "secret_hash", "jwks", "grant_types", "legacy_audience", "authority", "redirect_uris",
             "post_logout_redirect_uris", "tool_servers", "introspects", "administers", "state", "certificates", .. CertificateSubject.Parameters, Names.Mtls.BoundAccessTokens],
         JwksMembers = ["keys"],
         JwkMembers = ["kty", "crv", "x", "y", "n", "e", "kid", "use", "alg", "key_ops", "ext", "x5c"],
-        ToolServerMembers = ["id", "resource", "name", "owner", "state", "enrolment_secrets", "enrolment_secret_hashes", "tools"],
-        ToolMembers = ["name", "sensitivity", "class", "approval", "state", "digest"],
+        ToolServerMembers = ["id", "resource", "name", "owner", "state", "development", "enrolment_secrets", "enrolment_secret_hashes", "tools"],
+        ToolMembers = ["name", "sensitivity", "class", "approval", "on_change", "state", "digest"],
         EdgeMembers = ["from", "to"],
         EdgeFromMembers = ["server", "tool"],
         EdgeToMembers = ["server", "tools"];
@@ -41,8 +44,9 @@ internal static class ApplyGrammar
     public static readonly string[]
         States = [RegistryState.Active, RegistryState.Suspended, RegistryState.Retired],
         ToolStates = [RegistryState.Approved, RegistryState.Retired],
-        Sensitivities = ["read", "write", "destructive"],
+        Sensitivities = [Sensitivity.Read, Sensitivity.Write, Sensitivity.Destructive],
         Approvals = ["none", "required"],
+        OnChanges = [OnChange.Hold, OnChange.Accept],
         AuthMethods = [Names.ClientAssertion.None, Names.ClientAssertion.PrivateKeyJwt, Names.ClientAssertion.InstanceKey, Names.ClientAssertion.SecretBasic, Names.ClientAssertion.SecretPost,
             Names.Mtls.TlsClientAuth, Names.Mtls.SelfSignedTlsClientAuth],
         GrantTypes = [Names.OAuth.ClientCredentials, Names.Exchange.GrantType, Names.OAuth.AuthorizationCode, Names.OAuth.RefreshToken, Names.Device.GrantType,
@@ -65,6 +69,10 @@ internal static class ApplyGrammar
 
     /// <summary>An issuer, or where its keys are: compared character by character.</summary>
     public static bool IsIssuer(string text) => text.StartsWith("https://", StringComparison.Ordinal) && IsResource(text) && !text.Contains('?', StringComparison.Ordinal);
+
+    /// <summary>The host part of an e-mail address, in the one spelling that is compared.</summary>
+    public static bool IsDomain(string text) =>
+        text.Length <= 253 && text.Contains('.', StringComparison.Ordinal) && text.Split('.').All(label => label.Length > 0 && label.All(c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c == '-'));
 
     public static bool IsToolName(string text) => Within(text, 128, "_./-");
 
@@ -105,6 +113,9 @@ internal static class ApplyGrammar
             return false;
         return text.StartsWith("https://", StringComparison.Ordinal) || (text.StartsWith("http://", StringComparison.Ordinal) && IsLoopback(uri));
     }
+
+    /// <summary>An audience on this machine, whatever its scheme: 127.0.0.0/8, ::1 or localhost.</summary>
+    public static bool IsLoopback(string resource) => Uri.TryCreate(resource, UriKind.Absolute, out var uri) && IsLoopback(uri);
 
     private static ReadOnlySpan<char> AuthorityOf(string text)
     {

@@ -11,11 +11,11 @@ using GrantedAuthority = McpAuth.Protocol.ToolCalls.Authority;
 namespace McpAuthServer.Registry.Apply;
 
 /// <summary>Reads an apply file strictly and reports every fault of it, each with its JSON path.</summary>
-internal sealed class ApplyParser
+internal sealed partial class ApplyParser
 {
     private readonly List<Fault> faults = [];
     private readonly HashSet<string> ids = new(StringComparer.Ordinal), resources = new(StringComparer.Ordinal), names = new(StringComparer.Ordinal), secrets = new(StringComparer.Ordinal),
-        issuers = new(StringComparer.Ordinal), classes = new(StringComparer.Ordinal);
+        issuers = new(StringComparer.Ordinal), providers = new(StringComparer.Ordinal), classes = new(StringComparer.Ordinal);
 
     private ApplyParser() { }
 
@@ -45,7 +45,8 @@ internal sealed class ApplyParser
             Entries(root, "tool_servers", ApplyGrammar.ToolServerMembers, ToolServer),
             Edges(root),
             Entries(root, "workload_issuers", ApplyGrammar.IssuerMembers, WorkloadIssuer),
-            Entries(root, "tool_classes", ApplyGrammar.ToolClassMembers, ToolClass));
+            Entries(root, "tool_classes", ApplyGrammar.ToolClassMembers, ToolClass),
+            Entries(root, "identity_providers", ApplyGrammar.ProviderMembers, IdentityProvider));
     }
 
     private List<T> Entries<T>(ObjectReader parent, string member, string[] members, Func<ObjectReader, T?> read) where T : class =>
@@ -130,10 +131,7 @@ internal sealed class ApplyParser
         var isDomain = kind is not null && WorkloadKinds.All[kind].Told == Told.ByTrustDomain;
         var issuer = New(issuers, entry, "issuer", entry.Text("issuer", text => isDomain ? SpiffeId.IsTrustDomain(text) : ApplyGrammar.IsIssuer(text),
             isDomain ? "the id of a trust domain, spiffe://example.org" : "an https address without query and fragment"));
-        var jwks = entry.Get("jwks", required: false) is { } set ? Jwks(set, entry.At("jwks")) : null;
-        var address = entry.Text("jwks_uri", ApplyGrammar.IsIssuer, "an https address without query and fragment", required: false);
-        if (entry.Has("jwks") && entry.Has("jwks_uri"))
-            entry.Refuse("conflict", "One of jwks and jwks_uri is enough.", "jwks_uri");
+        var (jwks, address) = Published(entry);
         if (kind is not null && WorkloadKinds.All[kind].Told != Told.ByIssuer && !entry.Has("jwks") && !entry.Has("jwks_uri"))
             entry.Refuse("missing_member", "It has no metadata: say what its keys are, or where.", "jwks_uri");
         var applied = new AppliedIssuer(
@@ -141,6 +139,16 @@ internal sealed class ApplyParser
             entry.Line("audience", ApplyGrammar.ResourceLength, required: false), jwks, address,
             entry.Integer("max_seconds", 60, (long)Limits.LongestEvidence.TotalSeconds) ?? (long)Limits.Evidence.TotalSeconds, entry.OneOf("state", ApplyGrammar.States, required: false));
         return id is null ? null : applied;
+    }
+
+    /// <summary>An issuer's keys, or where they are; neither where its own metadata says it.</summary>
+    private (string? Jwks, string? Address) Published(ObjectReader entry)
+    {
+        var jwks = entry.Get("jwks", required: false) is { } set ? Jwks(set, entry.At("jwks")) : null;
+        var address = entry.Text("jwks_uri", ApplyGrammar.IsIssuer, "an https address without query and fragment", required: false);
+        if (entry.Has("jwks") && entry.Has("jwks_uri"))
+            entry.Refuse("conflict", "One of jwks and jwks_uri is enough.", "jwks_uri");
+        return (jwks, address);
     }
 
     private AppliedClient? Client(ObjectReader entry)
@@ -258,9 +266,13 @@ internal sealed class ApplyParser
         var enrolment = plain.Concat(hashed).ToList();
         foreach (var secret in enrolment.Where(s => !secrets.Add(s.Value)))
             faults.Add(new Fault("duplicate", "The file gives this secret twice.", secret.Path));
+        var development = entry.Flag("development") ?? false;
+        // A program that others can reach must not approve itself.
+        if (development && resource is not null && !ApplyGrammar.IsLoopback(resource))
+            entry.Refuse("conflict", "Developer mode is for a tool server on this machine: its resource must be at 127.0.0.0/8, [::1] or localhost.", "development");
         var names = new HashSet<string>(StringComparer.Ordinal);
         var tools = Entries(entry, "tools", ApplyGrammar.ToolMembers, tool => Tool(tool, names));
-        return id is null ? null : new AppliedToolServer(id, new(resource ?? "", entry.At("resource")), name ?? "", owner, state, enrolment, tools);
+        return id is null ? null : new AppliedToolServer(id, new(resource ?? "", entry.At("resource")), name ?? "", owner, state, enrolment, development, tools);
     }
 
     private static AppliedTool? Tool(ObjectReader entry, HashSet<string> names)
@@ -272,7 +284,10 @@ internal sealed class ApplyParser
             entry.Text("class", ApplyGrammar.IsClass, "1 to 64 of A-Z a-z 0-9 _ . -", required: false),
             entry.OneOf("approval", ApplyGrammar.Approvals, required: false) ?? ApplyGrammar.Approvals[0],
             entry.OneOf("state", ApplyGrammar.ToolStates, required: false),
-            entry.Text("digest", ApplyGrammar.IsDigest, "sha-256: and the base64url SHA-256 of the definition", required: false));
+            entry.Text("digest", ApplyGrammar.IsDigest, "sha-256: and the base64url SHA-256 of the definition", required: false),
+            entry.OneOf("on_change", ApplyGrammar.OnChanges, required: false) ?? ApplyGrammar.OnChanges[0]);
+        if (ApplyTools.Wrong(tool) is { } wrong)
+            entry.Refuse("conflict", wrong, "on_change");
         return name is null ? null : tool;
     }
 

@@ -18,6 +18,7 @@ internal sealed class ApplyReferences
         Tools = new("select tool_server, name from tools"),
         Clients = new("select id, agent_id from clients where origin = 'registered'"),
         Issuers = new("select id, kind from workload_issuers"),
+        Providers = new("select id, issuer from identity_providers"),
         SecretOwner = new("select tool_server from enrolment_secrets where hash = @hash");
 
     private readonly List<Fault> faults = [];
@@ -56,6 +57,7 @@ internal sealed class ApplyReferences
         references.Check(document);
         foreach (var server in document.ToolServers)
             references.CheckIdentity(tx, server, issuer);
+        references.CheckProviders(tx, document.IdentityProviders, issuer);
         return [.. references.faults, .. ApplyAccounts.Conflicts(tx, document.Users)];
     }
 
@@ -132,6 +134,28 @@ internal sealed class ApplyReferences
         {
             if (tx.First(SecretOwner.With(secret.Value), row => row.GetString(0)) is { } owner && owner != server.Id)
                 faults.Add(new Fault("conflict", "Another tool server has this secret.", secret.Path));
+        }
+    }
+
+    private void CheckProviders(WriteTx tx, IReadOnlyList<AppliedProvider> providers, Issuer issuer)
+    {
+        var known = tx.All(Providers.With(), row => (Id: row.GetString(0), Issuer: row.GetString(1)));
+        foreach (var provider in providers)
+        {
+            // draft-ietf-oauth-identity-assertion-authz-grant, Cross-Domain Use: nobody redeems what it issued itself.
+            if (provider.Issuer.Value == issuer.Value)
+                faults.Add(new Fault("conflict", "This server speaks for nobody to itself.", provider.Issuer.Path));
+            // Its subjects are those of that issuer: under another one they would be other people.
+            if (known.Exists(k => k.Id == provider.Id && provider.Issuer.Value.Length > 0 && k.Issuer != provider.Issuer.Value))
+                faults.Add(new Fault("conflict", "The issuer of a registered identity provider cannot change.", provider.Issuer.Path));
+            if (known.Exists(k => k.Id != provider.Id && k.Issuer == provider.Issuer.Value))
+                faults.Add(new Fault("conflict", "Another identity provider has this issuer.", provider.Issuer.Path));
+            foreach (var client in provider.Clients.Where(c => !clients.ContainsKey(c.Value)))
+                faults.Add(new Fault("unknown_reference", "There is no such client.", client.Path));
+            foreach (var link in provider.Links)
+                Known(users, link.User, "user");
+            foreach (var group in provider.Groups)
+                Known(groups, group, "group");
         }
     }
 

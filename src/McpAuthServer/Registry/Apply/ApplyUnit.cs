@@ -53,6 +53,8 @@ internal sealed class ApplyUnit(
             ApplyRows.WorkloadIssuer(changes, issuer);
         foreach (var agent in document.Agents)
             ApplyRows.Trust(changes, agent);
+        foreach (var provider in document.IdentityProviders)
+            ApplyProviders.Write(changes, provider);
 
         if (changes.Count > 0)
             RegistryVersion.Raise(tx);
@@ -80,8 +82,16 @@ internal sealed class ApplyChanges(WriteTx tx, DateTimeOffset now, string? by = 
     public int Count { get; private set; }
     public IReadOnlyList<AuditEvent> Events => events;
 
+    /// <summary>Of what ends because of a change.</summary>
+    public Initiator Initiator { get; } = new(null, null, null, Rank.Administrator) { Administrator = by };
+
+    /// <summary>Adds what came of a change.</summary>
+    public void Effects(IEnumerable<AuditEvent> effects) => events.AddRange(effects);
+
     /// <summary>Notes a created or changed object; <paramref name="members"/> are names only, never values.</summary>
-    public void Note(string kind, string id, bool created, IEnumerable<string> members)
+    /// <param name="told">What else is told of it.</param>
+    /// <param name="reason">Why, in words of whoever did it.</param>
+    public void Note(string kind, string id, bool created, IEnumerable<string> members, JsonObject? told = null, string? reason = null)
     {
         var names = members.Select(m => (JsonNode?)m).ToArray();
         if (!created && names.Length == 0)
@@ -90,7 +100,9 @@ internal sealed class ApplyChanges(WriteTx tx, DateTimeOffset now, string? by = 
         var data = new JsonObject { ["kind"] = kind, ["id"] = id, ["members"] = new JsonArray(names) };
         if (created)
             data["created"] = true;
-        Add(AuditTypes.AdminChanged, kind, id, data);
+        foreach (var (name, value) in told ?? [])
+            data[name] = value?.DeepClone();
+        Add(AuditTypes.AdminChanged, kind, id, data, reason);
     }
 
     /// <summary>An agent, client or user stopped or went on.</summary>
@@ -100,7 +112,7 @@ internal sealed class ApplyChanges(WriteTx tx, DateTimeOffset now, string? by = 
     /// <summary>Every sign-in of the user ends.</summary>
     public void EndSessions(string user, string reason) => events.AddRange(SessionEnding.EndAllOf(tx, user, except: null, reason, now, node: null));
 
-    private void Add(string type, string kind, string id, JsonObject data)
+    private void Add(string type, string kind, string id, JsonObject data, string? reason = null)
     {
         if (by is not null)
             data["by"] = by;
@@ -108,7 +120,7 @@ internal sealed class ApplyChanges(WriteTx tx, DateTimeOffset now, string? by = 
         {
             Id = Id.New(Id.Event, now), Time = Now, Type = type, Outcome = "success", Agent = kind == SubjectKind.Agent ? id : null,
             // What is said of a client stands under its name; who said it is in the data too.
-            Client = kind == SubjectKind.Client ? id : by, Data = data,
+            Client = kind == SubjectKind.Client ? id : by, Reason = reason, Data = data,
         });
     }
 }

@@ -22,6 +22,7 @@ internal sealed class PostgresDatabase : IAsyncDisposable
         + "set idle_in_transaction_session_timeout = '15s'; set lock_timeout = '10s'; set statement_timeout = '30s'";
 
     private readonly NpgsqlDataSource connections;
+    private readonly TimeSpan openWithin;
     private readonly ConcurrentDictionary<Sql, NpgsqlDbType[]> parameters = new();
 
     public PostgresDatabase(string connectionString, int writers)
@@ -37,6 +38,7 @@ internal sealed class PostgresDatabase : IAsyncDisposable
         };
         if (settings.KeepAlive == 0) settings.KeepAlive = 30;
         settings.MaxPoolSize = Math.Min(settings.MaxPoolSize, writers + Readers);
+        openWithin = TimeSpan.FromSeconds(settings.Timeout > 0 ? settings.Timeout : 15) + TimeSpan.FromSeconds(1);
         var builder = new NpgsqlDataSourceBuilder(settings.ConnectionString);
         builder.UsePhysicalConnectionInitializer(
             connection =>
@@ -52,7 +54,26 @@ internal sealed class PostgresDatabase : IAsyncDisposable
         connections = builder.Build();
     }
 
-    public NpgsqlConnection Open() => connections.OpenConnection();
+    /// <summary>
+    /// For a thread of one's own. The driver's synchronous way has been seen to wait without end where it tries a second time by itself and nobody answers, so this one
+    /// waits for the other way, and no longer than it may take.
+    /// </summary>
+    /// <exception cref="TimeoutException">The server did not answer in time.</exception>
+    public NpgsqlConnection Open()
+    {
+        using var limit = new CancellationTokenSource(openWithin);
+        var opening = connections.OpenConnectionAsync(limit.Token).AsTask();
+        try
+        {
+            return opening.WaitAsync(limit.Token).GetAwaiter().GetResult();
+        }
+        catch (OperationCanceledException)
+        {
+            // One that comes after all is given back.
+            _ = opening.ContinueWith(static late => late.Result.Dispose(), default, TaskContinuationOptions.OnlyOnRanToCompletion | TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+            throw new TimeoutException("The database did not answer in time.");
+        }
+    }
 
     public ValueTask<NpgsqlConnection> OpenAsync(CancellationToken cancel) => connections.OpenConnectionAsync(cancel);
 

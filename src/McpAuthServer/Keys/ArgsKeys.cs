@@ -1,11 +1,10 @@
 using System.Collections.Concurrent;
 using McpAuth.Protocol.Jose;
 using McpAuth.Protocol.Messages;
-using McpAuthServer.Keys;
 using McpAuthServer.Registry.Apply;
 using McpAuthServer.Storage;
 
-namespace McpAuthServer.GuardFeed;
+namespace McpAuthServer.Keys;
 
 /// <summary>The key of each tool server under which guards digest arguments; guessed arguments cannot be confirmed without it.</summary>
 internal sealed class ArgsKeys(IReadStore store, KeyEncryption encryption)

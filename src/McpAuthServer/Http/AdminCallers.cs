@@ -2,11 +2,10 @@ using McpAuth.Protocol;
 using McpAuth.Protocol.Audit;
 using McpAuthServer.Audit;
 using McpAuthServer.Delegation;
-using McpAuthServer.Http;
 using McpAuthServer.Registry;
 using McpAuthServer.Tokens;
 
-namespace McpAuthServer.Admin;
+namespace McpAuthServer.Http;
 
 /// <summary>A client that administers, calling; its proof is consumed.</summary>
 internal sealed record AdminCaller(string Client)
@@ -16,7 +15,7 @@ internal sealed record AdminCaller(string Client)
 
 /// <summary>Authenticates clients that administer: by a token for this API alone, bound to a key. Every refusal is recorded.</summary>
 internal sealed class AdminCallers(
-    TokenPresenter presenter, RequestCertificate certificates, RequestLimits limits, RegistryReader reader, RegistryCache registry, AuditTrail audit, Issuer issuer)
+    TokenPresenter presenter, RequestCertificate certificates, RequestLimits limits, RegistryCache registry, AuditTrail audit, Issuer issuer)
 {
     /// <summary>The proof is consumed here: whatever a caller asks for can be asked for again.</summary>
     public async Task<(AdminCaller? Caller, Problem? Refusal)> AuthenticateAsync(HttpContext context, string path)
@@ -32,8 +31,8 @@ internal sealed class AdminCallers(
         if (token.CertificateThumbprint is { } thumbprint && (!certificates.Of(context).TryGet(out var certificate, out _) || certificate?.Thumbprint != thumbprint))
             return (null, await FailAsync(context, TokenPresenter.Refuse("The token is bound to another certificate.", "wrong_certificate"), client));
 
-        // 3. The client, as it is registered at this moment.
-        if (token.Subject != client || (await NowAsync(context.RequestAborted)).Clients.GetValueOrDefault(client) is not { Active: true, Administers: true })
+        // 3. The client, as it is registered at this moment: what another node changed counts from its commit on, since whoever holds a token here can do anything.
+        if (token.Subject != client || (await registry.AsOfNow(context.RequestAborted)).Clients.GetValueOrDefault(client) is not { Active: true, Administers: true })
             return (null, await FailAsync(context, TokenPresenter.Refuse("The client does not administer, or is not active.", Names.Reasons.Revoked), client));
         if (await limits.AuthenticatedAsync(context, client) is { } tooMany)
             return (null, Problem.Of(tooMany));
@@ -58,16 +57,6 @@ internal sealed class AdminCallers(
     }
 
     private static bool HasScope(OwnToken token) => token.Scope?.Split(' ').Contains(Names.Scopes.Admin, StringComparer.Ordinal) == true;
-
-    // What another node changed counts from its commit on: whoever holds a token here can do anything.
-    private async Task<RegistrySnapshot> NowAsync(CancellationToken cancel)
-    {
-        var seen = await registry.Current(cancel);
-        if (await reader.Version(cancel) == seen.Version)
-            return seen;
-        registry.Invalidate(seen.Version);
-        return await registry.Current(cancel);
-    }
 
     private async Task<Problem> FailAsync(HttpContext context, OAuthError error, string? client)
     {
