@@ -22,6 +22,9 @@ internal sealed partial class Page(Uri address, HttpStatusCode status, string ht
 
     public IReadOnlyList<Form> Forms => [.. FormElement().Matches(html).Select(m => ReadForm(m.Groups[1].Value, m.Groups[2].Value))];
 
+    /// <summary>Where its links lead.</summary>
+    public IReadOnlyList<Uri> Links => [.. LinkElement().Matches(html).Select(m => Attribute(m.Value, "href")).OfType<string>().Select(to => new Uri(Address, to))];
+
     /// <summary>What stands on it, line by line, indented as its lists are.</summary>
     public IReadOnlyList<string> Lines()
     {
@@ -78,6 +81,9 @@ internal sealed partial class Page(Uri address, HttpStatusCode status, string ht
 
     [GeneratedRegex(@"<main\b[^>]*>(.*?)</main>", RegexOptions.Singleline)]
     private static partial Regex MainElement();
+
+    [GeneratedRegex(@"<a\b[^>]*>")]
+    private static partial Regex LinkElement();
 
     [GeneratedRegex(@"<form\b([^>]*)>(.*?)</form>", RegexOptions.Singleline)]
     private static partial Regex FormElement();

@@ -8,18 +8,33 @@ internal sealed class Visit(Browser browser, string email, string password, Text
     /// <summary>Follows an authorization request to the page that asks, answers it, and goes back to the program that asked.</summary>
     public async Task Answer(Uri address, bool deny, CancellationToken cancellationToken)
     {
-        Page page = await SignedIn(await browser.Open(address, cancellationToken), cancellationToken);
+        (Page page, Page back) = await Decide(await SignedIn(await browser.Open(address, cancellationToken), cancellationToken), deny, cancellationToken);
+        if (back.Address.GetLeftPart(UriPartial.Authority) == page.Address.GetLeftPart(UriPartial.Authority) || (int)back.Status is < 200 or > 299)
+            throw new LostException($"the answer led to {back.Address.GetLeftPart(UriPartial.Path)} ({(int)back.Status}): {string.Join(" / ", back.Lines())}");
+        // The rest of the address is the code.
+        Tell($"is sent back to {back.Address.GetLeftPart(UriPartial.Path)}");
+    }
+
+    /// <summary>Finds on the account page what an agent asks from elsewhere, and answers it.</summary>
+    public async Task AnswerWaiting(Uri account, bool deny, CancellationToken cancellationToken)
+    {
+        Page page = await SignedIn(await browser.Open(account, cancellationToken), cancellationToken);
+        if (page.Links.FirstOrDefault(l => l.AbsolutePath == "/consent") is not { } question)
+            throw new LostException($"{page.Address.AbsolutePath} has no question: {string.Join(" / ", page.Lines())}");
+        Tell($"opens {page.Address.AbsolutePath}, where a question waits");
+        (_, Page back) = await Decide(await browser.Open(question, cancellationToken), deny, cancellationToken);
+        if ((int)back.Status is < 200 or > 299) throw new LostException($"the page answered {(int)back.Status}: {string.Join(" / ", back.Lines())}");
+    }
+
+    private async Task<(Page Asked, Page Back)> Decide(Page page, bool deny, CancellationToken cancellationToken)
+    {
         (string answer, string does) = deny ? ("deny", "presses Deny") : ("allow", "leaves the boxes ticked and presses Allow");
         if (page.Forms.SelectMany(f => f.Buttons, (f, b) => (Form: f, Button: b)).FirstOrDefault(p => p.Button is { Name: "decision" } b && b.Value == answer) is not { Form: { } form } asked)
             throw new LostException($"{page.Address.AbsolutePath} asks nothing: {string.Join(" / ", page.Lines())}");
         Tell("reads:");
         foreach (string line in page.Lines()) told.WriteLine($"      | {line}");
         Tell(does);
-        Page back = await browser.Press(page, form, asked.Button, [], cancellationToken);
-        if (back.Address.GetLeftPart(UriPartial.Authority) == page.Address.GetLeftPart(UriPartial.Authority) || (int)back.Status is < 200 or > 299)
-            throw new LostException($"the answer led to {back.Address.GetLeftPart(UriPartial.Path)} ({(int)back.Status}): {string.Join(" / ", back.Lines())}");
-        // The rest of the address is the code.
-        Tell($"is sent back to {back.Address.GetLeftPart(UriPartial.Path)}");
+        return (page, await browser.Press(page, form, asked.Button, [], cancellationToken));
     }
 
     /// <summary>Finds on the account page what the name stands for, and ends it.</summary>

@@ -32,7 +32,7 @@ internal sealed class Assignment(string issuer, string client, SigningKey client
         report.Step($"It asks a person for a task: list and read files, under {Folder}, and nothing else");
         DelegationRequest ask = await session.AskPerson(browser.RedirectUri, Purpose, Authority(), cancellationToken: cancellationToken);
         Uri callback = await browser.Ask(ask.Address, cancellationToken);
-        return await ask.BeginTask(callback, cancellationToken);
+        return await ask.BeginTask(callback, cancellationToken: cancellationToken);
     }
 
     public async Task<McpClient> Connect(AgentTask task, CancellationToken cancellationToken)

@@ -7,6 +7,7 @@ using McpAuth.Protocol.Audit;
 using McpAuth.Protocol.Messages;
 using ModelContextProtocol.Client;
 using ModelContextProtocol.Protocol;
+using Samples;
 
 namespace SummariserAgent;
 

@@ -6,13 +6,17 @@ namespace McpAuth.Client;
 /// <summary>Where the server's endpoints are (RFC 8414).</summary>
 public sealed class AuthorizationServerMetadata
 {
-    private AuthorizationServerMetadata(string issuer, Uri? authorization, Uri token, Uri introspection, Uri jwks, bool keepsChallenges) =>
-        (Issuer, AuthorizationEndpoint, TokenEndpoint, IntrospectionEndpoint, JwksUri, KeepsChallenges) = (issuer, authorization, token, introspection, jwks, keepsChallenges);
+    private AuthorizationServerMetadata(string issuer, Uri? authorization, Uri? backchannel, Uri token, Uri introspection, Uri jwks, bool keepsChallenges) =>
+        (Issuer, AuthorizationEndpoint, BackchannelAuthenticationEndpoint, TokenEndpoint, IntrospectionEndpoint, JwksUri, KeepsChallenges) =
+        (issuer, authorization, backchannel, token, introspection, jwks, keepsChallenges);
 
     public string Issuer { get; }
 
     /// <summary>Where a person's browser is sent; it may have a query of its own (RFC 6749 §3.1). Null when the server asks nobody.</summary>
     public Uri? AuthorizationEndpoint { get; }
+
+    /// <summary>Where an agent asks a person who is elsewhere (CIBA §4). Null when the server does not offer it.</summary>
+    public Uri? BackchannelAuthenticationEndpoint { get; }
     public Uri TokenEndpoint { get; }
     public Uri IntrospectionEndpoint { get; }
     public Uri JwksUri { get; }
@@ -47,10 +51,12 @@ public sealed class AuthorizationServerMetadata
         Uri configured = ServerAddress.Issuer(issuer);
         Uri? authorization = Endpoint(document, "authorization_endpoint", configured);
         if (authorization is null && document.TryGetProperty("authorization_endpoint", out _)) return Missing("authorization_endpoint");
+        Uri? backchannel = Endpoint(document, "backchannel_authentication_endpoint", configured);
+        if (backchannel is null && document.TryGetProperty("backchannel_authentication_endpoint", out _)) return Missing("backchannel_authentication_endpoint");
         if (Endpoint(document, "token_endpoint", configured) is not { } token) return Missing("token_endpoint");
         if (Endpoint(document, "introspection_endpoint", configured) is not { } introspection) return Missing("introspection_endpoint");
         if (Endpoint(document, "jwks_uri", configured) is not { } jwks) return Missing("jwks_uri");
-        return new AuthorizationServerMetadata(issuer, authorization, token, introspection, jwks, KeepsS256(document));
+        return new AuthorizationServerMetadata(issuer, authorization, backchannel, token, introspection, jwks, KeepsS256(document));
     }
 
     private static bool KeepsS256(JsonElement document) =>

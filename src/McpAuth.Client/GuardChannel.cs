@@ -13,6 +13,7 @@ namespace McpAuth.Client;
 public sealed class GuardChannel : IDisposable
 {
     private readonly ServerConnection server;
+    private readonly ClientAuthentication client;
     private readonly SigningKey key;
     private readonly TokenCache tokens;
 
@@ -24,7 +25,7 @@ public sealed class GuardChannel : IDisposable
     {
         (GuardId, this.key) = (guardId, key);
         server = new ServerConnection(issuer, options ?? new ConnectionOptions());
-        ClientAuthentication client = ClientAuthentication.PrivateKeyJwt(guardId, key);
+        client = ClientAuthentication.PrivateKeyJwt(guardId, key);
         KeyValuePair<string, string>[] form =
         [
             new(Names.OAuth.GrantType, Names.OAuth.ClientCredentials),
@@ -60,12 +61,31 @@ public sealed class GuardChannel : IDisposable
     public Task<ManifestResponse> ReportManifest(ManifestRequest request, CancellationToken cancellationToken = default) =>
         Call(Names.Paths.GuardManifest, ServerRequest.Body(request, ProtocolJson.Default.ManifestRequest), ProtocolJson.Default.ManifestResponse, null, cancellationToken);
 
+    /// <summary>What decides calls at this guard's tool server, with its entity tag; null when it is still what <paramref name="seen"/> tags.</summary>
+    public async Task<(PolicyResponse Policy, string? Tag)?> Policy(string? seen = null, CancellationToken cancellationToken = default)
+    {
+        string? tag = null;
+        Uri uri = server.At(Names.Paths.GuardPolicy);
+        PolicyResponse? answer = await server.Send(
+            tokens, own => new ServerRequest(HttpMethod.Get, uri) { Key = key, AccessToken = own.Value, IfNoneMatch = seen, Headers = h => tag = h.ETag?.ToString() },
+            ProtocolJson.Default.PolicyResponse, cancellationToken);
+        return answer is null ? null : (answer, tag);
+    }
+
     /// <summary>Delivers a batch of the spool; only what the answer acknowledges may be forgotten.</summary>
     public Task<GuardAuditResponse> Deliver(GuardAuditRequest request, CancellationToken cancellationToken = default) =>
         Call(Names.Paths.GuardAudit, ServerRequest.Body(request, ProtocolJson.Default.GuardAuditRequest), ProtocolJson.Default.GuardAuditResponse, null, cancellationToken);
 
     public Task<BudgetResponse> Spend(BudgetRequest request, CancellationToken cancellationToken = default) =>
         Call(Names.Paths.GuardBudgets, ServerRequest.Body(request, ProtocolJson.Default.BudgetRequest), ProtocolJson.Default.BudgetResponse, null, cancellationToken);
+
+    /// <summary>Gives back what is left of leased budgets.</summary>
+    public Task<BudgetReturnsResponse> Return(BudgetReturnsRequest request, CancellationToken cancellationToken = default) =>
+        Call(Names.Paths.GuardBudgetReturns, ServerRequest.Body(request, ProtocolJson.Default.BudgetReturnsRequest), ProtocolJson.Default.BudgetReturnsResponse, null, cancellationToken);
+
+    /// <summary>Uses up a person's yes to a call, or has one asked for it.</summary>
+    public Task<ApprovalResponse> Approve(ApprovalRequest request, CancellationToken cancellationToken = default) =>
+        Call(Names.Paths.GuardApprovals, ServerRequest.Body(request, ProtocolJson.Default.ApprovalRequest), ProtocolJson.Default.ApprovalResponse, null, cancellationToken);
 
     /// <summary>Asks whether a token is alive this very moment (RFC 7662 §2.1); never cached.</summary>
     public async Task<IntrospectionResponse> Introspect(string token, CancellationToken cancellationToken = default)
@@ -75,6 +95,34 @@ public sealed class GuardChannel : IDisposable
         return await server.Send(
             tokens, own => new ServerRequest(HttpMethod.Post, endpoint) { Form = form, Key = key, AccessToken = own.Value },
             ProtocolJson.Default.IntrospectionResponse, cancellationToken);
+    }
+
+    /// <summary>
+    /// Trades the token that a tool was called with for one at another tool server (RFC 8693 §2.1): for the same person, agent and task, bound to this
+    /// guard's key. An edge of the registry must lead there from the tool.
+    /// </summary>
+    /// <param name="subjectToken">As it was presented here.</param>
+    /// <param name="tool">The tool that runs.</param>
+    /// <param name="resource">The other tool server's resource identifier, exactly.</param>
+    /// <param name="scope">Which of the edge's tools, <c>tool:NAME</c> each; null = all of them.</param>
+    /// <param name="authorizationDetails">What is wanted there (RFC 9396), within the edge and the task; null = all of it.</param>
+    public async Task<AccessToken> Exchange(
+        string subjectToken, string tool, string resource, string? scope = null, string? authorizationDetails = null, CancellationToken cancellationToken = default)
+    {
+        ServerAddress.RequireResource(resource);
+        List<KeyValuePair<string, string>> form =
+        [
+            new(Names.OAuth.GrantType, Names.Exchange.GrantType),
+            new(Names.Exchange.SubjectToken, subjectToken),
+            new(Names.Exchange.SubjectTokenType, Names.Exchange.AccessTokenType),
+            new(Names.Exchange.Tool, tool),
+            new(Names.Resources.Resource, resource),
+        ];
+        if (scope is not null) form.Add(new(Names.OAuth.Scope, scope));
+        if (authorizationDetails is not null) form.Add(new(Names.Resources.AuthorizationDetails, authorizationDetails));
+        (AccessToken token, TokenResponse answer) = await server.RequestToken(form, client, key, cancellationToken);
+        // RFC 8693 §2.2.1.
+        return answer.IssuedTokenType == Names.Exchange.AccessTokenType ? token : throw ServerConnection.Senseless("what was issued is not an access token");
     }
 
     /// <summary>The server's published signing keys, as they are now: a guard keeps them itself, and asks anew because of one that a cache cannot know.</summary>

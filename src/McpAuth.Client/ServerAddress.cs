@@ -1,4 +1,6 @@
 using System.Net;
+using System.Net.Security;
+using System.Security.Cryptography.X509Certificates;
 
 namespace McpAuth.Client;
 
@@ -38,6 +40,22 @@ internal static class ServerAddress
         AllowAutoRedirect = false, UseCookies = false, UseProxy = !IsLoopback(address), ConnectTimeout = TimeSpan.FromSeconds(5),
         PooledConnectionLifetime = TimeSpan.FromMinutes(5),
     };
+
+    /// <summary>The same, showing a certificate. Made for one attestation: the next one may show another.</summary>
+    /// <param name="authorities">Those that may vouch for the server; null = the system's.</param>
+    public static SocketsHttpHandler Handler(Uri address, X509Certificate2 certificate, X509Certificate2Collection? authorities)
+    {
+        SocketsHttpHandler handler = Handler(address);
+        // Offline: nobody is to be asked at an address that stands in a certificate.
+        handler.SslOptions.ClientCertificateContext = SslStreamCertificateContext.Create(certificate, additionalCertificates: null, offline: true);
+        if (authorities is not null)
+        {
+            var policy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
+            policy.CustomTrustStore.AddRange(authorities);
+            handler.SslOptions.CertificateChainPolicy = policy;
+        }
+        return handler;
+    }
 
     public static bool SameOrigin(Uri a, Uri b) => a.Scheme == b.Scheme && a.IdnHost == b.IdnHost && a.Port == b.Port;
 }

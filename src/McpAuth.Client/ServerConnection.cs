@@ -1,6 +1,5 @@
 using System.Net;
 using System.Net.Http.Headers;
-using System.Security.Cryptography;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using McpAuth.Protocol;
@@ -26,6 +25,10 @@ internal sealed class ServerConnection : IDisposable
 
     public string Issuer { get; }
     public TimeProvider Time => options.Time;
+    public TimeSpan Timeout => options.Timeout;
+    public int Attempts => options.Attempts;
+
+    public Backoff NewBackoff() => new(options.Backoff, longest: options.Timeout);
 
     /// <summary>One of <see cref="Names.Paths"/>, appended to the issuer.</summary>
     public Uri At(string path) => new(Issuer.TrimEnd('/') + path);
@@ -44,6 +47,7 @@ internal sealed class ServerConnection : IDisposable
     public async Task<T> Send<T>(ServerRequest request, JsonTypeInfo<T> answer, CancellationToken cancellationToken)
     {
         JsonElement body = await Send(request, cancellationToken);
+        if (body.ValueKind == JsonValueKind.Undefined && request.IfNoneMatch is not null) return default!;
         try
         {
             return body.Deserialize(answer) ?? throw Senseless("null");
@@ -92,8 +96,8 @@ internal sealed class ServerConnection : IDisposable
     public async Task<JsonElement> Send(ServerRequest request, CancellationToken cancellationToken)
     {
         int attempts = request.Attempts ?? options.Attempts;
-        TimeSpan pause = options.Backoff;
-        for (int attempt = 1; ; attempt++, pause *= 2)
+        Backoff between = NewBackoff();
+        for (int attempt = 1; ; attempt++)
         {
             TimeSpan? wait = null;
             try
@@ -110,7 +114,7 @@ internal sealed class ServerConnection : IDisposable
                 if (attempt >= attempts) throw unavailable.Refusal;
                 wait = unavailable.RetryAfter;
             }
-            TimeSpan jittered = pause * (RandomNumberGenerator.GetInt32(500, 1001) / 1000.0);
+            TimeSpan jittered = between.Next();
             await Task.Delay(wait > jittered ? wait.Value : jittered, Time, cancellationToken);
         }
     }
@@ -131,9 +135,11 @@ internal sealed class ServerConnection : IDisposable
         try
         {
             using HttpRequestMessage message = Message(request, nonce);
-            using HttpResponseMessage response = await http.SendAsync(message, limit.Token);
+            using HttpResponseMessage response = await (request.Connection ?? http).SendAsync(message, limit.Token);
             bool newNonce = request.Key is not null && nonces.Learn(request.Uri, response.Headers, nonce);
+            if (response.StatusCode == HttpStatusCode.NotModified && request.IfNoneMatch is not null) return (default, false);
             JsonElement? body = await AnswerBody.Read(response.Content, limit.Token);
+            if (response.IsSuccessStatusCode) request.Headers?.Invoke(response.Headers);
             if (response.IsSuccessStatusCode) return (body ?? (request.NoAnswer ? default(JsonElement) : throw Senseless("the answer is not JSON")), false);
 
             OAuthErrorException refusal = Refusal(response, body);
@@ -153,6 +159,7 @@ internal sealed class ServerConnection : IDisposable
         DateTimeOffset now = Time.GetUtcNow();
         var message = new HttpRequestMessage(request.Method, request.Uri);
         message.Headers.Accept.Add(new MediaTypeWithQualityHeaderValue("application/json"));
+        if (request.IfNoneMatch is not null) message.Headers.IfNoneMatch.Add(EntityTagHeaderValue.Parse(request.IfNoneMatch));
         if (request.Uncached) message.Headers.CacheControl = new() { NoCache = true }; // RFC 9111 §5.2.1.4
         if (request.Form is not null || request.Client is not null)
         {
@@ -164,6 +171,8 @@ internal sealed class ServerConnection : IDisposable
         {
             message.Content = new ByteArrayContent(request.Json) { Headers = { ContentType = new("application/json") } };
         }
+        // Checked before it came here; the platform's own check would show it in its message.
+        if (request.Header is { } header) message.Headers.TryAddWithoutValidation(header.Key, header.Value);
         if (request.AccessToken is not null) message.Headers.Authorization = new(Names.Dpop.Scheme, request.AccessToken);
         if (request.Key is not null)
             message.Headers.Add(Names.Dpop.Header, DpopProof.Create(request.Key, request.Method.Method, request.Uri, request.AccessToken, now, nonce));

@@ -19,6 +19,12 @@ internal sealed class ServerRequest(HttpMethod method, Uri uri)
     public SigningKey? Key { get; init; }
     public string? AccessToken { get; init; }
 
+    /// <summary>One header more; its value must not end in a message of ours.</summary>
+    public KeyValuePair<string, string>? Header { get; init; }
+
+    /// <summary>A connection of its own, instead of the server's: it shows a certificate.</summary>
+    public HttpMessageInvoker? Connection { get; init; }
+
     /// <summary>Fewer attempts than the connection's, for callers that have a loop of their own.</summary>
     public int? Attempts { get; init; }
 
@@ -27,6 +33,12 @@ internal sealed class ServerRequest(HttpMethod method, Uri uri)
 
     /// <summary>No cache between here and the server may answer.</summary>
     public bool Uncached { get; init; }
+
+    /// <summary>What was seen before: then the answer may be that it is still so (304), and there is no body.</summary>
+    public string? IfNoneMatch { get; init; }
+
+    /// <summary>Told the headers of the answer that counts.</summary>
+    public Action<System.Net.Http.Headers.HttpResponseHeaders>? Headers { get; init; }
 
     public static byte[] Body<T>(T body, JsonTypeInfo<T> type) => JsonSerializer.SerializeToUtf8Bytes(body, type);
 }

@@ -39,23 +39,22 @@ internal static class TaskMember
         return Encoding.UTF8.GetString(output.WrittenSpan);
     }
 
+    /// <summary>This authority, as a request for a narrower token of a task that runs.</summary>
+    public static string Within(JsonElement authority, string taskId) => All(authority.EnumerateArray(), task => task.WriteString("id", taskId));
+
     /// <summary>The whole authority, as a request for a new task.</summary>
-    public static string NewDetails(JsonElement authority, string purpose, DateTimeOffset? expiresAt)
+    public static string NewDetails(JsonElement authority, string purpose, DateTimeOffset? expiresAt) => All(authority.EnumerateArray(), task =>
     {
-        var output = new ArrayBufferWriter<byte>();
-        using (var writer = new Utf8JsonWriter(output))
-        {
-            writer.WriteStartArray();
-            foreach (JsonElement entry in authority.EnumerateArray())
-                Entry(writer, entry, task =>
-                {
-                    task.WriteString("purpose", purpose);
-                    if (expiresAt is { } end) task.WriteString("expires_at", end);
-                });
-            writer.WriteEndArray();
-        }
-        return Encoding.UTF8.GetString(output.WrittenSpan);
-    }
+        task.WriteString("purpose", purpose);
+        if (expiresAt is { } end) task.WriteString("expires_at", end);
+    });
+
+    /// <summary>All that a person handed over at one location, as a request for a new task that outlives its instance.</summary>
+    public static string ResumableDetails(JsonElement authority, string resource, string purpose) => All(authority.EnumerateArray().Where(e => IsAt(e, resource)), task =>
+    {
+        task.WriteString("purpose", purpose);
+        task.WriteBoolean("resumable", true);
+    });
 
     /// <summary>The first location that the entries name, or null.</summary>
     public static string? FirstLocation(JsonElement? details) =>
@@ -69,6 +68,18 @@ internal static class TaskMember
         && array[0].ValueKind == JsonValueKind.Object && array[0].TryGetProperty(Names.Claims.Task, out JsonElement task)
         && task.ValueKind == JsonValueKind.Object && task.TryGetProperty("id", out JsonElement id) && id.ValueKind == JsonValueKind.String
             ? id.GetString() : null;
+
+    private static string All(IEnumerable<JsonElement> entries, Action<Utf8JsonWriter> task)
+    {
+        var output = new ArrayBufferWriter<byte>();
+        using (var writer = new Utf8JsonWriter(output))
+        {
+            writer.WriteStartArray();
+            foreach (JsonElement entry in entries) Entry(writer, entry, task);
+            writer.WriteEndArray();
+        }
+        return Encoding.UTF8.GetString(output.WrittenSpan);
+    }
 
     private static bool IsAt(JsonElement entry, string resource) =>
         entry.TryGetProperty("locations", out JsonElement locations) && locations.ValueKind == JsonValueKind.Array

@@ -20,11 +20,26 @@ internal sealed class TokenCache(TimeProvider time, Func<AccessToken?, Cancellat
                 Volatile.Write(ref current, fresh);
                 return fresh;
             }
-            catch (HttpRequestException) when (old is not null && time.GetUtcNow() < old.ExpiresAt)
+            catch (Exception e) when (e is HttpRequestException or EvidenceException && old is not null && time.GetUtcNow() < old.ExpiresAt)
             {
-                // The server cannot be reached just now; what is left of the token is still good. A refusal is not caught here.
+                // The server or the platform cannot be reached just now; what is left of the token is still good. A refusal is not caught here.
                 return old;
             }
+        }
+        finally
+        {
+            gate.Release();
+        }
+    }
+
+    /// <summary>Fetches the next one though the one there is has time left, unless it was just fetched by somebody else. A failure leaves it in place.</summary>
+    public async Task Renew(CancellationToken cancellationToken)
+    {
+        AccessToken? known = Volatile.Read(ref current);
+        await gate.WaitAsync(cancellationToken);
+        try
+        {
+            if (current is null || ReferenceEquals(current, known)) Volatile.Write(ref current, await fetch(known, cancellationToken));
         }
         finally
         {

@@ -16,6 +16,13 @@ internal sealed class TokenEndpoint(ServerConnection server, ClientAuthenticatio
         new(Names.Pkce.Verifier, verifier),
     ], client, key, cancellationToken);
 
+    /// <summary>Whether the person has answered (CIBA §10.1), for what they handed over.</summary>
+    public Task<(AccessToken Token, TokenResponse Answer)> Poll(string requestId, CancellationToken cancellationToken) => server.RequestToken(
+    [
+        new(Names.OAuth.GrantType, Names.Ciba.GrantType),
+        new(Names.Ciba.RequestId, requestId),
+    ], client, key, cancellationToken);
+
     /// <summary>A refresh token for the next token of its line, and its successor (RFC 6749 §6).</summary>
     public Task<(AccessToken Token, TokenResponse Answer)> Refresh(string refreshToken, string resource, CancellationToken cancellationToken) => server.RequestToken(
     [

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using McpAuth.Protocol.Jose;
+using McpAuth.Testing;
 using Microsoft.AspNetCore.WebUtilities;
 
 namespace McpAuth.Client.Tests;
@@ -36,6 +37,45 @@ internal static class AgentFixture
              "issued_token_type":"urn:ietf:params:oauth:token-type:access_token",
              "authorization_details":[{"type":"mcp_tool_call","locations":["https://files.example/mcp"],"task":{"id":"tsk_1"} }] }
             """);
+    }
+
+    /// <summary>As <see cref="Prepare"/>, for a program that is known by its platform: the server tells it as which client it authenticates, by its own key.</summary>
+    public static void PrepareWorkload(FakeServer server, SigningKey key)
+    {
+        Prepare(server, key);
+        server.Clients["workload"] = key.Public;
+        int instances = 0;
+        server.Answers["/agents/instances"] = _ => Answer.Json(
+            $$"""{"instance":"ins_1","agent":"agt_1","client_id":"workload","access_token":"instance-{{Interlocked.Increment(ref instances)}}","token_type":"DPoP","expires_in":3600}""");
+    }
+
+    /// <summary>What a platform would give: the number makes it another one.</summary>
+    public static string Evidence(int number = 1) => $"eyJhbGciOiJSUzI1NiJ9.eyJqdGkiOiJ{number}In0.c2lnbmF0dXJl";
+
+    /// <summary>Lets time pass, second by second, until something has come about. Requests are real and take real time, and proofs are good for a minute.</summary>
+    public static async Task PassUntil(ManualTime time, Func<bool> so, int atMostSeconds = 7200)
+    {
+        var patience = System.Diagnostics.Stopwatch.StartNew();
+        for (int seconds = 0; !so();)
+        {
+            Assert.True(seconds < atMostSeconds && patience.Elapsed < TimeSpan.FromMinutes(3), "It did not come about.");
+            if (time.Waiting > 0)
+            {
+                time.Advance(TimeSpan.FromSeconds(1));
+                seconds++;
+            }
+            await Task.Delay(5);
+        }
+    }
+
+    /// <summary>Lets so much time pass, in steps that leave every request its time.</summary>
+    public static async Task Pass(ManualTime time, TimeSpan by)
+    {
+        for (TimeSpan passed = TimeSpan.Zero; passed < by; passed += TimeSpan.FromSeconds(5))
+        {
+            time.Advance(TimeSpan.FromSeconds(5));
+            await Task.Delay(5);
+        }
     }
 
     /// <summary>As <see cref="Prepare"/>, where a person handed the work over and, unless <paramref name="refresh"/> is false, the client may refresh.</summary>

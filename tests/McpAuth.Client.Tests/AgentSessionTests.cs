@@ -113,6 +113,41 @@ public sealed class AgentSessionTests : IClassFixture<FakeServer>, IDisposable
         Assert.Equal(server.Clock.GetUtcNow().AddMinutes(10), sent.GetProperty("expires_at").GetDateTimeOffset());
         Assert.True(JsonElement.DeepEquals(Json(Details), sent.GetProperty("authorization_details")));
         Assert.False(sent.TryGetProperty("parent_task", out _));
+        Assert.False(sent.TryGetProperty("resumable", out JsonElement resumable) && resumable.GetBoolean());
+    }
+
+    [Fact]
+    public async Task BeginTask_Resumable_SaysSoInBothForms()
+    {
+        await using AgentSession session = await Attest(server, clientKey);
+        await session.BeginTask("summarise", Json(Details), resumable: true);
+        AgentTask task = await session.BeginTask("summarise", Authority.ForTools(Resource, ["read_file"]), resumable: true);
+        await task.BeginChild("part", Json("[]"), resumable: true);
+        Assert.All(server.To("/tasks"), r => Assert.True(r.Json.GetProperty("resumable").GetBoolean()));
+        Assert.Equal(3, server.To("/tasks").Count());
+    }
+
+    [Fact]
+    public async Task ResumeTask_OfAnInstanceThatEnded_IsResumedAndItsTokensComeByTheInstanceTokenAlone()
+    {
+        await using AgentSession session = await Attest(server, clientKey);
+        AgentTask task = await session.ResumeTask("tsk_1", "again");
+        Assert.Equal(("tsk_1", "active"), (task.Id, task.View.State));
+        Received resumed = server.To("/tasks/tsk_1/resume").Single();
+        Assert.Equal(("POST", "DPoP instance-1", """{"reason":"again"}"""), (resumed.Method, resumed.Authorization, resumed.Body));
+        await task.GetToken(Resource);
+        Received exchange = server.To("/token").Single();
+        Assert.Equal(("instance-1", null), (exchange.Field("subject_token"), exchange.Field("actor_token")));
+        Assert.Equal("tsk_1", Json(exchange.Field("authorization_details")!)[0].GetProperty("task").GetProperty("id").GetString());
+    }
+
+    [Fact]
+    public async Task ResumeTask_Refused_SaysWhy()
+    {
+        await using AgentSession session = await Attest(server, clientKey);
+        server.Answers["/tasks/tsk_1/resume"] = _ => Answer.Error(409, "invalid_request", "The task is suspended.", "actor_unauthorized");
+        OAuthErrorException e = await Assert.ThrowsAsync<OAuthErrorException>(() => session.ResumeTask("tsk_1"));
+        Assert.Equal((409, "actor_unauthorized"), (e.Status, e.Reason));
     }
 
     [Fact]

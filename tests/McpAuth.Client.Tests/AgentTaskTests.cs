@@ -173,6 +173,30 @@ public sealed class AgentTaskTests : IClassFixture<FakeServer>, IAsyncLifetime
         Assert.Single(server.To("/tasks/tsk_1/fail"));
     }
 
+    [Theory]
+    [InlineData("active", 1)]
+    [InlineData("suspended", 0)]
+    [InlineData("completed", 0)]
+    public async Task Dispose_Resumable_IsLeftSuspendedForAnotherInstance(string state, int suspensions)
+    {
+        server.Answers["/tasks/tsk_1/resume"] = _ => Answer.Json($$"""
+            {"id":"tsk_1","state":"{{state}}","purpose":"p","created_at":"2026-11-22T12:00:00Z","expires_at":"2026-11-22T13:00:00Z","authorization_details":[],"resumable":true}
+            """);
+        await (await session.ResumeTask("tsk_1")).DisposeAsync();
+        Assert.Equal((suspensions, 0), (server.To("/tasks/tsk_1/suspend").Count(), server.To("/tasks/tsk_1/fail").Count()));
+    }
+
+    [Fact]
+    public async Task Dispose_OfATaskThatAnotherInstanceTookOver_DoesNotThrowAndTriesNothingElse()
+    {
+        server.Answers["/tasks/tsk_1/resume"] = _ => Answer.Json("""
+            {"id":"tsk_1","state":"active","purpose":"p","created_at":"2026-11-22T12:00:00Z","expires_at":"2026-11-22T13:00:00Z","authorization_details":[],"resumable":true}
+            """);
+        server.Answers["/tasks/tsk_1/suspend"] = _ => Answer.Error(409, "invalid_request", "Another instance of the agent holds the task.", "held_by_another");
+        await (await session.ResumeTask("tsk_1")).DisposeAsync();
+        Assert.Equal((1, 0), (server.To("/tasks/tsk_1/suspend").Count(), server.To("/tasks/tsk_1/fail").Count()));
+    }
+
     [Fact]
     public async Task Dispose_Completed_SendsNothingMore()
     {

@@ -168,6 +168,19 @@ public sealed class DelegationRequestTests : IClassFixture<FakeServer>, IAsyncLi
         Assert.Equal(2, server.To("/token").Count());
     }
 
+    [Fact]
+    public async Task BeginTask_Resumable_IsSaidWhereTheTaskBeginsAndNotToThePerson()
+    {
+        DelegationRequest ask = await session.AskPerson(Callback, "summarise", Json(Details));
+        await ask.BeginTask(Answered(ask, server.Issuer), resumable: true);
+        Assert.DoesNotContain("resumable", Query(ask)["authorization_details"], StringComparison.Ordinal);
+        // All that the person left, at the location where the work begins.
+        Assert.True(JsonElement.DeepEquals(Json("""
+            [{"type":"mcp_tool_call","locations":["https://files.example/mcp"],"actions":["tools/call"],"task":{"purpose":"summarise","resumable":true},
+              "tools":{"read_file":{"args":{"path":{"constraint_type":"path_under","value":"reports"}}}}}]
+            """), Json(Token("urn:ietf:params:oauth:grant-type:token-exchange").Field("authorization_details")!)));
+    }
+
     [Theory]
     [InlineData(null)]
     [InlineData("https://elsewhere.example")]

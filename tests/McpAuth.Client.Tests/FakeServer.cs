@@ -16,11 +16,16 @@ namespace McpAuth.Client.Tests;
 /// <summary>A real listener that checks what a strict server would check, records it, and answers as the test says.</summary>
 public sealed class FakeServer : IAsyncLifetime
 {
+    public FakeServer() => Time = Clock;
+
     private readonly HashSet<string> jtis = new(StringComparer.Ordinal);
     private WebApplication? app;
 
     public string Issuer { get; private set; } = "";
     public FakeClock Clock { get; } = new();
+
+    /// <summary>What server and clients go by: <see cref="Clock"/>, unless a test brings one that has timers too.</summary>
+    public TimeProvider Time { get; set; }
     public ConcurrentQueue<Received> Requests { get; } = new();
 
     /// <summary>Keys of the clients that may authenticate.</summary>
@@ -49,6 +54,7 @@ public sealed class FakeServer : IAsyncLifetime
         Requests.Clear();
         Clients.Clear();
         Answers.Clear();
+        Time = Clock;
         int issued = 0;
         Answers["/.well-known/oauth-authorization-server"] = _ => Answer.Json(Metadata(Issuer, Issuer));
         Answers["/token"] = _ => Answer.Json($$"""{"access_token":"token-{{Interlocked.Increment(ref issued)}}","token_type":"DPoP","expires_in":300}""");
@@ -56,12 +62,12 @@ public sealed class FakeServer : IAsyncLifetime
 
     public static string Metadata(string issuer, string at) => JsonSerializer.Serialize(new
     {
-        issuer, authorization_endpoint = at + "/authorize", token_endpoint = at + "/token", introspection_endpoint = at + "/introspect", jwks_uri = at + "/jwks",
+        issuer, authorization_endpoint = at + "/authorize", token_endpoint = at + "/token", introspection_endpoint = at + "/introspect", backchannel_authentication_endpoint = at + "/bc-authorize", jwks_uri = at + "/jwks",
         code_challenge_methods_supported = new[] { "plain", "S256" },
     });
 
     public ConnectionOptions Options(int attempts = 3) =>
-        new() { Time = Clock, Timeout = TimeSpan.FromSeconds(5), Attempts = attempts, Backoff = TimeSpan.FromMilliseconds(1) };
+        new() { Time = Time, Timeout = TimeSpan.FromSeconds(5), Attempts = attempts, Backoff = TimeSpan.FromMilliseconds(1) };
 
     public async Task DisposeAsync() => await app!.DisposeAsync();
 
@@ -73,6 +79,7 @@ public sealed class FakeServer : IAsyncLifetime
         var received = new Received(request.Method, request.Path, body, request.ContentType,
             request.Headers.Authorization, [.. request.Headers["DPoP"]]);
         received.CacheControl = request.Headers.CacheControl;
+        received.Attestation = request.Headers["OAuth-Client-Attestation"];
         Requests.Enqueue(received);
 
         Answer answer = Refusal(received) ?? (Answers.TryGetValue(received.Path, out Func<Received, Answer>? given) ? given(received) : Answer.Error(404, "not_found"));
@@ -90,7 +97,7 @@ public sealed class FakeServer : IAsyncLifetime
         if (presented is not null && received.Proofs.Count == 0) return Answer.Error(401, "invalid_dpop_proof", "no proof");
         if (received.Proofs.Count > 0)
         {
-            if (!DpopProof.Read(received.Proofs, received.Method, new Uri(Issuer + received.Path), presented, Clock.GetUtcNow()).TryGet(out DpopProof? proof, out Fault? fault))
+            if (!DpopProof.Read(received.Proofs, received.Method, new Uri(Issuer + received.Path), presented, Time.GetUtcNow()).TryGet(out DpopProof? proof, out Fault? fault))
                 return Answer.Error(400, "invalid_dpop_proof", fault.ToString());
             if (!Once(proof.Jti)) return Answer.Error(400, "invalid_dpop_proof", "used twice");
             received.Proof = proof;
@@ -107,7 +114,7 @@ public sealed class FakeServer : IAsyncLifetime
         if (client is null || jwt.Text("iss") != client || !Clients.TryGetValue(client, out VerificationKey? key) || !key.Verify(jwt))
             return Answer.Error(401, "invalid_client", "signature");
         if (jwt.Audiences is not [{ } audience] || audience != Issuer) return Answer.Error(401, "invalid_client", "aud");
-        DateTimeOffset now = Clock.GetUtcNow();
+        DateTimeOffset now = Time.GetUtcNow();
         if (jwt.Time("exp") is not { } exp || exp <= now || exp > now.AddMinutes(5)) return Answer.Error(401, "invalid_client", "exp");
         if (jwt.Text("jti") is not { } jti || !Once(jti)) return Answer.Error(401, "invalid_client", "jti");
         received.Client = client;
@@ -126,6 +133,7 @@ public sealed record Received(string Method, string Path, string Body, string? C
         ContentType == "application/x-www-form-urlencoded" ? QueryHelpers.ParseQuery(Body) : [];
 
     public string? CacheControl { get; set; }
+    public string? Attestation { get; set; }
 
     /// <summary>Set when the proof passed.</summary>
     public DpopProof? Proof { get; set; }

@@ -4,7 +4,7 @@ using McpAuth.Protocol.Audit;
 using McpAuth.Protocol.Messages;
 using Spectre.Console;
 
-namespace SummariserAgent;
+namespace Samples;
 
 /// <summary>What the run shows. Colour only on a terminal; the same text either way.</summary>
 internal sealed class Report
@@ -63,7 +63,7 @@ internal sealed class Report
         {
             string colour = e.Outcome is "allow" or "success" ? "green" : "red";
             table.AddRow(
-                new Text((e.Time - start).ToString(CultureInfo.InvariantCulture)), new Text(e.Type), new Text(e.User ?? ""), new Text(e.Agent ?? ""),
+                new Text((e.Time - start).ToString(CultureInfo.InvariantCulture)), new Text(e.Type), new Text(e.User ?? ""), new Text(By(e)),
                 new Text(e.Outcome, Style.Parse(colour)),
                 new Text(e.Tool ?? ""), new Text(e.Reason ?? ""), new Text(Short(e.Jti)));
         }
@@ -71,6 +71,9 @@ internal sealed class Report
     }
 
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    // Who acts, and for which agents: the chain, outermost first.
+    private static string By(AuditEvent e) => e.Chain is { Count: > 1 } chain ? string.Join(" for ", chain) : e.Agent ?? "";
 
     // The end of a time-ordered id is what differs.
     private static string Short(string? id) => id is { Length: > 16 } ? $"…{id[^6..]}" : id ?? "";

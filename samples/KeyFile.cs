@@ -1,6 +1,6 @@
 using McpAuth.Protocol.Jose;
 
-namespace SummariserAgent;
+namespace Samples;
 
 /// <summary>The agent's private key in a file that only its owner can read.</summary>
 internal static class KeyFile
