@@ -11,7 +11,7 @@ namespace McpGuard.Sdk;
 /// <summary>Enrols, then runs the guard's channels until the host stops. Until they stand, the gate answers 503.</summary>
 internal sealed partial class GuardWorker(
     GuardConnection connection, StateDirectory state, Spool spool, AuditDelivery delivery, IssuerKeys keys, RevocationFeed feed, ToolCatalogue catalogue,
-    TimeProvider time, ILogger<GuardWorker> logger) : BackgroundService
+    CallBudgets budgets, TimeProvider time, ILogger<GuardWorker> logger) : BackgroundService
 {
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(200), LongestPause = TimeSpan.FromSeconds(5);
 
@@ -22,7 +22,7 @@ internal sealed partial class GuardWorker(
             await Enrol(stoppingToken);
             // Damage to the record is for a person to look at: the host stops instead of going on without its past.
             spool.Open(state["spool"], connection.GuardId!);
-            await Task.WhenAll(KeepKeys(stoppingToken), feed.Run(stoppingToken), catalogue.Run(stoppingToken), delivery.Run(stoppingToken));
+            await Task.WhenAll(KeepKeys(stoppingToken), feed.Run(stoppingToken), catalogue.Run(stoppingToken), delivery.Run(stoppingToken), budgets.Run(stoppingToken));
         }
         catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
         {

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using McpAuth.Protocol;
 using McpGuard.Sdk.Calls;
+using McpGuard.Sdk.Downstream;
 using McpGuard.Sdk.Hosting;
 using McpGuard.Sdk.Http;
 using McpGuard.Sdk.Revocation;
@@ -8,6 +9,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Options;
 using ModelContextProtocol.Server;
 
 namespace McpGuard.Sdk;
@@ -25,7 +27,8 @@ public static class McpGuardApplicationBuilderExtensions
         IServiceProvider services = Services(app.ApplicationServices);
         return app.UseMiddleware<GuardMiddleware>(
             new PathString(path.TrimEnd('/')), services.GetRequiredService<GuardGate>(), services.GetRequiredService<MetadataEndpoint>(),
-            services.GetRequiredService<CallDecider>(), services.GetRequiredService<ToolCatalogue>(), services.GetRequiredService<LiveCalls>());
+            services.GetRequiredService<CallDecider>(), services.GetRequiredService<ListRules>(), services.GetRequiredService<RunningCalls>(), services.GetRequiredService<LiveCalls>(),
+            services.GetRequiredService<IOptions<McpGuardOptions>>().Value.Limits);
     }
 
     /// <summary>
@@ -48,7 +51,7 @@ public static class McpGuardApplicationBuilderExtensions
 
     /// <summary>
     /// Maps <c>/health/live</c> (200 while the process runs) and <c>/health/ready</c>: 200, or 503 with the reasons when calls cannot be
-    /// decided or recorded.
+    /// decided or recorded. In developer mode it says <c>development</c>.
     /// </summary>
     public static IEndpointRouteBuilder MapMcpGuardHealth(this IEndpointRouteBuilder endpoints)
     {
@@ -64,12 +67,27 @@ public static class McpGuardApplicationBuilderExtensions
             await using var writer = new Utf8JsonWriter(context.Response.Body);
             writer.WriteStartObject();
             writer.WriteBoolean("ready", problems.Count == 0);
+            if (readiness.Development) writer.WriteBoolean("development", true);
             writer.WriteStartArray("problems");
             foreach (string problem in problems) writer.WriteStringValue(problem);
             writer.WriteEndArray();
             writer.WriteEndObject();
         }).AllowAnonymous();
         return endpoints;
+    }
+
+    /// <summary>What keeps calls from being decided or recorded right now, in stable words; empty = ready. For a readiness answer of one's own.</summary>
+    public static IReadOnlyList<string> GetMcpGuardProblems(this IServiceProvider services)
+    {
+        ArgumentNullException.ThrowIfNull(services);
+        return Services(services).GetRequiredService<GuardReadiness>().Problems();
+    }
+
+    /// <summary>Whether the tool server is registered for developer mode: its tools are approved as they are reported, and nobody looks at them.</summary>
+    public static bool IsMcpGuardInDevelopment(this IServiceProvider services)
+    {
+        ArgumentNullException.ThrowIfNull(services);
+        return Services(services).GetRequiredService<GuardReadiness>().Development;
     }
 
     private static IServiceProvider Services(IServiceProvider services) => services.GetService<GuardGate>() is null

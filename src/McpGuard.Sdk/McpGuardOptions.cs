@@ -38,7 +38,7 @@ public sealed class McpGuardOptions
     /// <summary>Whether more records reach the disk before the call than must; it can be raised only.</summary>
     public RecordDurability RecordDurability { get; set; }
 
-    /// <summary>How many bytes of undelivered records are kept before every call is denied. Default 4 GiB, at least 16 MiB.</summary>
+    /// <summary>How many bytes of records are kept before every call is denied: undelivered ones, and of those delivered a quarter at most. Default 4 GiB, at least 16 MiB.</summary>
     public long SpoolLimit { get; set; } = 4L << 30;
 
     /// <summary>
@@ -64,6 +64,18 @@ public sealed class McpGuardOptions
     /// SDK. The tools of a hosted <c>McpServer</c> are found by themselves.
     /// </summary>
     public IList<JsonElement> Tools { get; } = [];
+
+    /// <summary>Tools that are not known when the host starts, or change while it runs, besides <see cref="Tools"/>. Null: there are none.</summary>
+    public ToolSet? ToolSet { get; set; }
+
+    /// <summary>
+    /// Decision points that are asked at once about every call, resource and prompt that the token's authority and the server's policies allow, before <see cref="Policy"/>. All must
+    /// allow; no answer in time, or none that is one, denies. Lists are not asked about.
+    /// </summary>
+    public IList<AuthZenDecisionPoint> DecisionPoints { get; } = [];
+
+    /// <summary>How often, and with how much, tools may be called. No rates by default; arguments up to 1 MiB, answers up to 8 MiB.</summary>
+    public CallLimits Limits { get; } = new();
 
     /// <summary>Decides after the token's authority admitted a call. Null: the authority alone decides.</summary>
     public CallPolicy? Policy { get; set; }

@@ -7,7 +7,7 @@ namespace McpGuard.Sdk;
 
 internal sealed class McpGuardOptionsValidator : IValidateOptions<McpGuardOptions>
 {
-    public static readonly TimeSpan LongestGrace = TimeSpan.FromSeconds(60);
+    public static readonly TimeSpan LongestGrace = TimeSpan.FromSeconds(60), LongestPoint = TimeSpan.FromSeconds(2);
     private const long SmallestSpool = 16L << 20;
 
     public ValidateOptionsResult Validate(string? name, McpGuardOptions options)
@@ -35,6 +35,8 @@ internal sealed class McpGuardOptionsValidator : IValidateOptions<McpGuardOption
         if (options.CertificateHeader is { } header && !CertificateSource.IsHeaderName(header)) wrong.Add($"{nameof(options.CertificateHeader)}: '{header}' is not the name of a header.");
         if (options.CertificateHeader is null != (options.Proxies.Count == 0))
             wrong.Add($"{nameof(options.CertificateHeader)} and {nameof(options.Proxies)} go together: what is read, and from whom it is believed.");
+        Points(options.DecisionPoints, wrong);
+        options.Limits.Validate(wrong);
         return wrong.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(wrong);
     }
 
@@ -48,6 +50,27 @@ internal sealed class McpGuardOptionsValidator : IValidateOptions<McpGuardOption
         else if (uri.Query.Length > 0 || uri.Fragment.Length > 0 || uri.UserInfo.Length > 0 || value.Contains('#') || value.Contains('?'))
             wrong.Add($"{member} must have no query, fragment or user information.");
     }
+
+    private static void Points(IList<AuthZenDecisionPoint> points, List<string> wrong)
+    {
+        foreach (AuthZenDecisionPoint point in points)
+        {
+            string which = $"{nameof(McpGuardOptions.DecisionPoints)}: '{point.Name}'";
+            if (point.Name.Length is 0 or > 64 || !point.Name.All(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '_' or '-')) wrong.Add($"{which} is not a name of 1 to 64 of A-Z a-z 0-9 . _ -.");
+            else if (points.Count(p => p.Name == point.Name) > 1) wrong.Add($"{which} stands more than once.");
+            Address(point.Endpoint.IsAbsoluteUri ? point.Endpoint.AbsoluteUri : point.Endpoint.OriginalString, $"{which}: the endpoint", wrong);
+            if (point.Timeout <= TimeSpan.Zero || point.Timeout > LongestPoint) wrong.Add($"{which}: the timeout must be more than zero and at most {LongestPoint.TotalSeconds:0} seconds.");
+            if (FollowsRedirects(point.Handler)) wrong.Add($"{which}: the handler must not follow redirects.");
+        }
+    }
+
+    private static bool FollowsRedirects(HttpMessageHandler? handler) => handler switch
+    {
+        SocketsHttpHandler sockets => sockets.AllowAutoRedirect,
+        HttpClientHandler client => client.AllowAutoRedirect,
+        DelegatingHandler delegating => FollowsRedirects(delegating.InnerHandler),
+        _ => false,
+    };
 
     internal static bool IsLoopback(string host) =>
         host.Equals("localhost", StringComparison.OrdinalIgnoreCase) || (IPAddress.TryParse(host.Trim('[', ']'), out IPAddress? ip) && IPAddress.IsLoopback(ip));

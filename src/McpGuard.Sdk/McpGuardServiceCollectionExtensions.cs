@@ -1,8 +1,11 @@
 using McpGuard.Sdk.Audit;
 using McpGuard.Sdk.Calls;
 using McpGuard.Sdk.Connection;
+using McpGuard.Sdk.DecisionPoints;
+using McpGuard.Sdk.Downstream;
 using McpGuard.Sdk.Hosting;
 using McpGuard.Sdk.Http;
+using McpGuard.Sdk.Policy;
 using McpGuard.Sdk.Revocation;
 using McpGuard.Sdk.Tokens;
 using Microsoft.Extensions.DependencyInjection;
@@ -42,10 +45,21 @@ public static class McpGuardServiceCollectionExtensions
         services.AddSingleton<AuditDelivery>();
         services.AddSingleton<RefusalLog>();
 
+        services.AddSingleton<PolicySource>();
+        services.AddSingleton<PolicyDecisions>();
+        services.AddSingleton<AllDecisionPoints>();
         services.AddSingleton<ToolDefinitions>();
         services.AddSingleton<ToolCatalogue>();
+        services.AddSingleton<CallBudgets>();
+        services.AddSingleton<CallRates>();
+        services.AddSingleton<Approvals>();
         services.AddSingleton<CallRules>();
+        services.AddSingleton<ItemRules>();
+        services.AddSingleton<ListRules>();
         services.AddSingleton<CallDecider>();
+
+        services.AddSingleton<RunningCalls>();
+        services.AddSingleton<IDownstreamTokens, DownstreamTokens>();
 
         services.AddSingleton<ResourceAddress>();
         services.AddSingleton<OriginRules>();
@@ -56,6 +70,8 @@ public static class McpGuardServiceCollectionExtensions
         services.AddSingleton<GuardedMcpHost>();
 
         services.AddSingleton<GuardReadiness>();
+        services.AddMetrics();
+        services.AddSingleton<GuardMetrics>();
         services.AddHostedService<GuardWorker>();
         return services;
     }

@@ -18,16 +18,20 @@ using Microsoft.Extensions.Logging;
 namespace McpGuard.Sdk.Tests;
 
 /// <summary>An authorization server with real keys, real HTTP and a state that tests move; it believes every guard.</summary>
-internal sealed class FakeAuthorizationServer : IAsyncDisposable
+internal sealed partial class FakeAuthorizationServer : IAsyncDisposable
 {
     public const string Secret = "one-time-secret";
+    private const string TokenOf = "guard-";
     private static readonly string[] ArgsKeyBytes = [Jose(new byte[32])];
 
     private readonly WebApplication app;
-    private readonly ConcurrentDictionary<string, (string Sensitivity, string? State)> tools = new();
+    private readonly ConcurrentDictionary<string, (string Sensitivity, string? State, string? Approval)> tools = new();
+    private readonly ConcurrentDictionary<string, JsonElement> definitions = new();
+    private readonly ConcurrentDictionary<string, string> pinned = new();
     private readonly List<(long Seq, string Jti, string Set)> feed = [];
     private readonly Lock gate = new();
     private TaskCompletionSource changed = new(TaskCreationOptions.RunContinuationsAsynchronously), cut = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly ConcurrentDictionary<string, string> guards = new();
     private long manifest = 1;
 
     private FakeAuthorizationServer(WebApplication app) => this.app = app;
@@ -40,14 +44,54 @@ internal sealed class FakeAuthorizationServer : IAsyncDisposable
     public List<SpoolEntry> Audit { get; } = [];
     public List<Denied> Snapshot { get; } = [];
     public ConcurrentDictionary<string, bool> Inactive { get; } = new();
-    public ConcurrentDictionary<string, int> Budgets { get; } = new();
+
+    /// <summary>The forms of all exchanges.</summary>
+    public ConcurrentQueue<IReadOnlyDictionary<string, string>> Exchanges { get; } = new();
+
+    /// <summary>How exchanges are refused; null: they are granted.</summary>
+    public (int Status, string Error, string? Reason)? ExchangeRefused { get; set; }
+
+    /// <summary>What an exchange waits for before it is answered.</summary>
+    public Task ExchangeHeld { get; set; } = Task.CompletedTask;
+
+    public int ExchangedSeconds { get; set; } = 300;
+
+    /// <summary>Calls left of each tool; also what is locked for what follows.</summary>
+    public Dictionary<string, int> Budgets { get; } = [];
+    public Dictionary<string, (string Tool, int Calls)> Leases { get; } = [];
+    public int BudgetRequests, Returned, LeaseSeconds = 30;
+
+    /// <summary>Every question for a person's yes.</summary>
+    public ConcurrentQueue<ApprovalRequest> Held { get; } = new();
+
+    /// <summary>What becomes of a question; null is a failure. By default a person is asked, the caller's own.</summary>
+    public Func<ApprovalRequest, Task<ApprovalResponse?>> Approval { get; set; } = _ => Task.FromResult<ApprovalResponse?>(Waiting());
+
+    public const string ApprovalUrl = "https://auth.test/approvals/apr_1";
+
+    public static ApprovalResponse Waiting(bool own = true) => new(ApprovalStates.Waiting, "apr_1", ApprovalUrl, 600, own);
     public int Enrolments, StreamsOpened, Introspections, KeyFetches, ManifestReports;
+
+    /// <summary>Whether more than one guard may enrol.</summary>
+    public bool ManyGuards { get; set; }
+
+    /// <summary>Whether the first definition of a tool that is reported is the approved one, as it is in life; otherwise whatever is reported is.</summary>
+    public bool Pins { get; set; }
+
+    /// <summary>Runs between a report's answer being made and being sent.</summary>
+    public Func<Task>? ManifestAnswered { get; set; }
+
+    /// <summary>Whether it is in developer mode: whatever is reported is approved, as one that writes.</summary>
+    public bool Develops { get; set; }
 
     /// <summary>Every connection is cut.</summary>
     public bool Down { get; set; }
 
     /// <summary>Only polls are cut: the feed goes stale, the rest answers.</summary>
     public bool FeedDown { get; set; }
+
+    /// <summary>How far its clock is from this machine's; it says so and nothing else.</summary>
+    public TimeSpan Ahead { get; set; }
     public bool KeysGarbage { get; set; }
 
     /// <summary>Whether the audit channel acknowledges.</summary>
@@ -67,128 +111,29 @@ internal sealed class FakeAuthorizationServer : IAsyncDisposable
     }
 
     /// <summary>What the registry holds of a tool; without it a reported tool is new.</summary>
-    public void Approve(string tool, string sensitivity, string? state = "approved")
+    public void Approve(string tool, string sensitivity, string? state = "approved", string? approval = null)
     {
-        tools[tool] = (sensitivity, state);
+        tools[tool] = (sensitivity, state, approval);
         Interlocked.Increment(ref manifest);
         Notify();
     }
 
-    public void Revoke(string id, string? kind = null, long? before = null) => Event(RevocationEvents.Revoked, id, kind, before);
-
-    /// <summary>The signing key is replaced by a new one, which signs the word on it, as the server does it in an emergency.</summary>
-    public string RevokeKey()
+    /// <summary>Says that something changed.</summary>
+    public void Changed()
     {
-        string old = Key.KeyId;
-        Key = SigningKey.Create();
-        lock (gate) Snapshot.Add(new Denied(RevocationEvents.SigningKey, Id.SigningKey + old, DateTimeOffset.UtcNow.AddHours(1).ToUnixTimeMilliseconds()));
-        Revoke(Id.SigningKey + old, RevocationEvents.SigningKey);
-        return old;
-    }
-
-    /// <summary>Cuts the connections of the polls that hang now; the next ones are answered.</summary>
-    public void BreakPolls() => Interlocked.Exchange(ref cut, new(TaskCreationOptions.RunContinuationsAsynchronously)).TrySetResult();
-
-    public void Lift(string id) => Event(RevocationEvents.Lifted, id, null, null);
-
-    /// <summary>Puts something into the feed that a test made itself.</summary>
-    public void Deliver(string jti, string set)
-    {
-        lock (gate) feed.Add((feed.Count + 1, jti, set));
+        Interlocked.Increment(ref manifest);
         Notify();
     }
 
-    public string Set(string jti, string type, string id, string? kind, long? before, SigningKey? by = null, string typ = Names.Types.SecurityEvent, string? audience = null) =>
-        (by ?? Key).Sign(typ, w =>
-        {
-            w.WriteString("iss", Issuer);
-            w.WriteString("aud", audience ?? Resource);
-            w.WriteNumber("iat", DateTimeOffset.UtcNow.ToUnixTimeSeconds());
-            w.WriteString("jti", jti);
-            w.WriteStartObject("sub_id");
-            w.WriteString("format", kind == "user" ? "iss_sub" : kind == "jti" ? "jwt_id" : "opaque");
-            if (kind is "user" or "jti") w.WriteString("iss", Issuer);
-            w.WriteString(kind == "user" ? "sub" : kind == "jti" ? "jti" : "id", id);
-            w.WriteEndObject();
-            w.WriteStartObject("events");
-            w.WriteStartObject(type);
-            if (kind is not null) w.WriteString("kind", kind);
-            w.WriteString("reason", "test");
-            w.WriteNumber("until", DateTimeOffset.UtcNow.AddMinutes(10).ToUnixTimeMilliseconds());
-            if (before is not null) w.WriteNumber("before", before.Value);
-            w.WriteEndObject();
-            w.WriteEndObject();
-        });
+    /// <summary>An administrator approves the tool as it is reported next.</summary>
+    public void ApproveAgain(string tool)
+    {
+        pinned.TryRemove(tool, out _);
+        Interlocked.Increment(ref manifest);
+        Notify();
+    }
 
     public string Resource { get; set; } = "";
-
-    /// <summary>A token as wire.md has it, changed by the test.</summary>
-    public string Token(TokenShape? shape = null)
-    {
-        TokenShape t = shape ?? new();
-        return (t.By ?? Key).Sign(t.Typ, w =>
-        {
-            w.WriteString("iss", t.Iss ?? Issuer);
-            if (t.Audiences is not null)
-            {
-                w.WriteStartArray("aud");
-                foreach (string a in t.Audiences) w.WriteStringValue(a);
-                w.WriteEndArray();
-            }
-            else
-            {
-                w.WriteString("aud", t.Aud ?? Resource);
-            }
-            w.WriteString("sub", t.Sub);
-            w.WriteString("sub_profile", t.Sub.StartsWith("agt_", StringComparison.Ordinal) ? "ai_agent" : "user");
-            w.WriteString("client_id", t.Client);
-            w.WriteNumber("iat", (t.IssuedAt ?? DateTimeOffset.UtcNow).ToUnixTimeSeconds());
-            w.WriteNumber("exp", (t.Expires ?? (t.IssuedAt ?? DateTimeOffset.UtcNow).AddMinutes(5)).ToUnixTimeSeconds());
-            w.WriteString("jti", t.Jti);
-            if (t.Scope is not null) w.WriteString("scope", t.Scope);
-            if (t.StepUp) w.WriteBoolean("step_up", true);
-            if (t.Actors.Length > 0) Act(w, t.Actors);
-            if (t.Groups.Length > 0)
-            {
-                w.WriteStartArray("groups");
-                foreach (string group in t.Groups) w.WriteStringValue(group);
-                w.WriteEndArray();
-            }
-            if (t.Cnf is not null)
-            {
-                w.WritePropertyName("cnf");
-                w.WriteRawValue(t.Cnf);
-            }
-            else if (t.Jkt is not null || t.Certificate is not null)
-            {
-                w.WriteStartObject("cnf");
-                if (t.Jkt is not null) w.WriteString("jkt", t.Jkt);
-                if (t.Certificate is not null) w.WriteString("x5t#S256", t.Certificate);
-                w.WriteEndObject();
-            }
-            if (t.Details is not null)
-            {
-                w.WritePropertyName("authorization_details");
-                w.WriteRawValue(t.Details);
-            }
-            if (t.Task is not null)
-            {
-                w.WriteStartObject("task");
-                w.WriteString("id", t.Task);
-                w.WriteEndObject();
-            }
-            w.WriteString("grant", t.Grant);
-            w.WriteStartArray("lineage");
-            foreach (string l in t.Lineage) w.WriteStringValue(l);
-            w.WriteEndArray();
-            if (t.Instance is not null)
-            {
-                w.WriteStartObject("agent_ctx");
-                w.WriteString("instance", t.Instance);
-                w.WriteEndObject();
-            }
-        });
-    }
 
     public IReadOnlyList<AuditEvent> Events()
     {
@@ -206,22 +151,6 @@ internal sealed class FakeAuthorizationServer : IAsyncDisposable
         throw new TimeoutException("No such event; there are: " + string.Join(", ", Events().Select(e => $"{e.Type}/{e.Outcome}/{e.Reason}")));
     }
 
-    private void Event(string type, string id, string? kind, long? before)
-    {
-        string jti = Id.New(Id.Set, DateTimeOffset.UtcNow);
-        Deliver(jti, Set(jti, type, id, kind, before));
-    }
-
-    private static void Act(Utf8JsonWriter w, ReadOnlySpan<string> actors)
-    {
-        w.WriteStartObject("act");
-        w.WriteString("sub", actors[0]);
-        if (actors.Length > 1) Act(w, actors[1..]);
-        w.WriteEndObject();
-    }
-
-    private void Notify() => Interlocked.Exchange(ref changed, new(TaskCreationOptions.RunContinuationsAsynchronously)).TrySetResult();
-
     private void Map()
     {
         app.Use(async (context, next) =>
@@ -237,24 +166,49 @@ internal sealed class FakeAuthorizationServer : IAsyncDisposable
             Interlocked.Increment(ref KeyFetches);
             return KeysGarbage ? Json("{\"keys\":\"none\"}") : Json($"{{\"keys\":[{WithKid(StaleKey ?? Key)}]}}");
         });
-        app.MapPost(Names.Paths.Token, () => Json("""{"access_token":"guard","token_type":"DPoP","expires_in":300}"""));
+        app.MapPost(Names.Paths.Token, async (HttpContext c) =>
+        {
+            IFormCollection form = await c.Request.ReadFormAsync();
+            if (form["grant_type"] == Names.Exchange.GrantType) return await Exchange(c, form);
+            string assertion = form[Names.ClientAssertion.Parameter].ToString();
+            string guard = JsonDocument.Parse(System.Buffers.Text.Base64Url.DecodeFromChars(assertion.Split('.')[1])).RootElement.GetProperty("sub").GetString()!;
+            return Json($$"""{"access_token":"{{TokenOf}}{{guard}}","token_type":"DPoP","expires_in":300}""");
+        });
         app.MapPost(Names.Paths.GuardEnroll, async (HttpContext c) =>
         {
             EnrollRequest request = (await c.Request.ReadFromJsonAsync(ProtocolJson.Default.EnrollRequest))!;
-            if (request.EnrolmentSecret != Secret || Interlocked.Increment(ref Enrolments) > 1) return Results.StatusCode(401);
-            return Results.Json(new EnrollResponse("grd_1", "srv_1", request.Resource, ArgsKey), ProtocolJson.Default.EnrollResponse);
+            if (request.EnrolmentSecret != Secret || (Interlocked.Increment(ref Enrolments) > 1 && !ManyGuards)) return Results.StatusCode(401);
+            string guard = $"grd_{guards.Count + 1}";
+            guards[guard] = request.Resource;
+            return Results.Json(new EnrollResponse(guard, "srv_1", request.Resource, ArgsKey, PolicyKey.Public.Jwk), ProtocolJson.Default.EnrollResponse);
         });
         app.MapPost(Names.Paths.GuardStreams, () =>
         {
             Interlocked.Increment(ref StreamsOpened);
-            lock (gate) return Results.Json(new StreamResponse("str_1", feed.Count, [.. Snapshot], ArgsKey), ProtocolJson.Default.StreamResponse);
+            lock (gate) return Results.Json(new StreamResponse("str_1", feed.Count, [.. Snapshot], ArgsKey, Now), ProtocolJson.Default.StreamResponse);
         });
         app.MapPost(Names.Paths.GuardRevocations, (Delegate)Poll);
         app.MapPost(Names.Paths.GuardManifest, async (HttpContext c) =>
         {
             ManifestRequest request = (await c.Request.ReadFromJsonAsync(ProtocolJson.Default.ManifestRequest))!;
             Interlocked.Increment(ref ManifestReports);
-            return Results.Json(new ManifestResponse(Interlocked.Read(ref manifest), [.. request.Tools.Select(State)]), ProtocolJson.Default.ManifestResponse);
+            foreach (ManifestTool tool in request.Tools) definitions[tool.Name] = tool.Definition;
+            var answer = new ManifestResponse(Interlocked.Read(ref manifest), [.. request.Tools.Select(State)], Develops ? [.. request.Tools.Where(Unseen).Select(t => t.Name)] : null);
+            if (ManifestAnswered is { } hold) await hold();
+            return Results.Json(answer, ProtocolJson.Default.ManifestResponse);
+        });
+        app.MapGet(Names.Paths.GuardPolicy, (HttpContext c) =>
+        {
+            Interlocked.Increment(ref PolicyFetches);
+            if (PolicyDown) return Results.StatusCode(500);
+            (long version, long at) = (PolicyVersion, Interlocked.Read(ref manifest));
+            string tag = $"\"{version}.{at}\"";
+            if (SpoilPolicy is null && c.Request.Headers.IfNoneMatch == tag) return Results.StatusCode(304);
+            c.Response.Headers.ETag = tag;
+            string guard = c.Request.Headers.Authorization.ToString().Split(TokenOf)[^1];
+            PolicyResponse answer = Release(version, at, audience: guards[guard]);
+            Interlocked.Exchange(ref PolicyServed, version);
+            return Results.Json(SpoilPolicy?.Invoke(answer) ?? answer, ProtocolJson.Default.PolicyResponse);
         });
         app.MapPost(Names.Paths.GuardAudit, async (HttpContext c) =>
         {
@@ -269,8 +223,35 @@ internal sealed class FakeAuthorizationServer : IAsyncDisposable
         app.MapPost(Names.Paths.GuardBudgets, async (HttpContext c) =>
         {
             BudgetRequest request = (await c.Request.ReadFromJsonAsync(ProtocolJson.Default.BudgetRequest))!;
-            bool granted = Budgets.AddOrUpdate(request.Tool, -1, (_, left) => left - 1) >= 0;
-            return Results.Json(new BudgetResponse(granted ? 1 : 0), ProtocolJson.Default.BudgetResponse);
+            lock (Budgets)
+            {
+                BudgetRequests++;
+                int left = Budgets.GetValueOrDefault(request.Tool), granted = left < 1 ? 0 : Math.Max(1, Math.Min(request.UpTo ?? 1, left / 4));
+                Budgets[request.Tool] = left - granted;
+                string? lease = granted > 1 ? $"bls_{BudgetRequests}" : null;
+                if (lease is not null) Leases[lease] = (request.Tool, granted - 1);
+                return Results.Json(new BudgetResponse(granted, granted == 0 ? Names.Denials.BudgetSpent : null, lease, lease is null ? null : LeaseSeconds), ProtocolJson.Default.BudgetResponse);
+            }
+        });
+        app.MapPost(Names.Paths.GuardBudgetReturns, async (HttpContext c) =>
+        {
+            BudgetReturnsRequest request = (await c.Request.ReadFromJsonAsync(ProtocolJson.Default.BudgetReturnsRequest))!;
+            lock (Budgets)
+                foreach (ReturnedLease lease in request.Leases)
+                {
+                    (string tool, int calls) = Leases[lease.Lease];
+                    Leases.Remove(lease.Lease);
+                    if (lease.Unused > calls) throw new InvalidOperationException("More is returned than was leased.");
+                    Budgets[tool] += lease.Unused;
+                    Returned += lease.Unused;
+                }
+            return Results.Json(new BudgetReturnsResponse(request.Leases.Count), ProtocolJson.Default.BudgetReturnsResponse);
+        });
+        app.MapPost(Names.Paths.GuardApprovals, async (HttpContext c) =>
+        {
+            ApprovalRequest request = (await c.Request.ReadFromJsonAsync(ProtocolJson.Default.ApprovalRequest))!;
+            Held.Enqueue(request);
+            return await Approval(request) is { } answer ? Results.Json(answer, ProtocolJson.Default.ApprovalResponse) : Results.StatusCode(500);
         });
         app.MapPost(Names.Paths.Introspect, async (HttpContext c) =>
         {
@@ -281,35 +262,32 @@ internal sealed class FakeAuthorizationServer : IAsyncDisposable
         });
     }
 
-    private async Task<IResult> Poll(HttpContext context)
+    /// <summary>A token for the resource, bound to the key of the request's proof.</summary>
+    private async Task<IResult> Exchange(HttpContext context, IFormCollection form)
     {
-        RevocationsRequest request = (await context.Request.ReadFromJsonAsync(ProtocolJson.Default.RevocationsRequest))!;
-        Task next = Volatile.Read(ref changed).Task, broken = Volatile.Read(ref cut).Task;
-        if (!Any(request.After)) await Task.WhenAny(next, broken, Task.Delay(Limits.LongPoll));
-        if (broken.IsCompleted)
-        {
-            context.Abort();
-            return Results.Empty;
-        }
-        lock (gate)
-        {
-            var sets = feed.Where(f => f.Seq > request.After).Take(request.MaxEvents).ToList();
-            return Results.Json(
-                new RevocationsResponse(sets.ToDictionary(s => s.Jti, s => s.Set), sets.ToDictionary(s => s.Jti, s => s.Seq), feed.Count,
-                    sets.Count > 0 && sets[^1].Seq < feed.Count, Interlocked.Read(ref manifest)),
-                ProtocolJson.Default.RevocationsResponse);
-        }
+        Exchanges.Enqueue(form.ToDictionary(f => f.Key, f => f.Value.ToString()));
+        await ExchangeHeld;
+        if (ExchangeRefused is { } refused)
+            return Results.Json(new ErrorResponse(refused.Error, "No.", refused.Reason), ProtocolJson.Default.ErrorResponse, statusCode: refused.Status);
+        DpopProof proof = DpopProof.Read(context.Request.Headers[Names.Dpop.Header], "POST", new Uri(Issuer + Names.Paths.Token), null, DateTimeOffset.UtcNow).Value;
+        string token = Token(new TokenShape { Aud = form["resource"], Jkt = proof.Thumbprint, Client = "grd_1" });
+        return Json($$"""{"access_token":"{{token}}","issued_token_type":"{{Names.Exchange.AccessTokenType}}","token_type":"DPoP","expires_in":{{ExchangedSeconds}}}""");
     }
 
-    private bool Any(long after)
+    private long Now => (DateTimeOffset.UtcNow + Ahead).ToUnixTimeMilliseconds();
+
+    private bool Unseen(ManifestTool tool)
     {
-        lock (gate) return feed.Count > after;
+        string digest = CanonicalJson.Digest(tool.Definition);
+        bool seen = pinned.TryGetValue(tool.Name, out string? before) && before == digest;
+        pinned[tool.Name] = digest;
+        return !seen;
     }
 
-    private ManifestToolState State(ManifestTool tool) => tools.TryGetValue(tool.Name, out (string Sensitivity, string? State) known)
-        ? new(tool.Name, known.State!, known.Sensitivity, CanonicalJson.Digest(tool.Definition)) : new(tool.Name, "new", "destructive", null);
+    private ManifestToolState State(ManifestTool tool) => Develops ? new(tool.Name, "approved", "write", CanonicalJson.Digest(tool.Definition)) : tools.TryGetValue(tool.Name, out (string Sensitivity, string? State, string? Approval) known)
+        ? new(tool.Name, known.State!, known.Sensitivity, Pins ? pinned.GetOrAdd(tool.Name, _ => CanonicalJson.Digest(tool.Definition)) : CanonicalJson.Digest(tool.Definition), known.Approval) : new(tool.Name, "new", "destructive", null);
 
-    private static ArgsKey ArgsKey => new(1, ArgsKeyBytes[0]);
+    public static ArgsKey ArgsKey => new(1, ArgsKeyBytes[0]);
 
     private static string WithKid(SigningKey key)
     {
@@ -344,35 +322,4 @@ internal sealed class FakeAuthorizationServer : IAsyncDisposable
         await app.StopAsync(new CancellationTokenSource(TimeSpan.FromSeconds(2)).Token);
         await app.DisposeAsync();
     }
-}
-
-/// <summary>What a test wants in a token; the rest is right.</summary>
-internal sealed record TokenShape
-{
-    public string Jti { get; init; } = Id.New(Id.AccessToken, DateTimeOffset.UtcNow);
-    public string Typ { get; init; } = Names.Types.AccessToken;
-    public string? Iss { get; init; }
-    public string? Aud { get; init; }
-    public string[]? Audiences { get; init; }
-    public string Sub { get; init; } = "usr_7";
-    public string Client { get; init; } = "https://agent.example/client.json";
-    public string[] Actors { get; init; } = [];
-    public string[] Groups { get; init; } = [];
-    public DateTimeOffset? IssuedAt { get; init; }
-    public DateTimeOffset? Expires { get; init; }
-    public string? Scope { get; init; } = "tools:read";
-    public bool StepUp { get; init; }
-    public string? Jkt { get; init; }
-
-    /// <summary>The thumbprint of the certificate it is bound to.</summary>
-    public string? Certificate { get; init; }
-
-    /// <summary>In place of both, as JSON.</summary>
-    public string? Cnf { get; init; }
-    public string? Details { get; init; }
-    public string? Task { get; init; } = "tsk_1";
-    public string Grant { get; init; } = "grt_5";
-    public string[] Lineage { get; init; } = ["grt_4", "tsk_0", "ins_2"];
-    public string? Instance { get; init; } = "ins_3";
-    public SigningKey? By { get; init; }
 }

@@ -138,18 +138,16 @@ public sealed class SchemaTests
     /// <summary>What could not be looked through in time is neither a match nor none.</summary>
     [Theory]
     [Trait("Attack", "166")]
-    [InlineData("""{"pattern":"^[ab]*a[ab]{200}c$"}""")]
-    [InlineData("""{"not":{"pattern":"^[ab]*a[ab]{200}c$"}}""")]
-    [InlineData("""{"oneOf":[{"pattern":"^[ab]*a[ab]{200}c$"},{"type":"string"}]}""")]
-    [InlineData("""{"if":{"pattern":"^[ab]*a[ab]{200}c$"},"then":{"maxLength":1}}""")]
-    public void Pattern_OnATextThatTakesTooLong_IsDenied(string rule)
+    [InlineData("""{"pattern":"^a"}""")]
+    [InlineData("""{"not":{"pattern":"^b"}}""")]
+    [InlineData("""{"oneOf":[{"pattern":"^b"},{"type":"string"}]}""")]
+    [InlineData("""{"if":{"pattern":"^b"},"then":{"maxLength":1}}""")]
+    public void Pattern_ThatDoesNotAnswerInTime_IsDenied(string rule)
     {
-        // So irregular that hardly two places of it are alike to the pattern: linear, and many times beyond the limit.
-        string text = string.Create(2_000_000, 1u, static (chars, x) =>
-        {
-            for (int i = 0; i < chars.Length; i++) chars[i] = ((x = (x * 1103515245) + 12345) & 0x10000) == 0 ? 'a' : 'b';
-        });
-        Assert.NotNull(Tool($$"""{"type":"object","properties":{"v":{{rule}} } }""").Validate(Json($$"""{"v":"{{text}}"}""")));
+        ToolSchema tool = Tool($$"""{"type":"object","properties":{"v":{{rule}} } }""");
+        JsonElement value = Json("""{"v":"abba"}""");
+        Assert.Null(tool.Validate(value));
+        Assert.NotNull(tool.Validate(value, patternsWithin: TimeSpan.Zero));
     }
 
     /// <summary>Whatever the machine does besides: an answer that came late must not turn into another one.</summary>

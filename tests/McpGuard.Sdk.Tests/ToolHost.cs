@@ -75,6 +75,9 @@ internal sealed class Resources
 {
     [McpServerResource(UriTemplate = "file:///public/readme", Name = "readme")]
     public static string Readme() => "read me";
+
+    [McpServerResource(UriTemplate = "file:///public/notes/{name}", Name = "notes")]
+    public static string Notes(string name) => "notes of " + name;
 }
 
 [McpServerPromptType]
@@ -178,9 +181,11 @@ internal sealed class ToolHost : IAsyncDisposable
     private static string Meta(string version) => version == Names.Mcp.V20260728
         ? ",\"_meta\":{\"io.modelcontextprotocol/protocolVersion\":\"2026-07-28\",\"io.modelcontextprotocol/clientCapabilities\":{}}" : "";
 
-    public async Task<Answer> CallTool(string tool, string arguments, string? token, string version = Names.Mcp.V20260728)
+    /// <param name="capabilities">What the client of 2026-07-28 says it can, as JSON.</param>
+    public async Task<Answer> CallTool(string tool, string arguments, string? token, string version = Names.Mcp.V20260728, string capabilities = "{}")
     {
-        using HttpRequestMessage request = Request(Call(tool, arguments, version), token, version);
+        string body = Call(tool, arguments, version).Replace("clientCapabilities\":{}", "clientCapabilities\":" + capabilities, StringComparison.Ordinal);
+        using HttpRequestMessage request = Request(body, token, version);
         request.Headers.Add(Names.Mcp.MethodHeader, "tools/call");
         request.Headers.Add(Names.Mcp.NameHeader, tool);
         return await Send(request);
@@ -232,9 +237,15 @@ internal sealed record Answer(int Status, HttpResponseHeaders Headers, string Bo
     public int? Error => Json?.TryGetProperty("error", out JsonElement error) is true ? error.GetProperty("code").GetInt32() : null;
     public JsonElement Result => Json!.Value.GetProperty("result");
     public bool IsError => Result.TryGetProperty("isError", out JsonElement e) && e.GetBoolean();
-    public string? Denial => Json is { } json && json.TryGetProperty("result", out JsonElement result) && result.TryGetProperty("_meta", out JsonElement meta)
-        && meta.TryGetProperty(Names.Mcp.DenialMeta, out JsonElement denial) ? denial.GetProperty("code").GetString() : null;
+
+    /// <summary>Of a tool it stands in the result, of everything else in the error.</summary>
+    public string? Denial => Json is { } json && Told(json) is { ValueKind: JsonValueKind.Object } told && told.TryGetProperty(Names.Mcp.DenialMeta, out JsonElement denial)
+        ? denial.GetProperty("code").GetString() : null;
     public string Text => Result.GetProperty("content")[0].GetProperty("text").GetString()!;
+
+    private static JsonElement? Told(JsonElement json) =>
+        json.TryGetProperty("result", out JsonElement result) ? result.TryGetProperty("_meta", out JsonElement meta) ? meta : null
+        : json.TryGetProperty("error", out JsonElement error) && error.TryGetProperty("data", out JsonElement data) ? data : null;
 
     public static async Task<Answer> Read(HttpResponseMessage response)
     {

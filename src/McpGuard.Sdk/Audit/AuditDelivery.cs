@@ -14,6 +14,9 @@ internal sealed partial class AuditDelivery(Spool spool, GuardConnection connect
     /// <summary>The last entry the server has acknowledged in this run.</summary>
     public long Delivered => Volatile.Read(ref delivered);
 
+    /// <summary>Entries that the server is not known to have: after a restart, as many as are on the disk until it has answered.</summary>
+    public long Waiting => spool.Segments() is [var oldest, ..] ? Math.Max(0, spool.LastWritten - Math.Max(Delivered, oldest.First - 1)) : 0;
+
     public async Task Run(CancellationToken cancellationToken)
     {
         using var reader = new SpoolReader(spool);
@@ -29,7 +32,7 @@ internal sealed partial class AuditDelivery(Spool spool, GuardConnection connect
             }
             catch (Exception e) when (!cancellationToken.IsCancellationRequested)
             {
-                Log.NotDelivered(logger, spool.LastWritten - Delivered, e.Message);
+                Log.NotDelivered(logger, Waiting, e.Message);
                 if (Delivered > 0 || reader.Next > 0) reader.GoTo(Math.Max(Delivered + 1, spool.Segments()[0].First));
                 await Task.Delay(pause, time, cancellationToken);
                 pause = pause * 2 < LongestPause ? pause * 2 : LongestPause;

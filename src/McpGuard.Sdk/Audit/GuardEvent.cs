@@ -14,6 +14,8 @@ internal sealed class GuardEvent
     public required long Time { get; init; }
     public required string Type { get; init; }
     public required string Outcome { get; init; }
+    /// <summary>The person's yes that the decision used up.</summary>
+    public string? Approval { get; init; }
     public string? ArgsDigest { get; init; }
     public string? Cause { get; init; }
     /// <summary>How many events this one stands for; 0 = not written.</summary>
@@ -24,9 +26,25 @@ internal sealed class GuardEvent
     public string? Node { get; init; }
     public string? PolicyHash { get; init; }
     public IReadOnlyList<string>? PolicyIds { get; init; }
+    /// <summary>What the policies said: <c>allow</c> or <c>deny</c>.</summary>
+    public string? Policy { get; init; }
+
+    /// <summary>What other decision points answered, in the order of their names.</summary>
+    public IReadOnlyList<(string Name, string Answer)>? Points { get; init; }
+
+    /// <summary>What the policies were asked, encrypted: the text of a <see cref="McpAuth.Protocol.Audit.SealedRequest"/> in ASCII. Empty where there are none.</summary>
+    public ReadOnlyMemory<byte> Request { get; init; }
+
+    /// <summary>The version of policies that was asked beside them, and what it said.</summary>
+    public (long Version, string Decision)? Shadow { get; init; }
+
     public string? Reason { get; init; }
     public string? Resource { get; init; }
     public string? SpanId { get; init; }
+
+    /// <summary>The other tool server that a call went on to, and the token it used there.</summary>
+    public (string Resource, string? Jti)? Downstream { get; init; }
+
     public string? Tool { get; init; }
     public string? TraceId { get; init; }
 
@@ -38,9 +56,10 @@ internal sealed class GuardEvent
     {
         bool first = true;
         output.Write("{"u8);
+        Text(output, ref first, "\"approval\":"u8, Approval);
         Text(output, ref first, "\"args_digest\":"u8, ArgsDigest);
         Text(output, ref first, "\"cause\":"u8, Cause);
-        if (Count > 0 || Method is not null)
+        if (Count > 0 || Method is not null || Policy is not null || Points is not null || Downstream is not null)
         {
             Name(output, ref first, "\"data\":"u8);
             bool inner = true;
@@ -50,7 +69,38 @@ internal sealed class GuardEvent
                 Name(output, ref inner, "\"count\":"u8);
                 Number(output, Count);
             }
+            Text(output, ref inner, "\"jti\":"u8, Downstream?.Jti);
             Text(output, ref inner, "\"method\":"u8, Method);
+            if (Points is not null)
+            {
+                Name(output, ref inner, "\"points\":"u8);
+                output.Write("{"u8);
+                for (int i = 0; i < Points.Count; i++)
+                {
+                    if (i > 0) output.Write(","u8);
+                    Quoted(output, Points[i].Name);
+                    output.Write(":"u8);
+                    Quoted(output, Points[i].Answer);
+                }
+                output.Write("}"u8);
+            }
+            Text(output, ref inner, "\"policy\":"u8, Policy);
+            if (!Request.IsEmpty)
+            {
+                Name(output, ref inner, "\"request\":\""u8);
+                output.Write(Request.Span);
+                output.Write("\""u8);
+            }
+            if (Shadow is { } shadow)
+            {
+                Name(output, ref inner, "\"shadow\":"u8);
+                output.Write("{\"decision\":"u8);
+                Quoted(output, shadow.Decision);
+                output.Write(",\"version\":"u8);
+                Number(output, shadow.Version);
+                output.Write("}"u8);
+            }
+            Text(output, ref inner, "\"to\":"u8, Downstream?.Resource);
             output.Write("}"u8);
         }
         Text(output, ref first, "\"decision\":"u8, Decision);

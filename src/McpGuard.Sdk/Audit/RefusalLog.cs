@@ -7,7 +7,7 @@ namespace McpGuard.Sdk.Audit;
 /// <summary>
 /// Records refused requests. Anyone can cause them, so beyond fifty a second they are only counted; the next event carries the count.
 /// </summary>
-internal sealed class RefusalLog(Spool spool, GuardConnection connection, TimeProvider time)
+internal sealed class RefusalLog(Spool spool, GuardMetrics metrics, GuardConnection connection, TimeProvider time)
 {
     public const string Replay = "dpop_replay";
     private const int PerSecond = 50;
@@ -19,6 +19,7 @@ internal sealed class RefusalLog(Spool spool, GuardConnection connection, TimePr
     /// <param name="jti">Only of a token whose signature was verified.</param>
     public void Record(string reason, string? jti = null)
     {
+        metrics.Refused(reason);
         DateTimeOffset now = time.GetUtcNow();
         int count;
         lock (gate)

@@ -19,10 +19,12 @@ internal enum Durability
 /// The guard's own record of what it decided: append-only segments on the disk, until the server has them. Whoever appends while nobody
 /// writes, writes for everyone waiting, with one system call; a shared flush follows for those who need the disk.
 /// </summary>
-internal sealed partial class Spool(TimeProvider time, ILogger<Spool> logger, long limit, long segmentLimit = 64L << 20) : IDisposable
+/// <param name="limit">Bytes on the disk; what is more is not recorded.</param>
+internal sealed partial class Spool(TimeProvider time, ILogger<Spool> logger, long limit, long? segmentLimit = null) : IDisposable
 {
+    private const long LongestSegment = 64L << 20;
     private const int Batch = 512, LongestQueue = 65_536;
-    private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(1), Linger = TimeSpan.FromMilliseconds(5);
 
     private sealed class Pending(GuardEvent happened, Durability? durability)
     {
@@ -31,6 +33,8 @@ internal sealed partial class Spool(TimeProvider time, ILogger<Spool> logger, lo
         public readonly TaskCompletionSource<bool>? Done = durability is null ? null : new(TaskCreationOptions.RunContinuationsAsynchronously);
     }
 
+    // The last segment stays when all of it is delivered: it may not fill the spool by itself.
+    private readonly long longest = segmentLimit ?? Math.Min(LongestSegment, limit / 4);
     private readonly ConcurrentQueue<Pending> queue = new();
     private readonly ArrayBufferWriter<byte> buffer = new(64 * 1024);
     private readonly List<Pending> batch = new(Batch);
@@ -43,7 +47,8 @@ internal sealed partial class Spool(TimeProvider time, ILogger<Spool> logger, lo
     private string directory = "", guardId = "";
     private SpoolHead head = SpoolHead.Genesis(""); // only the writer touches it
     private long length, closedBytes, written, durable, failedAt;
-    private int queued, writing, syncing;
+    private ITimer? linger;
+    private int queued, writing, syncing, lingering;
     private bool torn, lost, disposed;
     private volatile bool failing;
 
@@ -56,13 +61,17 @@ internal sealed partial class Spool(TimeProvider time, ILogger<Spool> logger, lo
     /// <summary>The last entry known to be on the disk; only these are delivered, so no sequence number is ever given twice.</summary>
     public long LastDurable => Volatile.Read(ref durable);
 
-    private bool Full => Volatile.Read(ref closedBytes) + Volatile.Read(ref length) > limit;
+    /// <summary>Bytes on the disk.</summary>
+    public long Size => Volatile.Read(ref closedBytes) + Volatile.Read(ref length);
+
+    private bool Full => Size > limit;
 
     /// <summary>Opens, or goes on where the last run stopped; a torn last write is cut off.</summary>
     /// <exception cref="InvalidDataException">What is there is damaged or another guard's.</exception>
     public void Open(string at, string id)
     {
         (directory, guardId) = (at, id);
+        linger = time.CreateTimer(static spool => ((Spool)spool!).WriteLingering(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         Directory.CreateDirectory(directory);
         segments.AddRange(SpoolSegment.List(directory, guardId));
         if (segments.Count == 0)
@@ -92,8 +101,14 @@ internal sealed partial class Spool(TimeProvider time, ILogger<Spool> logger, lo
     {
         if (!Admit()) return;
         queue.Enqueue(new Pending(happened, null));
-        // Another thread picks it up, together with what came meanwhile.
-        if (Volatile.Read(ref writing) == 0) ThreadPool.UnsafeQueueUserWorkItem(static spool => spool.Drain(), this, preferLocal: false);
+        // The next who must wait writes it along; where nobody comes, it is written a moment later. A thread woken for each would cost more than the record.
+        if (Interlocked.Exchange(ref lingering, 1) == 0) linger!.Change(Linger, Timeout.InfiniteTimeSpan);
+    }
+
+    private void WriteLingering()
+    {
+        Interlocked.Exchange(ref lingering, 0);
+        Drain();
     }
 
     /// <returns>True once the record is as durable as asked; false when it could not be made so.</returns>
@@ -103,7 +118,13 @@ internal sealed partial class Spool(TimeProvider time, ILogger<Spool> logger, lo
         var pending = new Pending(happened, durability);
         queue.Enqueue(pending);
         Drain();
-        return new(pending.Done!.Task);
+        Task<bool> done = pending.Done!.Task;
+        // Another thread writes it, in microseconds; handing this one over and back would take longer. What waits for the disk waits like everything else.
+        if (durability == Durability.Written)
+        {
+            for (var spin = new SpinWait(); !done.IsCompleted && !spin.NextSpinWillYield;) spin.SpinOnce(sleep1Threshold: -1);
+        }
+        return new(done);
     }
 
     private bool Admit()
@@ -192,7 +213,7 @@ internal sealed partial class Spool(TimeProvider time, ILogger<Spool> logger, lo
             length += buffer.WrittenCount;
             head = next;
             Volatile.Write(ref written, head.Seq);
-            if (length > segmentLimit) Roll();
+            if (length > longest) Roll();
             (ok, failing) = (true, false);
         }
         // A file that may not grow (EFBIG) is an ArgumentOutOfRangeException to the runtime.
@@ -296,15 +317,18 @@ internal sealed partial class Spool(TimeProvider time, ILogger<Spool> logger, lo
         {
             if (more.CurrentCount == 0) more.Release();
         }
-        catch (SemaphoreFullException)
+        catch (Exception e) when (e is SemaphoreFullException or ObjectDisposedException)
         {
-            // Someone else signalled at the same moment.
+            // Someone else signalled at the same moment, or it is over and nobody waits any more.
         }
     }
 
     public void Dispose()
     {
+        linger?.Dispose();
         Drain();
+        // Whoever writes or flushes at this moment has the files until it is done.
+        for (var spin = new SpinWait(); Volatile.Read(ref writing) != 0 || Volatile.Read(ref syncing) != 0;) spin.SpinOnce();
         disposed = true;
         file?.Dispose();
         foreach (SafeFileHandle old in closing) old.Dispose();

@@ -8,7 +8,7 @@ internal sealed class SpoolReader(Spool spool) : IDisposable
 {
     private const int LongestBatch = 500, LongestBytes = 512 * 1024;
 
-    private readonly byte[] chunk = new byte[LongestBytes];
+    private byte[] chunk = new byte[LongestBytes];
     private FileStream? file;
     private string? path;
     private long position;
@@ -68,20 +68,29 @@ internal sealed class SpoolReader(Spool spool) : IDisposable
         return true;
     }
 
+    /// <summary>What comes next, with one whole line at least if there is one.</summary>
     private ReadOnlySpan<byte> Fill()
     {
-        int count = RandomAccess.Read(file!.SafeFileHandle, chunk, position);
-        return chunk.AsSpan(0, count);
+        while (true)
+        {
+            int count = RandomAccess.Read(file!.SafeFileHandle, chunk, position);
+            ReadOnlySpan<byte> read = chunk.AsSpan(0, count);
+            if (count < chunk.Length || read.Contains((byte)'\n')) return read;
+            chunk = new byte[checked(chunk.Length * 2)];
+        }
     }
 
     private List<SpoolEntry> ReadHere(long upTo)
     {
         var entries = new List<SpoolEntry>();
         ReadOnlySpan<byte> rest = Fill();
+        int bytes = 0;
         while (entries.Count < LongestBatch && Next <= upTo)
         {
             int line = rest.IndexOf((byte)'\n');
-            if (line < 0) break;
+            // One that is longer goes alone: the server takes only so much at once.
+            if (line < 0 || (entries.Count > 0 && bytes + line > LongestBytes)) break;
+            bytes += line;
             SpoolEntry entry = JsonSerializer.Deserialize(rest[..line], ProtocolJson.Default.SpoolEntry)!;
             if (entry.Seq != Next) throw new InvalidDataException($"{path} holds entry {entry.Seq} where {Next} was expected.");
             entries.Add(entry);

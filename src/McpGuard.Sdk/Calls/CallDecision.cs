@@ -15,6 +15,9 @@ internal sealed class CallDecision
     /// <summary>The arguments of a tool call, defaults filled in, in canonical form: what the handler gets.</summary>
     public JsonElement Arguments { get; init; }
 
+    /// <summary>The person's yes to these arguments; null where none was needed.</summary>
+    public string? Approval { get; init; }
+
     /// <summary>Null = allowed.</summary>
     public Denial? Denial { get; init; }
 

@@ -1,11 +1,13 @@
 using System.Buffers;
+using System.Globalization;
 using System.Text.Json;
-using McpAuth.Client;
+using McpAuth.Cedar.Mcp;
 using McpAuth.Protocol;
 using McpAuth.Protocol.Json;
 using McpAuth.Protocol.Messages;
 using McpAuth.Protocol.ToolCalls;
-using McpGuard.Sdk.Connection;
+using McpGuard.Sdk.DecisionPoints;
+using McpGuard.Sdk.Policy;
 using McpGuard.Sdk.Revocation;
 using McpGuard.Sdk.Tokens;
 using Microsoft.Extensions.Logging;
@@ -15,17 +17,19 @@ namespace McpGuard.Sdk.Calls;
 
 /// <summary>The rules of a tool call in their order; the first that refuses decides.</summary>
 internal sealed partial class CallRules(
-    ToolCatalogue catalogue, GuardConnection connection, RevocationFeed feed, IOptions<McpGuardOptions> options, TimeProvider time, ILogger<CallRules> logger)
+    ToolCatalogue catalogue, CallRates rates, PolicyDecisions policies, AllDecisionPoints points, Approvals approvals, CallBudgets budgets, RevocationFeed feed, IOptions<McpGuardOptions> options, TimeProvider time,
+    ILogger<CallRules> logger)
 {
-    private static readonly TimeSpan PolicyLimit = TimeSpan.FromSeconds(1), BudgetLimit = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan PolicyLimit = TimeSpan.FromSeconds(1);
     private static readonly JsonElement NoArguments = JsonDocument.Parse("{}").RootElement;
 
-    public async ValueTask<Ruling> Tool(Caller caller, McpMessage message, CancellationToken cancellationToken)
+    /// <param name="id">The decision's.</param>
+    public async ValueTask<Ruling> Tool(Caller caller, McpMessage message, string id, CancellationToken cancellationToken)
     {
         ValidatedToken token = caller.Token;
 
         // 1. A tool that is here, approved, and as it was approved.
-        if (!await catalogue.EnsureCurrent(cancellationToken)) return new(Denial.Unavailable("manifest_unknown"));
+        if (!await catalogue.EnsureCurrent(cancellationToken)) return new(Denial.Unavailable(catalogue.Problem));
         if (message.Text("name") is not { } name || catalogue.Find(name) is not { } tool) return new(Denial.NotInTask("unknown_tool"));
         var ruling = new Ruling { Tool = tool };
         if (tool.Standing == ToolStanding.Drifted) return ruling.But(Denial.Drifted("definition_drifted"));
@@ -35,8 +39,10 @@ internal sealed partial class CallRules(
         // 2. The arguments as they will be executed: defaults first, so that an absent one hides nothing.
         JsonElement given = message.Params.TryGetProperty("arguments", out JsonElement there) ? there : NoArguments;
         if (given.ValueKind != JsonValueKind.Object) return ruling.But(Denial.Argument(new Fault(Names.Denials.ArgumentDenied, "The arguments are not an object.")));
-        ruling = ruling with { Canonical = Canonical(tool.Schema.FillDefaults(given)) };
-        ruling = ruling with { Arguments = Parsed(ruling.Canonical) };
+        ReadOnlyMemory<byte> canonical = Canonical(tool.Schema.FillDefaults(given));
+        if (options.Value.Limits.ArgumentsOf(name) is var most && canonical.Length > most)
+            return (ruling with { Canonical = canonical }).But(Denial.Argument(new Fault("too_large", string.Create(CultureInfo.InvariantCulture, $"the arguments are larger than {most} bytes."))));
+        ruling = ruling with { Canonical = canonical, Arguments = Parsed(canonical) };
         if (tool.Schema.Validate(ruling.Arguments) is { } invalid) return ruling.But(Denial.Argument(invalid with { Code = "schema" }));
 
         // 3. Authority, in the token's own form.
@@ -53,12 +59,46 @@ internal sealed partial class CallRules(
             return ruling.But(Denial.Missing(token, Names.Scopes.ToolPrefix + name));
         }
 
-        // 4. Policy can only narrow. 5. Approval. 6. Budget last: what is spent is spent.
-        if (options.Value.Policy is { } policy) ruling = await Ask(policy, token, ruling, cancellationToken);
+        // 4. Rates: what has no authority counts for nothing, so nobody uses up another's; and what is too much costs no policy anything.
+        if (rates.Refuse(token, tool) is { } exceeded) return ruling.But(Denial.TooOften(exceeded));
+
+        // 5. Policy can only narrow: the server's, in memory, then other decision points, then the host's own. What no approval can cure is not asked about.
+        PolicyFinding finding = policies.Decide(caller, name, ruling.Canonical.Span, id);
+        ruling = ruling.By(finding);
+        if (ruling.Denial is not null && !finding.ApprovalHelps) return ruling;
+        Ruling judged = ruling.Denial is null ? ruling : ruling with { Denial = null };
+        if (points.Any) judged = judged.By(await points.Decide(caller, new(id, name, ruling.Canonical, tool.Sensitivity), cancellationToken));
+        if (judged.Denial is null && options.Value.Policy is { } policy) judged = await Ask(policy, token, judged, cancellationToken);
+        if (judged.Denial is not null) return judged;
+        ruling = judged;
+
+        // 6. Approval: by tool, by token or by policy. 7. Budget last: what is spent is spent.
+        if (finding.ApprovalHelps || Approvals.Demanded(tool, held)) ruling = await Approved(id, caller, ruling, finding.Hash!, cancellationToken);
         if (ruling.Denial is not null) return ruling;
-        if (held is { ApprovalRequired: true }) return ruling.But(Denial.Approval);
         if (held is { MaxCalls: not null }) ruling = await Spend(token, ruling, cancellationToken);
         return ruling;
+    }
+
+    /// <summary>A person's yes to this very call is used up, and the call decided again with it; else a person is asked.</summary>
+    private async ValueTask<Ruling> Approved(string decision, Caller caller, Ruling ruling, string policyHash, CancellationToken cancellationToken)
+    {
+        ApprovalResponse? answer = await approvals.Ask(decision, caller.Token, ruling, policyHash, cancellationToken);
+        switch (answer)
+        {
+            case { State: ApprovalStates.Used, Id: { } id, By: { } by }:
+                PolicyFinding again = policies.Decide(
+                    caller, ruling.Tool!.Name, ruling.Canonical.Span, decision, new McpApproval(id, by, answer.At is { } at ? DateTimeOffset.FromUnixTimeMilliseconds(at) : null));
+                ruling = (ruling with { Denial = null, Approval = id }).By(again);
+                // It was a yes under other policies, or to another tool.
+                if (ruling.Denial is null && again.Hash != policyHash) return ruling.But(Denial.Unavailable("policy_changed"));
+                return ruling.Denial is null && catalogue.Find(ruling.Tool!.Name) is not { Callable: true } ? ruling.But(Denial.Drifted("definition_drifted")) : ruling;
+            case { State: ApprovalStates.Waiting }:
+                return ruling.But(Denial.Waiting(answer is { Own: true, Id: { } page, Url: { } url } ? new ApprovalPage(page, url) : null));
+            case { State: ApprovalStates.Refused }:
+                return ruling.But(Denial.NotAsked(answer.Reason));
+            default:
+                return ruling.But(Denial.Unavailable("approval_unknown"));
+        }
     }
 
     private async ValueTask<Ruling> Ask(CallPolicy policy, ValidatedToken token, Ruling ruling, CancellationToken cancellationToken)
@@ -90,7 +130,8 @@ internal sealed partial class CallRules(
             Log.PolicyFailed(logger, verdict is null ? "no verdict" : "too slow");
             return ruling.But(Denial.Policy(verdict is null ? "policy_error" : "policy_timeout"));
         }
-        ruling = ruling with { PolicyHash = verdict.PolicyHash, PolicyIds = verdict.PolicyIds };
+        // The server's policies are named where there are any: their decision can be made again.
+        if (ruling.Policy is null) ruling = ruling with { PolicyHash = verdict.PolicyHash, PolicyIds = verdict.PolicyIds };
         return verdict.Allowed ? ruling : ruling.But(Denial.Policy(verdict.Reason ?? "forbidden"));
     }
 
@@ -98,8 +139,7 @@ internal sealed partial class CallRules(
     {
         try
         {
-            GuardChannel channel = await connection.Channel(cancellationToken);
-            BudgetResponse answer = await channel.Spend(new BudgetRequest(token.Jti, ruling.Tool!.Name), cancellationToken).WaitAsync(BudgetLimit, time, cancellationToken);
+            BudgetResponse answer = await budgets.Spend(token, ruling.Tool!.Name, cancellationToken);
             return answer.Granted >= 1 ? ruling : ruling.But(Denial.Budget(answer.Reason));
         }
         catch (Exception e) when (!cancellationToken.IsCancellationRequested)
@@ -149,5 +189,29 @@ internal sealed record Ruling
     public string? PolicyHash { get; init; }
     public IReadOnlyList<string>? PolicyIds { get; init; }
 
+    /// <summary>The person's yes that is used up by this.</summary>
+    public string? Approval { get; init; }
+
+    /// <summary>What the server's policies said, and what they were asked; null where there are none.</summary>
+    public PolicyRecord? Policy { get; init; }
+
+    /// <summary>What the decision points answered; null where there are none, or they were not asked.</summary>
+    public IReadOnlyList<(string Name, string Answer)>? Points { get; init; }
+
     public Ruling But(Denial denial) => this with { Denial = denial };
+
+    /// <summary>With what the server's policies said.</summary>
+    public Ruling By(PolicyFinding finding)
+    {
+        if (finding.Unavailable is { } problem) return But(Denial.Unavailable(problem));
+        Ruling told = finding.Record is { } record ? this with { Policy = record, PolicyHash = record.Hash, PolicyIds = record.Ids.Count > 0 ? record.Ids : null } : this;
+        return finding.Reason is not { } reason ? told : told.But(finding.ApprovalHelps ? Denial.Approval : Denial.Policy(reason));
+    }
+
+    /// <summary>With what the decision points said.</summary>
+    public Ruling By(PointsFinding finding)
+    {
+        Ruling told = this with { Points = finding.Told };
+        return finding.Reason is { } reason ? told.But(Denial.Policy(reason)) : told;
+    }
 }

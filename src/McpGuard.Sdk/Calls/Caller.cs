@@ -1,3 +1,5 @@
+using System.Net;
+using McpGuard.Sdk.Http;
 using McpGuard.Sdk.Tokens;
 
 namespace McpGuard.Sdk.Calls;
@@ -7,4 +9,6 @@ namespace McpGuard.Sdk.Calls;
 /// The token is known not to be revoked. False: the feed is stale and the server could not be asked, so nothing runs but, by
 /// configuration, a read for a short while.
 /// </param>
-internal sealed record Caller(ValidatedToken Token, bool Confirmed);
+/// <param name="Address">Where the request came from; null when a proxy stands before.</param>
+/// <param name="Presented">The token's text, for an exchange while the call runs.</param>
+internal sealed record Caller(ValidatedToken Token, bool Confirmed, IPAddress? Address = null, PresentedToken Presented = default);

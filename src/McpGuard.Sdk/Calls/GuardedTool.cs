@@ -17,6 +17,9 @@ internal sealed record GuardedTool(string Name, JsonElement Definition, string D
     /// <summary>Unset means the worst (design: declared numbers).</summary>
     public string Sensitivity { get; init; } = Sensitivities.Destructive;
 
+    /// <summary>Whether every call needs a person's yes, whatever token and policies say.</summary>
+    public bool ApprovalRequired { get; init; }
+
     public ToolStanding Standing { get; init; } = ToolStanding.Unknown;
 
     public bool Callable => Standing == ToolStanding.Approved;
@@ -37,6 +40,7 @@ internal sealed record GuardedTool(string Name, JsonElement Definition, string D
     public GuardedTool As(ManifestToolState? state) => this with
     {
         Sensitivity = state?.Sensitivity is Sensitivities.Read or Sensitivities.Write ? state.Sensitivity : Sensitivities.Destructive,
+        ApprovalRequired = state?.Approval is Approvals.Required,
         Standing = state?.State switch
         {
             "approved" => string.Equals(state.Digest, Digest, StringComparison.Ordinal) ? ToolStanding.Approved : ToolStanding.Drifted,
@@ -44,6 +48,11 @@ internal sealed record GuardedTool(string Name, JsonElement Definition, string D
             _ => ToolStanding.Unknown,
         },
     };
+
+    /// <summary>The tool in place of the one that had its name before, until the server has said what it is.</summary>
+    public GuardedTool After(GuardedTool? before) => before is null ? this
+        : string.Equals(before.Digest, Digest, StringComparison.Ordinal) ? before
+        : this with { Sensitivity = before.Sensitivity, Standing = before.Standing == ToolStanding.Unknown ? ToolStanding.Unknown : ToolStanding.Drifted };
 
     public static string ListedDigest(JsonElement definition)
     {

@@ -9,6 +9,9 @@ internal sealed class McpMessage
 {
     private static readonly JsonLimits BodyLimits = new(Limits.GuardBody);
 
+    /// <summary>Of <c>_meta</c> in requests of 2026-07-28.</summary>
+    public const string VersionMeta = "io.modelcontextprotocol/protocolVersion", CapabilitiesMeta = "io.modelcontextprotocol/clientCapabilities";
+
     private McpMessage(JsonElement id, string method, JsonElement parameters) => (Id, Method, Params) = (id, method, parameters);
 
     /// <summary>Undefined for a notification.</summary>
@@ -31,6 +34,13 @@ internal sealed class McpMessage
     public JsonElement Meta(string key) =>
         Params.ValueKind == JsonValueKind.Object && Params.TryGetProperty("_meta", out JsonElement meta) && meta.ValueKind == JsonValueKind.Object
         && meta.TryGetProperty(key, out JsonElement value) ? value : default;
+
+    /// <summary>
+    /// Whether the client opens addresses for its user (MCP 2026-07-28: what a request's <c>clientCapabilities</c> do not say, the client cannot).
+    /// </summary>
+    public bool OpensAddresses =>
+        Meta(CapabilitiesMeta) is { ValueKind: JsonValueKind.Object } can && can.TryGetProperty("elicitation", out JsonElement elicitation) && elicitation.ValueKind == JsonValueKind.Object
+        && elicitation.TryGetProperty("url", out JsonElement url) && url.ValueKind == JsonValueKind.Object;
 
     /// <summary>Codes: those of <see cref="StrictJson"/>, <c>batch</c>, <c>invalid_message</c>.</summary>
     public static Result<McpMessage> Read(ReadOnlyMemory<byte> body)

@@ -1,7 +1,8 @@
 using McpAuth.Client;
+using McpAuth.Protocol;
+using McpAuth.Protocol.Audit;
 using McpAuth.Protocol.Jose;
 using McpAuth.Protocol.Messages;
-using McpGuard.Sdk.Audit;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
@@ -27,11 +28,23 @@ internal sealed partial class GuardConnection : IDisposable
         if (state.Identity(this.options.AuthorizationServer, this.options.Resource) is { } known) Become(known);
     }
 
+    /// <summary>What this guard proves itself with.</summary>
+    public SigningKey Key => key;
+
     /// <summary>Null until enrolled.</summary>
     public string? GuardId => Volatile.Read(ref identity)?.GuardId;
 
     /// <summary>Null until enrolled.</summary>
     public ArgumentDigest? Digest { get; private set; }
+
+    /// <summary>What decisions are made on, made unreadable for all but the server. Null until enrolled.</summary>
+    public SealedRequest? Sealing { get; private set; }
+
+    /// <summary>The same for what a person is to approve. Null until enrolled.</summary>
+    public SealedRequest? Approvals { get; private set; }
+
+    /// <summary>The key whose word on policies is taken, as it was told at enrolment; null until enrolled.</summary>
+    public VerificationKey? PolicyKey { get; private set; }
 
     /// <summary>The channel, after enrolment if need be.</summary>
     public async ValueTask<GuardChannel> Channel(CancellationToken cancellationToken)
@@ -44,7 +57,7 @@ internal sealed partial class GuardConnection : IDisposable
             if (string.IsNullOrEmpty(options.EnrolmentSecret))
                 throw new InvalidOperationException("This guard has not enrolled yet and was given no enrolment secret.");
             EnrollResponse enrolled = await GuardChannel.EnrollAsync(options.AuthorizationServer, options.Resource, options.EnrolmentSecret, key, how, cancellationToken);
-            var fresh = new GuardIdentity(options.AuthorizationServer, options.Resource, enrolled.GuardId, enrolled.ArgsKey);
+            var fresh = new GuardIdentity(options.AuthorizationServer, options.Resource, enrolled.GuardId, enrolled.ArgsKey, enrolled.PolicyKey);
             // The secret works once: who we are is on the disk before anything else happens.
             state.Keep(fresh);
             Become(fresh);
@@ -63,15 +76,20 @@ internal sealed partial class GuardConnection : IDisposable
         if (identity is not { } known || known.ArgsKey == argsKey) return;
         GuardIdentity renewed = known with { ArgsKey = argsKey };
         state.Keep(renewed);
-        (identity, Digest) = (renewed, new ArgumentDigest(argsKey));
+        identity = renewed;
+        Use(argsKey);
     }
 
     private void Become(GuardIdentity who)
     {
-        Digest = new ArgumentDigest(who.ArgsKey);
+        Use(who.ArgsKey);
+        PolicyKey = VerificationKey.FromJwk(who.PolicyKey).TryGet(out VerificationKey? pinned, out Fault? fault)
+            ? pinned : throw new InvalidDataException($"The server's key for policies cannot be used: {fault}");
         Volatile.Write(ref identity, who);
         Volatile.Write(ref channel, new GuardChannel(who.Issuer, who.GuardId, key, how));
     }
+
+    private void Use(ArgsKey key) => (Digest, Sealing, Approvals) = (new ArgumentDigest(key), new SealedRequest(key), new SealedRequest(key, SealedRequest.ForApproval));
 
     public void Dispose()
     {

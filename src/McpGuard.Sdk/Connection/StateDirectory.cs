@@ -11,7 +11,7 @@ namespace McpGuard.Sdk.Connection;
 /// <summary>What the guard keeps between runs: its key, who it is, and the spool. Readable by its owner only; held by one process at a time.</summary>
 internal sealed class StateDirectory : IDisposable
 {
-    private const string KeyFile = "guard.key", IdentityFile = "guard.json", LockFile = "lock";
+    private const string KeyFile = "guard.key", IdentityFile = "guard.json", PolicyFile = "policy.json", LockFile = "lock";
     private const UnixFileMode OwnerFile = UnixFileMode.UserRead | UnixFileMode.UserWrite, OwnerDirectory = OwnerFile | UnixFileMode.UserExecute;
 
     private readonly FileStream held;
@@ -60,6 +60,22 @@ internal sealed class StateDirectory : IDisposable
 
     public void Keep(GuardIdentity identity) => Write(IdentityFile, JsonSerializer.SerializeToUtf8Bytes(identity, GuardIdentityJson.Default.GuardIdentity));
 
+    /// <summary>The policies that were kept last; null when there are none that can be read.</summary>
+    public PolicyResponse? Policy()
+    {
+        if (!File.Exists(this[PolicyFile]) || !StrictJson.Parse(File.ReadAllBytes(this[PolicyFile]), new JsonLimits(Limits.GuardBody)).TryGet(out JsonElement json, out _)) return null;
+        try
+        {
+            return json.Deserialize(ProtocolJson.Default.PolicyResponse) is { Signed: not null } kept ? kept : null;
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
+    }
+
+    public void Keep(PolicyResponse policy) => Write(PolicyFile, JsonSerializer.SerializeToUtf8Bytes(policy, ProtocolJson.Default.PolicyResponse));
+
     /// <summary>Whole or not at all: written beside, flushed, then renamed.</summary>
     private void Write(string file, byte[] content)
     {
@@ -84,7 +100,8 @@ internal sealed class StateDirectory : IDisposable
 }
 
 /// <param name="ArgsKey">For digests until the server names a newer one.</param>
-internal sealed record GuardIdentity(string Issuer, string Resource, string GuardId, ArgsKey ArgsKey);
+/// <param name="PolicyKey">The one key that signs policies.</param>
+internal sealed record GuardIdentity(string Issuer, string Resource, string GuardId, ArgsKey ArgsKey, JsonElement PolicyKey);
 
 [System.Text.Json.Serialization.JsonSerializable(typeof(GuardIdentity))]
 internal sealed partial class GuardIdentityJson : System.Text.Json.Serialization.JsonSerializerContext;

@@ -2,6 +2,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using McpGuard.Sdk.Calls;
+using McpGuard.Sdk.Downstream;
 using McpGuard.Sdk.Http;
 using McpGuard.Sdk.Schema;
 using ModelContextProtocol;
@@ -13,7 +14,7 @@ namespace McpGuard.Sdk.Hosting;
 /// <summary>
 /// Looks once more, next to the handler: filters of the host run in between and may change what is called. Only what was decided runs.
 /// </summary>
-internal sealed class InnermostCheck(CallDecider decider, ToolCatalogue catalogue)
+internal sealed class InnermostCheck(CallDecider decider, ToolCatalogue catalogue, ListRules lists, RunningCalls calls)
 {
     /// <summary>Where the admission travels with the message.</summary>
     public const string Item = "mcpguard.admission";
@@ -47,14 +48,14 @@ internal sealed class InnermostCheck(CallDecider decider, ToolCatalogue catalogu
 
     private ValueTask<CallToolResult> Run(McpRequestHandler<CallToolRequestParams, CallToolResult> next, RequestContext<CallToolRequestParams> call, CancellationToken cancellationToken)
     {
-        if (Decided(call.Items, call.Params) is not { } admission) throw Refused();
+        if (Decided(call.Items, call.Params) is not { } admission || !Unchanged(admission)) throw Refused();
         return Finish(admission, () => next(call, cancellationToken), result => result.IsError is not true);
     }
 
     private ValueTask<ResultOrAlternate<CallToolResult>> RunAlternate(
         McpRequestHandler<CallToolRequestParams, ResultOrAlternate<CallToolResult>> next, RequestContext<CallToolRequestParams> call, CancellationToken cancellationToken)
     {
-        if (Decided(call.Items, call.Params) is not { } admission) throw Refused();
+        if (Decided(call.Items, call.Params) is not { } admission || !Unchanged(admission)) throw Refused();
         return Finish(admission, () => next(call, cancellationToken), result => result.Result?.IsError is not true);
     }
 
@@ -64,23 +65,24 @@ internal sealed class InnermostCheck(CallDecider decider, ToolCatalogue catalogu
 
     private async ValueTask<T> Finish<T>(Admission admission, Func<ValueTask<T>> handler, Func<T, bool> succeeded)
     {
-        (bool success, string? reason) = (false, "handler_failed");
-        admission.Finished = true;
+        HandlerOutcome how = new(false, HandlerOutcome.Failed);
+        admission.HandlerBegan();
+        using RunningCall running = calls.Enter(admission.Decision!);
         try
         {
             T result = await handler();
-            if (succeeded(result)) (success, reason) = (true, null);
+            if (succeeded(result)) how = new(true);
             return result;
         }
         catch (InputRequiredException)
         {
             // Not an error: the handler asks for something first. What comes back is a new request and a new decision.
-            (success, reason) = (true, "input_required");
+            how = new(true, "input_required");
             throw;
         }
         finally
         {
-            decider.Finished(admission.Decision!, success, reason);
+            decider.Finished(admission.Decision!, admission.HandlerEnded(how));
         }
     }
 
@@ -88,7 +90,7 @@ internal sealed class InnermostCheck(CallDecider decider, ToolCatalogue catalogu
     {
         if (Admitted(message.Items, McpMethods.Listen) is not { Decision: { Allowed: true } decision } admission || !SameNews(admission, request)) throw Refused();
         bool success = false;
-        admission.Finished = true;
+        admission.HandlerBegan();
         try
         {
             await next(message, cancellationToken);
@@ -102,7 +104,7 @@ internal sealed class InnermostCheck(CallDecider decider, ToolCatalogue catalogu
         }
         finally
         {
-            decider.Finished(decision, success, success ? null : "handler_failed");
+            decider.Finished(decision, admission.HandlerEnded(success ? new(true) : new(false, HandlerOutcome.Failed)));
         }
     }
 
@@ -121,6 +123,10 @@ internal sealed class InnermostCheck(CallDecider decider, ToolCatalogue catalogu
         }
         return admission;
     }
+
+    /// <summary>Tools may be replaced while calls are on their way: what runs is the definition that was decided on.</summary>
+    private bool Unchanged(Admission admission) =>
+        catalogue.Own(admission.Decision!.Tool!.Name) is { } now && string.Equals(now.Digest, admission.Decision.Tool.Digest, StringComparison.Ordinal);
 
     private static Admission? Same(IDictionary<string, object?> items, string method, string member, string? value) =>
         Admitted(items, method) is { Decision.Allowed: true } admission && value is not null && admission.Message.Text(member) == value ? admission : null;
@@ -144,15 +150,13 @@ internal sealed class InnermostCheck(CallDecider decider, ToolCatalogue catalogu
         where T : ICacheableResult
     {
         if (items.TryGetValue(Item, out object? item) is false || item is not Admission admission) throw Refused();
-        Tokens.ValidatedToken token = admission.Caller.Token;
+        Caller caller = admission.Caller;
         switch (result)
         {
-            case ListToolsResult tools: tools.Tools = [.. tools.Tools.Where(t => Authorities.Shows(token, catalogue.Find(t.Name)))]; break;
-            case ListResourcesResult resources: resources.Resources = [.. resources.Resources.Where(r => Authorities.ShowsResource(token, r.Uri))]; break;
-            case ListResourceTemplatesResult templates:
-                templates.ResourceTemplates = [.. templates.ResourceTemplates.Where(t => Authorities.ShowsResource(token, t.UriTemplate))];
-                break;
-            case ListPromptsResult prompts: prompts.Prompts = [.. prompts.Prompts.Where(p => Authorities.ShowsPrompt(token, p.Name))]; break;
+            case ListToolsResult tools: tools.Tools = [.. tools.Tools.Where(t => lists.Tool(caller, t.Name) is not null)]; break;
+            case ListResourcesResult resources: resources.Resources = [.. resources.Resources.Where(r => lists.Resource(caller, r.Uri))]; break;
+            case ListResourceTemplatesResult templates: templates.ResourceTemplates = [.. templates.ResourceTemplates.Where(t => lists.Template(caller, t.UriTemplate))]; break;
+            case ListPromptsResult prompts: prompts.Prompts = [.. prompts.Prompts.Where(p => lists.Prompt(caller, p.Name))]; break;
         }
         // What one caller sees is nobody else's to cache.
         if (admission.Modern) result.CacheScope = CacheScope.Private;

@@ -1,8 +1,10 @@
+using System.Net;
 using System.Security.Cryptography;
 using McpAuth.Client;
 using McpAuth.Protocol;
 using McpAuth.Protocol.Jose;
 using McpAuth.Protocol.Messages;
+using McpAuth.Protocol.Network;
 using McpGuard.Sdk.Audit;
 using McpGuard.Sdk.Calls;
 using McpGuard.Sdk.Connection;
@@ -36,6 +38,7 @@ internal sealed partial class Authentication : IDisposable
     private readonly RevocationFeed feed;
     private readonly GuardConnection connection;
     private readonly McpGuardOptions options;
+    private readonly TrustedProxies proxies;
     private readonly TimeProvider time;
     private readonly ILogger<Authentication> logger;
 
@@ -45,6 +48,7 @@ internal sealed partial class Authentication : IDisposable
     {
         (this.resource, this.certificates, this.keys, this.denied, this.feed, this.connection) = (resource, certificates, keys, denied, feed, connection);
         (this.options, this.time, this.logger) = (options.Value, time, logger);
+        proxies = new TrustedProxies(this.options.Proxies);
         reader = new TokenReader(this.options.AuthorizationServer, this.options.Resource, keys, time);
         // The key never leaves memory: a proof with one of these nonces was made for this process, after it started.
         (replays, nonces, started) = (new ProofReplays(time), new ProofNonces(RandomNumberGenerator.GetBytes(32), time), time.GetUtcNow());
@@ -66,6 +70,8 @@ internal sealed partial class Authentication : IDisposable
             });
         }
 
+        // Nothing below that has to do with time would be worth anything.
+        if (feed.ClockOff) return (null, Unavailable(GuardReadiness.ClockOff));
         TokenHash hash = TokenHash.Of(presented.Value.Span);
         ValidatedToken? token = keys.Usable ? tokens.Find(hash) : null;
         if (token is null)
@@ -77,7 +83,9 @@ internal sealed partial class Authentication : IDisposable
         // The cache remembers what was signed, not what time it is.
         if (token.ExpiresAt + Limits.ClockSkew <= time.GetUtcNow()) return (null, Invalid(presented, Names.Reasons.Expired, token.Jti));
         if (Possession(request, presented, token) is { } unproven) return (null, unproven);
-        return await Standing(presented, token, cancellationToken);
+        (Caller? caller, AuthenticationRefusal? refusal) = await Standing(presented, token, cancellationToken);
+        IPAddress? peer = request.HttpContext.Connection.RemoteIpAddress;
+        return (caller is null || peer is null || proxies.Include(peer) ? caller : caller with { Address = peer }, refusal);
     }
 
     /// <summary>
@@ -113,19 +121,19 @@ internal sealed partial class Authentication : IDisposable
     {
         if (!feed.Loaded) return (null, Unavailable("no_snapshot"));
         if (denied.Denies(token)) return (null, Invalid(presented, Names.Reasons.Revoked, token.Jti));
-        if (feed.Fresh) return (new Caller(token, Confirmed: true), null);
+        if (feed.Fresh) return (new Caller(token, Confirmed: true, Presented: presented), null);
         // Too long without word: ask at every call, remember nothing.
         try
         {
             GuardChannel channel = await connection.Channel(cancellationToken);
             IntrospectionResponse answer = await channel.Introspect(presented.Value.ToString(), cancellationToken).WaitAsync(AskFor, time, cancellationToken);
             return answer.Active && (answer.Jti is null || answer.Jti == token.Jti)
-                ? (new Caller(token, Confirmed: true), null) : (null, Invalid(presented, Names.Reasons.Revoked, token.Jti));
+                ? (new Caller(token, Confirmed: true, Presented: presented), null) : (null, Invalid(presented, Names.Reasons.Revoked, token.Jti));
         }
         catch (Exception e) when (!cancellationToken.IsCancellationRequested)
         {
             Log.NotConfirmed(logger, e.Message);
-            return (new Caller(token, Confirmed: false), null);
+            return (new Caller(token, Confirmed: false, Presented: presented), null);
         }
     }
 

@@ -57,9 +57,10 @@ internal sealed class GuardGate(
     }
 
     /// <summary>The authority of a running request went away: 401 if nothing was sent yet, else the connection ends.</summary>
-    public async Task End(HttpContext context, Admission admission)
+    /// <param name="begun">Whether something was sent.</param>
+    public async Task End(HttpContext context, Admission admission, bool begun)
     {
-        if (context.Response.HasStarted)
+        if (begun)
         {
             // The handler's outcome may say success: that its answer was cut short is recorded beside it.
             refusals.Record(Names.Reasons.Revoked, admission.Caller.Token.Jti);
@@ -68,6 +69,15 @@ internal sealed class GuardGate(
         }
         context.Response.ContentType = null;
         await Refuse(Names.Reasons.Revoked, Answers.Refused(context, authentication.Revoked(admission.Caller.Token), authentication.Nonce), admission.Caller.Token.Jti);
+    }
+
+    /// <summary>The answer was larger than it may be.</summary>
+    /// <param name="begun">Whether something was sent.</param>
+    public async Task Cut(HttpContext context, Admission admission, BoundedBody body, bool begun)
+    {
+        // Of a call it is the outcome; the rest has none.
+        if (admission.Decision is null) refusals.Record(HandlerOutcome.TooLarge, admission.Caller.Token.Jti);
+        await Answers.TooLarge(context, admission, body, begun);
     }
 
     private async ValueTask<Admission?> Refuse(string reason, Task answer, string? jti = null)

@@ -2,8 +2,10 @@ using System.Buffers;
 using System.Text.Json;
 using McpAuth.Protocol;
 using McpGuard.Sdk.Calls;
+using McpGuard.Sdk.Downstream;
 using McpGuard.Sdk.Revocation;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
 
 namespace McpGuard.Sdk.Http;
 
@@ -11,7 +13,8 @@ namespace McpGuard.Sdk.Http;
 /// Guards any endpoint that takes JSON-RPC by POST: it gets a body rebuilt from what was decided on, and no token; its lists are filtered
 /// on the way back.
 /// </summary>
-internal sealed class GuardMiddleware(RequestDelegate next, PathString path, GuardGate gate, MetadataEndpoint metadata, CallDecider decider, ToolCatalogue catalogue, LiveCalls live)
+internal sealed class GuardMiddleware(
+    RequestDelegate next, PathString path, GuardGate gate, MetadataEndpoint metadata, CallDecider decider, ListRules lists, RunningCalls calls, LiveCalls live, CallLimits limits)
 {
     public async Task InvokeAsync(HttpContext context)
     {
@@ -29,14 +32,19 @@ internal sealed class GuardMiddleware(RequestDelegate next, PathString path, Gua
         if (await gate.Admit(context) is not { } admission) return;
         Rebuild(context, admission);
         using LiveCall call = live.Enter(context, admission.Caller.Token, endless: admission.Listens);
+        CancellationToken aborted = context.RequestAborted;
         context.RequestAborted = call.Stop;
         try
         {
-            await (admission.Kind == MethodKind.List ? Listed(context, admission) : Called(context, admission));
+            if (await (admission.Kind == MethodKind.List ? Listed(context, admission) : Called(context, admission, call)) is { } cut)
+            {
+                context.RequestAborted = aborted;
+                await (call.Ended ? gate.End(context, admission, context.Response.HasStarted) : gate.Cut(context, admission, cut, context.Response.HasStarted));
+            }
         }
         catch (OperationCanceledException) when (call.Ended)
         {
-            await gate.End(context, admission);
+            await gate.End(context, admission, context.Response.HasStarted);
         }
         catch (OperationCanceledException) when (call.Lapsed)
         {
@@ -44,12 +52,16 @@ internal sealed class GuardMiddleware(RequestDelegate next, PathString path, Gua
         }
     }
 
-    private async Task Called(HttpContext context, Admission admission)
+    /// <returns>The answer that was cut off; null when it passed.</returns>
+    private async Task<BoundedBody?> Called(HttpContext context, Admission admission, LiveCall call)
     {
+        // A stream without an end of its own has no size either.
+        BoundedBody? body = admission.Listens ? null : new BoundedBody(context.Response.Body, context.Response, limits.ResultOf(admission.Decision?.Tool?.Name), call.Cut);
+        using RunningCall? running = admission.Decision is { } decided ? calls.Enter(decided) : null;
         bool success = false;
         try
         {
-            await next(context);
+            await (body is null ? next(context) : Within(body, context));
             success = context.Response.StatusCode < StatusCodes.Status400BadRequest;
         }
         catch (OperationCanceledException) when (admission.Listens)
@@ -58,36 +70,60 @@ internal sealed class GuardMiddleware(RequestDelegate next, PathString path, Gua
             success = true;
             throw;
         }
+        catch (Exception) when (body is { Exceeded: true })
+        {
+            return body;
+        }
         finally
         {
-            if (admission.Decision is { } decision) decider.Finished(decision, success, success ? null : "handler_failed");
+            HandlerOutcome how = body is { Exceeded: true } ? new(false, HandlerOutcome.TooLarge) : success ? new(true) : new(false, HandlerOutcome.Failed);
+            if (admission.Decision is { } decision) decider.Finished(decision, how);
         }
+        return body is { Exceeded: true } ? body : null;
     }
 
-    private async Task Listed(HttpContext context, Admission admission)
+    private async Task Within(BoundedBody body, HttpContext context)
     {
-        Stream outside = context.Response.Body;
-        using var inside = new MemoryStream();
-        context.Response.Body = inside;
+        IHttpResponseBodyFeature outside = context.Features.GetRequiredFeature<IHttpResponseBodyFeature>();
+        var inside = new BoundedBodyFeature(outside, body);
+        context.Features.Set<IHttpResponseBodyFeature>(inside);
         try
         {
             await next(context);
+            await inside.DrainAsync();
         }
         finally
         {
-            context.Response.Body = outside;
+            context.Features.Set(outside);
         }
+    }
+
+    private async Task<BoundedBody?> Listed(HttpContext context, Admission admission)
+    {
+        using var inside = new MemoryStream();
+        var body = new BoundedBody(inside, context.Response, limits.ResultOf(null));
+        try
+        {
+            await Within(body, context);
+        }
+        catch (Exception) when (body.Exceeded)
+        {
+            return body;
+        }
+        if (body.Exceeded) return body;
+        Stream outside = context.Response.Body;
         if (context.Response.StatusCode != StatusCodes.Status200OK)
         {
             inside.Position = 0;
             await inside.CopyToAsync(outside, context.RequestAborted);
-            return;
+            return null;
         }
         context.Response.ContentLength = null;
-        if (ListAnswer.Filter(inside.GetBuffer().AsMemory(0, (int)inside.Length), context.Response.ContentType, admission, catalogue) is { } shown)
+        if (ListAnswer.Filter(inside.GetBuffer().AsMemory(0, (int)inside.Length), context.Response.ContentType, admission, lists) is { } shown)
             await outside.WriteAsync(shown, context.RequestAborted);
         else // What cannot be read cannot be filtered.
             await Answers.Error(context, admission.Message.Id, new McpError(McpError.Internal, "The list could not be read.", StatusCodes.Status200OK));
+        return null;
     }
 
     private static void Rebuild(HttpContext context, Admission admission)
@@ -102,8 +138,7 @@ internal sealed class GuardMiddleware(RequestDelegate next, PathString path, Gua
         context.User = admission.Caller.Token.Principal;
         context.Features.Set(admission);
         // No token passes through, and a session the client chose is nobody's.
-        request.Headers.Authorization = default;
-        request.Headers.Remove(Names.Dpop.Header);
+        PresentedToken.Remove(request);
         request.Headers.Remove(Names.Mcp.SessionHeader);
     }
 }

@@ -16,7 +16,7 @@ namespace McpGuard.Sdk.Http;
 /// </summary>
 internal static class HeaderRules
 {
-    private const string VersionMeta = "io.modelcontextprotocol/protocolVersion", CapabilitiesMeta = "io.modelcontextprotocol/clientCapabilities";
+    private const string VersionMeta = McpMessage.VersionMeta, CapabilitiesMeta = McpMessage.CapabilitiesMeta;
     private const string Sentinel = "=?base64?", SentinelEnd = "?=";
     private const double SafeInteger = 9007199254740991;
 

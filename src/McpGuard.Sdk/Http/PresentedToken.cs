@@ -24,5 +24,15 @@ internal readonly record struct PresentedToken(ReadOnlyMemory<char> Value, bool 
         return token.Length is > 0 and <= Limits.JwtLength && token.Span.IndexOfAnyExcept(Characters) < 0 ? new PresentedToken(token, dpop) : new Fault(Malformed, "Not a token.");
     }
 
+    /// <summary>What stands behind the guard gets no token: it could only be passed on.</summary>
+    public static void Remove(HttpRequest request)
+    {
+        request.Headers.Authorization = default;
+        request.Headers.Remove(Names.Dpop.Header);
+    }
+
+    // Records print their members, and this one is a secret.
+    public override string ToString() => Dpop ? Names.Dpop.Scheme : Names.OAuth.Bearer;
+
     private static readonly SearchValues<char> Characters = SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/=");
 }

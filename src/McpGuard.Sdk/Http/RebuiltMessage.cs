@@ -12,7 +12,11 @@ namespace McpGuard.Sdk.Http;
 internal static class RebuiltMessage
 {
     // A retry after input_required is a new request and a new decision; what it brings is the handler's to distrust.
-    private static readonly FrozenSet<string> Passing = FrozenSet.ToFrozenSet(["_meta", "inputResponses", "requestState"], StringComparer.Ordinal);
+    private static readonly FrozenSet<string> Passing = FrozenSet.ToFrozenSet([Meta, "inputResponses", "requestState"], StringComparer.Ordinal);
+    private const string Meta = "_meta";
+
+    /// <summary>What a person approved are the arguments they saw: nothing else that the tool could act on comes with them.</summary>
+    private static bool Passes(string member, CallDecision decision) => decision.Approval is null ? Passing.Contains(member) : member == Meta;
 
     public static void Write(Utf8JsonWriter writer, Admission admission)
     {
@@ -33,7 +37,7 @@ internal static class RebuiltMessage
             decision.Arguments.WriteTo(writer);
             foreach (JsonProperty member in message.Params.EnumerateObject())
             {
-                if (Passing.Contains(member.Name)) member.WriteTo(writer);
+                if (Passes(member.Name, decision)) member.WriteTo(writer);
             }
             writer.WriteEndObject();
         }
@@ -53,7 +57,7 @@ internal static class RebuiltMessage
         var rebuilt = new JsonObject { ["name"] = tool.Name, ["arguments"] = JsonObject.Create(decision.Arguments) };
         foreach (JsonProperty member in message.Params.EnumerateObject())
         {
-            if (!Passing.Contains(member.Name)) continue;
+            if (!Passes(member.Name, decision)) continue;
             rebuilt[member.Name] = member.Value.ValueKind switch
             {
                 JsonValueKind.Object => JsonObject.Create(member.Value),

@@ -104,6 +104,9 @@ internal sealed class LiveCall(LiveCalls calls, HttpContext context, ValidatedTo
     /// <summary>It ran until its token ended, or for as long as the guard could know that nothing had been revoked.</summary>
     public bool Lapsed => State == LiveCallState.Lapsed;
 
+    /// <summary>Its answer is larger than it may be: what runs stops, and the connection stays for the answer that says so.</summary>
+    public void Cut() => End(LiveCallState.Cut);
+
     private LiveCallState State => (LiveCallState)Volatile.Read(ref state);
 
     internal void EndAt(DateTimeOffset when, TimeProvider time)
@@ -138,4 +141,5 @@ internal enum LiveCallState
     Answered,
     Revoked,
     Lapsed,
+    Cut,
 }

@@ -22,6 +22,7 @@ internal sealed partial class RevocationFeed(
     private readonly SemaphoreSlim applying = new(1);
     private string stream = "";
     private long cursor, manifest;
+    private long ahead;          // of this clock before the server's, in ticks, as it was last seen
     private long heard;          // timestamp of the sending of the last poll that left nothing open; 0 = never
     private int loaded;
 
@@ -33,6 +34,9 @@ internal sealed partial class RevocationFeed(
 
     /// <summary>False = the table alone may not decide: ask about every token.</summary>
     public bool Fresh => Loaded && !table.Overflowed && Age <= Limits.GuardStale;
+
+    /// <summary>This machine's clock differs from the server's by more than tokens are forgiven: whether one is over cannot be said.</summary>
+    public bool ClockOff => TimeSpan.FromTicks(Math.Abs(Volatile.Read(ref ahead))) > Limits.ClockSkew;
 
     /// <summary>The manifest's version as the server last said; changes when a tool changed state.</summary>
     public long Manifest => Volatile.Read(ref manifest);
@@ -69,6 +73,7 @@ internal sealed partial class RevocationFeed(
         GuardChannel channel = await connection.Channel(cancellationToken);
         long sent = time.GetTimestamp();
         StreamResponse opened = await channel.OpenStream(cancellationToken).WaitAsync(AskFor, time, cancellationToken);
+        Compare(opened.Time);
         await applying.WaitAsync(cancellationToken);
         try
         {
@@ -132,6 +137,7 @@ internal sealed partial class RevocationFeed(
         GuardChannel channel = await connection.Channel(cancellationToken);
         long sent = time.GetTimestamp();
         RevocationsResponse answer = await channel.Poll(new RevocationsRequest(stream, Volatile.Read(ref cursor)), cancellationToken).WaitAsync(AskFor, time, cancellationToken);
+        Compare(answer.Time);
         await applying.WaitAsync(cancellationToken);
         try
         {
@@ -165,6 +171,17 @@ internal sealed partial class RevocationFeed(
         if (!answer.MoreAvailable && answer.HighWater > cursor) Volatile.Write(ref cursor, answer.HighWater);
     }
 
+    /// <summary>The server says the time as it answers; what the answer is on its way is far below what counts.</summary>
+    private void Compare(long? said)
+    {
+        if (said is not { } theirs) return;
+        bool was = ClockOff;
+        TimeSpan difference = time.GetUtcNow() - DateTimeOffset.FromUnixTimeMilliseconds(theirs);
+        Volatile.Write(ref ahead, difference.Ticks);
+        double seconds = Math.Abs(difference.TotalSeconds);
+        if (ClockOff && !was) Log.ClockOff(logger, seconds, difference > TimeSpan.Zero ? "ahead of" : "behind");
+    }
+
     /// <summary>A signing key of the server that is in other hands: beside what stands in the table for its tokens, nothing more is verified with it.</summary>
     private void Distrust(string? kind, string subject)
     {
@@ -182,6 +199,9 @@ internal sealed partial class RevocationFeed(
 
         [LoggerMessage(Level = LogLevel.Error, Message = "The deny table is full ({Count} subjects): every token is asked about")]
         public static partial void Overflowed(ILogger logger, int count);
+
+        [LoggerMessage(Level = LogLevel.Critical, Message = "This machine's clock is {Seconds:0} s {Where} the server's, so every call is refused")]
+        public static partial void ClockOff(ILogger logger, double seconds, string where);
 
         [LoggerMessage(Level = LogLevel.Warning, Message = "The revocation feed was interrupted and is opened again: {Reason}")]
         public static partial void Interrupted(ILogger logger, string reason);

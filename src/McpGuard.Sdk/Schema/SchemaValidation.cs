@@ -6,7 +6,8 @@ using McpAuth.Protocol;
 namespace McpGuard.Sdk.Schema;
 
 /// <summary>One validation: bounded in steps and depth, so that no pair of schema and value takes long.</summary>
-internal struct SchemaValidation
+/// <param name="inTime">A pattern that takes longer has not answered.</param>
+internal struct SchemaValidation(TimeSpan inTime)
 {
     public const int Deepest = 128;
     private const int MostSteps = 200_000;
@@ -93,7 +94,7 @@ internal struct SchemaValidation
         try
         {
             bool fits = node.Pattern.IsMatch(value);
-            if (Stopwatch.GetElapsedTime(started) < EcmaPattern.InTime) return fits ? null : No(path, "The value does not have the form required.");
+            if (Stopwatch.GetElapsedTime(started) < inTime) return fits ? null : No(path, "The value does not have the form required.");
         }
         catch (RegexMatchTimeoutException)
         {

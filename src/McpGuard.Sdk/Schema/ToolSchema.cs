@@ -41,7 +41,10 @@ internal sealed class ToolSchema
     }
 
     /// <summary>Null, or why not: code <c>argument_denied</c>, the path of the argument, no value quoted.</summary>
-    public Fault? Validate(JsonElement arguments)
+    public Fault? Validate(JsonElement arguments) => Validate(arguments, EcmaPattern.InTime);
+
+    /// <param name="patternsWithin">For each; by default <see cref="EcmaPattern.InTime"/>.</param>
+    public Fault? Validate(JsonElement arguments, TimeSpan patternsWithin)
     {
         if (arguments.ValueKind != JsonValueKind.Object) return new Fault(McpAuth.Protocol.Names.Denials.ArgumentDenied, "The arguments are not an object.", "$");
         if (known is not null)
@@ -52,7 +55,7 @@ internal sealed class ToolSchema
                 if (!known.Contains(argument.Name)) return new Fault(McpAuth.Protocol.Names.Denials.ArgumentDenied, "The tool has no such argument.", "$." + argument.Name);
             }
         }
-        return new SchemaValidation().Check(root, arguments);
+        return new SchemaValidation(patternsWithin).Check(root, arguments);
     }
 
     /// <summary>Collects every argument the schema names; true when it welcomes others by itself.</summary>

@@ -69,6 +69,10 @@ internal sealed class TokenReader(string issuer, string resource, IssuerKeys key
             StepUp = !explicitly && jwt.Payload.TryGetProperty(Claims.StepUp, out JsonElement stepUp) && stepUp.ValueKind == JsonValueKind.True,
             Jkt = bound.Jkt, Certificate = bound.Certificate, Explicit = explicitly, Authority = authority, Task = task, Grant = grant, Chain = chain, Instance = instance,
             Assurance = Inner(jwt.Payload, Claims.AgentContext, "assurance"), Groups = groups,
+            Acr = Text(jwt.Payload, Claims.Acr), AuthTime = jwt.Time(Claims.AuthTime), TaskExpires = Moment(jwt.Payload, Claims.Task, "expires_at"),
+            ParentTask = lineage.FirstOrDefault(l => l.StartsWith(Id.Task, StringComparison.Ordinal)), Workload = Inner(jwt.Payload, Claims.AgentContext, "workload"),
+            AgentOwner = Inner(jwt.Payload, Claims.AgentContext, "owner"), AgentClass = Inner(jwt.Payload, Claims.AgentContext, "class"),
+            AgentReview = Moment(jwt.Payload, Claims.AgentContext, "review_at"),
             Names = [.. new[] { jti, grant, task, instance, client, subject, Id.SigningKey + kid, Id.Audience + resource, Id.Everything }.OfType<string>().Concat(lineage).Concat(chain).Distinct(StringComparer.Ordinal)],
             Principal = Principal(subject, client, jti, chain, task, scopes),
         };
@@ -120,6 +124,10 @@ internal sealed class TokenReader(string issuer, string resource, IssuerKeys key
 
     private static string? Inner(JsonElement payload, string member, string inner) =>
         payload.TryGetProperty(member, out JsonElement value) ? Text(value, inner) : null;
+
+    private static DateTimeOffset? Moment(JsonElement payload, string member, string inner) =>
+        payload.TryGetProperty(member, out JsonElement value) && value.ValueKind == JsonValueKind.Object && value.TryGetProperty(inner, out JsonElement seconds)
+        && seconds.ValueKind == JsonValueKind.Number && seconds.TryGetInt64(out long at) && at is >= 0 and < 253402300800 ? DateTimeOffset.FromUnixTimeSeconds(at) : null;
 
     private static Result<string[]> Strings(JsonElement payload, string member)
     {

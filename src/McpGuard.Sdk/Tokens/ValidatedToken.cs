@@ -1,12 +1,15 @@
 using System.Collections.Frozen;
 using System.Security.Claims;
 using McpAuth.Protocol.ToolCalls;
+using McpGuard.Sdk.Policy;
 
 namespace McpGuard.Sdk.Tokens;
 
 /// <summary>An access token whose signature and claims were checked. Immutable, shared by concurrent requests; expiry is checked again at each use.</summary>
 internal sealed class ValidatedToken
 {
+    private PolicyCaller? policyCaller;
+
     public required string Jti { get; init; }
     public required string Subject { get; init; }
     public required string? SubjectProfile { get; init; }
@@ -36,6 +39,19 @@ internal sealed class ValidatedToken
     public required string? Instance { get; init; }
     public required string? Assurance { get; init; }
     public required string[] Groups { get; init; }
+
+    // Context for policies, as the server verified it; never authority.
+    public string? Acr { get; init; }
+    public DateTimeOffset? AuthTime { get; init; }
+    public DateTimeOffset? TaskExpires { get; init; }
+    public string? ParentTask { get; init; }
+    public string? Workload { get; init; }
+    public string? AgentOwner { get; init; }
+    public string? AgentClass { get; init; }
+    public DateTimeOffset? AgentReview { get; init; }
+
+    /// <summary>Its holder as policies see it, made at the first decision.</summary>
+    public PolicyCaller PolicyCaller => Volatile.Read(ref policyCaller) ?? Interlocked.CompareExchange(ref policyCaller, new PolicyCaller(this), null) ?? policyCaller;
 
     /// <summary>Everything whose end ends this token: jti, grant, lineage, task, instance, client, subject, every actor, the key that signed it, its audience, and whatever ends all.</summary>
     public required string[] Names { get; init; }

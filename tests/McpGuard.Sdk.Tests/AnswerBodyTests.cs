@@ -1,0 +1,133 @@
+using System.IO.Pipelines;
+using McpAuth.Protocol;
+using McpGuard.Sdk.Revocation;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.Extensions.DependencyInjection;
+using ModelContextProtocol;
+using ModelContextProtocol.Server;
+
+namespace McpGuard.Sdk.Tests;
+
+/// <summary>When what a handler sends leaves: at once, but for the last of it, which leaves with the end of the answer.</summary>
+public sealed class AnswerBodyTests : IAsyncLifetime
+{
+    private readonly TaskCompletionSource go = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private FakeAuthorizationServer server = null!;
+    private Watched watched = null!;
+    private Action? written;
+
+    public async Task InitializeAsync()
+    {
+        server = await FakeAuthorizationServer.StartAsync();
+        foreach (string tool in new[] { "say", "tell" }) server.Approve(tool, "read");
+    }
+
+    public async Task DisposeAsync() => await server.DisposeAsync();
+
+    [Theory]
+    [InlineData(Names.Mcp.V20260728, 0)]
+    [InlineData(Names.Mcp.V20250618, 1)] // the headers, before the handler runs
+    public async Task LastMessage_LeavesWithTheEndOfTheAnswer(string version, int before)
+    {
+        await using ToolHost host = await Start();
+        Assert.Equal("said", (await host.CallTool("say", "{}", server.Token(), version)).Text);
+        Assert.Equal((before, 1), (watched.Flushes, watched.Completions));
+    }
+
+    [Fact]
+    public async Task Progress_LeavesAtOnce()
+    {
+        await using ToolHost host = await Start();
+        string body = ToolHost.Call("tell", "{}").Replace("\"_meta\":{", "\"_meta\":{\"progressToken\":\"p\",", StringComparison.Ordinal);
+        using HttpRequestMessage request = host.Request(body, server.Token());
+        request.Headers.Add(Names.Mcp.MethodHeader, "tools/call");
+        request.Headers.Add(Names.Mcp.NameHeader, "tell");
+        using HttpResponseMessage response = await host.Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
+        using var reader = new StreamReader(await response.Content.ReadAsStreamAsync());
+        while (await reader.ReadLineAsync() is { } line && !line.Contains("notifications/progress", StringComparison.Ordinal)) Assert.DoesNotContain("\"result\"", line, StringComparison.Ordinal);
+        go.SetResult();
+        Assert.Contains("\"told\"", await reader.ReadToEndAsync(), StringComparison.Ordinal);
+    }
+
+    /// <summary>An answer that was written and has not left is not sent after all, under a status that says something else.</summary>
+    [Fact]
+    public async Task Revoked_BetweenTheAnswerAndItsEnd_TheConnectionEnds()
+    {
+        await using ToolHost host = await Start();
+        string jti = Id.New(Id.AccessToken, DateTimeOffset.UtcNow), token = server.Token(new() { Jti = jti });
+        var table = host.Services.GetRequiredService<DenyTable>();
+        written = () =>
+        {
+            server.Revoke(jti);
+            SpinWait.SpinUntil(() => table.Count > 0, TimeSpan.FromSeconds(10));
+            // Until what waits for the answer has heard of it.
+            Thread.Sleep(100);
+        };
+        await Assert.ThrowsAnyAsync<HttpRequestException>(() => host.CallTool("say", "{}", token));
+    }
+
+    private Task<ToolHost> Start() => ToolHost.StartAsync(
+        server,
+        services: services =>
+        {
+            services.AddMcpServer().WithTools([
+                McpServerTool.Create(() => "said", new McpServerToolCreateOptions { Name = "say" }),
+                McpServerTool.Create(async (IProgress<ProgressNotificationValue> progress) =>
+                {
+                    progress.Report(new ProgressNotificationValue { Progress = 1 });
+                    await go.Task.WaitAsync(TimeSpan.FromSeconds(30));
+                    return "told";
+                }, new McpServerToolCreateOptions { Name = "tell" }),
+            ]);
+        },
+        pipeline: app =>
+        {
+            app.Use((context, next) =>
+            {
+                if (context.Request.Path != "/mcp") return next(context);
+                watched = new Watched(context.Features.GetRequiredFeature<IHttpResponseBodyFeature>(), written);
+                context.Features.Set<IHttpResponseBodyFeature>(watched);
+                return next(context);
+            });
+            app.UseRouting();
+            app.MapGuardedMcp("/mcp");
+        });
+
+    /// <summary>Counts what is sent before the end.</summary>
+    /// <param name="written">Runs after each message.</param>
+    private sealed class Watched(IHttpResponseBodyFeature inner, Action? written) : PipeWriter, IHttpResponseBodyFeature
+    {
+        public int Flushes, Completions;
+
+        public Stream Stream => inner.Stream;
+
+        public PipeWriter Writer => this;
+
+        public override ValueTask<FlushResult> FlushAsync(CancellationToken cancellationToken = default)
+        {
+            Flushes++;
+            return inner.Writer.FlushAsync(cancellationToken);
+        }
+
+        public override void Advance(int bytes)
+        {
+            inner.Writer.Advance(bytes);
+            written?.Invoke();
+        }
+
+        public Task CompleteAsync()
+        {
+            Completions++;
+            return inner.CompleteAsync();
+        }
+
+        public override Memory<byte> GetMemory(int sizeHint = 0) => inner.Writer.GetMemory(sizeHint);
+        public override Span<byte> GetSpan(int sizeHint = 0) => inner.Writer.GetSpan(sizeHint);
+        public override void CancelPendingFlush() => inner.Writer.CancelPendingFlush();
+        public override void Complete(Exception? exception = null) => inner.Writer.Complete(exception);
+        public Task StartAsync(CancellationToken cancellationToken = default) => inner.StartAsync(cancellationToken);
+        public void DisableBuffering() => inner.DisableBuffering();
+        public Task SendFileAsync(string path, long offset, long? count, CancellationToken cancellationToken = default) => inner.SendFileAsync(path, offset, count, cancellationToken);
+    }
+}
