@@ -1,8 +1,11 @@
 using System.ComponentModel;
 using System.Net;
 using System.Text.Json;
+using System.Text.Json.Nodes;
+using System.Text.Json.Serialization.Metadata;
 using McpAuth.Protocol;
 using McpGuard.Sdk;
+using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Options;
 using ModelContextProtocol;
 using ModelContextProtocol.Protocol;
@@ -10,7 +13,7 @@ using ModelContextProtocol.Server;
 
 namespace McpAuth.Bench;
 
-/// <summary>A tool server with one tool that gives back what it got: bare, or guarded with or without delivery of its record.</summary>
+/// <summary>A tool server whose tools give back what they got: bare, or guarded with or without delivery of its record.</summary>
 internal static class EchoServer
 {
     /// <summary>How the echo tool is hosted.</summary>
@@ -19,10 +22,11 @@ internal static class EchoServer
     public static async Task RunAsync(Setup setup)
     {
         var builder = WebApplication.CreateSlimBuilder();
-        builder.Logging.SetMinimumLevel(LogLevel.Warning);
+        // Two lines a call, of the MCP SDK, would be what is measured.
+        builder.Logging.ClearProviders();
         builder.WebHost.UseUrls(setup.Address);
         builder.Services.AddMcpServer().WithTools<EchoTool>();
-        if (setup.Mode != "bare")
+        if (setup.Mode is not ("bare" or "least"))
             builder.Services.AddMcpGuard(options =>
             {
                 options.AuthorizationServer = setup.Issuer;
@@ -33,9 +37,12 @@ internal static class EchoServer
                     options.Backchannel = new WithoutAudit();
             });
         await using var app = builder.Build();
-        if (setup.Mode == "bare")
+        if (setup.Mode is "bare" or "least")
         {
-            MapBare(app);
+            if (setup.Mode == "bare")
+                MapBare(app);
+            else
+                MapLeast(app);
             app.MapGet(Names.Paths.HealthReady, () => "ready");
         }
         else
@@ -46,15 +53,66 @@ internal static class EchoServer
         await app.RunAsync();
     }
 
-    /// <summary>The same stateless hosting with nothing in front of it: the message is read by the SDK and run.</summary>
+    /// <summary>
+    /// Stateless hosting as the MCP SDK's own package for ASP.NET Core does it for each request: both media types accepted, headers held against the body, options made anew,
+    /// the status chosen by the first message, nothing buffered.
+    /// </summary>
     private static void MapBare(WebApplication app)
+    {
+        var logging = app.Services.GetRequiredService<ILoggerFactory>();
+        var factory = app.Services.GetRequiredService<IOptionsFactory<McpServerOptions>>();
+        app.MapPost("/mcp", async context =>
+        {
+            var accepted = context.Request.GetTypedHeaders().Accept;
+            if (!accepted.Any(a => a.MatchesMediaType("application/json")) || !accepted.Any(a => a.MatchesMediaType("text/event-stream")))
+            {
+                context.Response.StatusCode = StatusCodes.Status406NotAcceptable;
+                return;
+            }
+            var message = await context.Request.ReadFromJsonAsync(MessageType, context.RequestAborted);
+            var version = context.Request.Headers[Names.Mcp.ProtocolVersionHeader].ToString();
+            if (message is not JsonRpcRequest { Params: JsonObject parameters } request || version != Names.Mcp.V20260728 || !Agrees(context.Request.Headers, request, parameters, version))
+            {
+                context.Response.StatusCode = StatusCodes.Status400BadRequest;
+                return;
+            }
+            request.Context = new JsonRpcMessageContext { ProtocolVersion = version, User = context.User };
+            var options = factory.Create(Options.DefaultName);
+            options.ScopeRequests = false;
+            await using var transport = new StreamableHttpServerTransport(logging) { Stateless = true };
+            await using var server = McpServer.Create(transport, options, logging, context.RequestServices);
+            context.Features.Set(server);
+            var running = server.RunAsync(context.RequestAborted);
+            (context.Response.ContentType, context.Response.Headers.CacheControl, context.Response.Headers.ContentEncoding) = ("text/event-stream", "no-cache,no-store", "identity");
+            context.Response.Headers["X-Accel-Buffering"] = "no";
+            context.Features.GetRequiredFeature<IHttpResponseBodyFeature>().DisableBuffering();
+            await transport.HandlePostRequestAsync(
+                request, context.Response.Body,
+                first =>
+                {
+                    if (first is JsonRpcError && !context.Response.HasStarted)
+                        context.Response.StatusCode = StatusCodes.Status400BadRequest;
+                    return default;
+                },
+                context.RequestAborted);
+            await transport.DisposeAsync();
+            await running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        });
+    }
+
+    private static bool Agrees(IHeaderDictionary headers, JsonRpcRequest request, JsonObject parameters, string version) =>
+        headers[Names.Mcp.MethodHeader] == request.Method && headers[Names.Mcp.NameHeader] == (string?)parameters["name"]
+        && (string?)parameters["_meta"]?["io.modelcontextprotocol/protocolVersion"] == version;
+
+    /// <summary>The least that runs a tool by the MCP SDK: the message is read and run, and nothing is looked at.</summary>
+    private static void MapLeast(WebApplication app)
     {
         var logging = app.Services.GetRequiredService<ILoggerFactory>();
         var options = app.Services.GetRequiredService<IOptionsFactory<McpServerOptions>>().Create(Options.DefaultName);
         options.ScopeRequests = false;
         app.MapPost("/mcp", async context =>
         {
-            var message = await JsonSerializer.DeserializeAsync(context.Request.Body, (System.Text.Json.Serialization.Metadata.JsonTypeInfo<JsonRpcMessage>)McpJsonUtilities.DefaultOptions.GetTypeInfo(typeof(JsonRpcMessage)));
+            var message = await JsonSerializer.DeserializeAsync(context.Request.Body, MessageType);
             message!.Context = new JsonRpcMessageContext { ProtocolVersion = context.Request.Headers[Names.Mcp.ProtocolVersionHeader] };
             await using var transport = new StreamableHttpServerTransport(logging) { Stateless = true };
             await using var server = McpServer.Create(transport, options, logging, context.RequestServices);
@@ -66,11 +124,16 @@ internal static class EchoServer
         });
     }
 
+    private static JsonTypeInfo<JsonRpcMessage> MessageType => (JsonTypeInfo<JsonRpcMessage>)McpJsonUtilities.DefaultOptions.GetTypeInfo(typeof(JsonRpcMessage));
+
     [McpServerToolType]
     internal sealed class EchoTool
     {
         [McpServerTool(Name = "echo", ReadOnly = true), Description("Gives back what it got.")]
         public static string Echo(string message) => message;
+
+        [McpServerTool(Name = "erase", Destructive = true), Description("Gives back what it got, and is treated as what can destroy.")]
+        public static string Erase(string message) => message;
     }
 
     /// <summary>A server that takes everything but the record, which therefore stays in the spool.</summary>

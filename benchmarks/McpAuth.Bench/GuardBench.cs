@@ -2,102 +2,205 @@ using System.Security.Cryptography;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using McpAuth.Protocol;
+using McpAuth.Protocol.Jose;
 using McpAuth.Protocol.ToolCalls;
 using McpAuth.Testing;
 
 namespace McpAuth.Bench;
 
-/// <summary>A guarded echo tool against the bare one: recording to the spool only, and delivering to a real server on the same cores.</summary>
-internal static class GuardBench
+/// <summary>
+/// A guarded echo tool, under a hundred policies, against the bare one: recording to the spool only, delivering to a real server on the same cores, with tokens it has not
+/// seen, with proofs, for a tool that can destroy, and through the gateway. And the decision alone.
+/// </summary>
+internal sealed class GuardBench : IAsyncDisposable
 {
     private const int WarmUp = 8, Prepared = 64;
 
-    private static readonly string[] Modes = ["bare", "spool", "deliver"];
+    /// <summary>What can be sent once only is measured for so many seconds, and this many are prepared for each.</summary>
+    private const int ShortSeconds = 3, PreparedASecond = 9000;
 
-    public static async Task<Dictionary<string, double>> RunAsync(int seconds, int rounds, Action<string> say)
+    private const string Bare = "bare", Least = "least", Spool = "spool", Deliver = "deliver", Gateway = "gateway";
+
+    private static readonly string[] Hosts = [Bare, Least, Spool, Deliver, Gateway];
+
+    private static readonly string[] Guarded = [Spool, Deliver, Gateway];
+
+    /// <param name="Name">Of its figures.</param>
+    /// <param name="Host">The process that is measured.</param>
+    /// <param name="Lines">The requests; null: one token, over and over.</param>
+    private sealed record Case(string Name, string Host, Func<GuardBench, string, Task<string[]>>? Lines = null, string Tool = EchoCall.Echo);
+
+    private static readonly Case[] Cases =
+    [
+        new(Bare, Bare), new(Least, Least), new("guarded", Spool), new("delivered", Deliver), new("gateway", Gateway), new("cold", Spool, (bench, resource) => bench.FreshTokensAsync(resource)),
+        new("dpop", Spool, (bench, resource) => bench.FreshProofsAsync(resource)), new("destructive", Spool, Tool: EchoCall.Erase),
+    ];
+
+    private readonly TempDirectory directory = new();
+    private readonly string issuer = $"http://127.0.0.1:{FreePort.Next()}", secret = Convert.ToHexString(RandomNumberGenerator.GetBytes(32));
+    private readonly Dictionary<string, string> addresses = Hosts.ToDictionary(host => host, _ => $"http://127.0.0.1:{FreePort.Next()}");
+    private readonly Dictionary<string, ChildProcess> running = [];
+    private readonly SigningKey key = SigningKey.Create();
+    private readonly HttpClient http = new(new SocketsHttpHandler { UseProxy = false, MaxConnectionsPerServer = 16 });
+
+    public static async Task<Dictionary<string, double>> RunAsync(int seconds, int rounds, string? only, Action<string> say)
     {
-        using var directory = new TempDirectory();
-        var issuer = $"http://127.0.0.1:{FreePort.Next()}";
-        var secret = Convert.ToHexString(RandomNumberGenerator.GetBytes(32));
-        var modes = Modes.ToDictionary(mode => mode, _ => $"http://127.0.0.1:{FreePort.Next()}");
+        await using var bench = new GuardBench();
+        await bench.StartAsync();
+        var cases = Cases.Where(c => c.Name is Bare or Least || only is null || only == c.Name).ToArray();
+        var loads = cases.ToDictionary(c => c.Name, _ => new List<Load>());
+        for (var round = -1; round < rounds; round++)
+            foreach (var (name, load) in await bench.RoundAsync(cases, seconds, warmUp: round < 0))
+                if (round >= 0)
+                    loads[name].Add(load);
+        var (decision, bytes) = DecisionBench.Run(bench.Resource(Spool), TimeSpan.FromSeconds(seconds));
+
+        var median = loads.ToDictionary(l => l.Key, l => l.Value.OrderBy(x => x.RequestsPerSecond).ElementAt(l.Value.Count / 2));
+        var bare = median[Bare];
+        var figures = new Dictionary<string, double> { ["decision_p50_us"] = decision, ["decision_alloc_bytes"] = bytes };
+        foreach (var (name, load) in median)
+        {
+            say($"{name,-12} {load}   ratio {load.RequestsPerSecond / bare.RequestsPerSecond:0.00}, added p50 {load.P50Milliseconds - bare.P50Milliseconds:0.00} p99 {load.P99Milliseconds - bare.P99Milliseconds:0.00} ms");
+            (figures[name + "_rps"], figures[name + "_cpu_us"], figures[name + "_p50_ms"], figures[name + "_p99_ms"]) =
+                (load.RequestsPerSecond, load.CpuMicroseconds, load.P50Milliseconds, load.P99Milliseconds);
+            if (name == Bare)
+                continue;
+            figures[name + "_ratio"] = load.RequestsPerSecond / bare.RequestsPerSecond;
+            (figures[name + "_added_p50_ms"], figures[name + "_added_p99_ms"]) = (load.P50Milliseconds - bare.P50Milliseconds, load.P99Milliseconds - bare.P99Milliseconds);
+        }
+        say($"decision     p50 {decision:0.00} us, {bytes:0} B, {DecisionBench.Policies} policies");
+        return figures;
+    }
+
+    private string Resource(string host) => addresses[host] + "/mcp";
+
+    private async Task StartAsync()
+    {
+        var admin = new AdminClient(issuer);
         var file = Path.Combine(directory.Path, "registry.json");
-        await File.WriteAllTextAsync(file, Registry(modes, secret));
-        await using var server = ChildProcess.StartDll(typeof(McpAuthServer.ServerOptions).Assembly.Location, ["--apply", file], new Dictionary<string, string?>(Unlimited.Environment)
+        await File.WriteAllTextAsync(file, Registry(admin));
+        await BeginAsync("server", issuer, typeof(McpAuthServer.ServerOptions).Assembly.Location, ["--apply", file], new Dictionary<string, string?>(Unlimited.Environment)
         {
             ["McpAuth__Issuer"] = issuer, ["McpAuth__DataDirectory"] = Path.Combine(directory.Path, "data"), ["Logging__LogLevel__Default"] = "Warning",
         });
-        await server.WaitForHealthAsync(new Uri(issuer + Names.Paths.HealthReady), TimeSpan.FromSeconds(60));
-
-        var hosts = new Dictionary<string, ChildProcess>();
-        try
+        foreach (var host in (string[])[Bare, Least, Spool, Deliver])
         {
-            foreach (var (mode, address) in modes)
-            {
-                var setup = new EchoServer.Setup(address, mode, issuer, mode + secret, Path.Combine(directory.Path, mode));
-                hosts[mode] = ChildProcess.StartDll(typeof(GuardBench).Assembly.Location, ["echo", JsonSerializer.Serialize(setup)], new Dictionary<string, string?>());
-                await hosts[mode].WaitForHealthAsync(new Uri(address + Names.Paths.HealthReady), TimeSpan.FromSeconds(60));
-            }
-            var loads = modes.Keys.ToDictionary(mode => mode, _ => new List<Load>());
-            for (var round = -1; round < rounds; round++)
-                foreach (var (mode, address) in modes)
-                {
-                    var token = mode == "bare" ? "none" : await TokenAsync(issuer, secret, address + "/mcp");
-                    await CheckAsync(address, token);
-                    var load = await Wrk.RunAsync(new Uri(address + "/mcp"), hosts[mode].Id, Enumerable.Repeat(EchoCall.Line(token), Prepared), round < 0 ? WarmUp : seconds, again: true);
-                    if (round >= 0)
-                        loads[mode].Add(load);
-                }
-            var median = loads.ToDictionary(l => l.Key, l => l.Value.OrderBy(x => x.RequestsPerSecond).ElementAt(l.Value.Count / 2));
-            foreach (var (mode, load) in median)
-                say($"{mode,-8} {load}   ratio {load.RequestsPerSecond / median["bare"].RequestsPerSecond:0.00}");
-            return new Dictionary<string, double>
-            {
-                ["bare_rps"] = median["bare"].RequestsPerSecond, ["guarded_rps"] = median["spool"].RequestsPerSecond, ["delivered_rps"] = median["deliver"].RequestsPerSecond,
-                ["bare_cpu_us"] = median["bare"].CpuMicroseconds, ["guarded_cpu_us"] = median["spool"].CpuMicroseconds, ["delivered_cpu_us"] = median["deliver"].CpuMicroseconds,
-                ["bare_p99_ms"] = median["bare"].P99Milliseconds, ["guarded_p99_ms"] = median["spool"].P99Milliseconds, ["delivered_p99_ms"] = median["deliver"].P99Milliseconds,
-                ["guarded_ratio"] = median["spool"].RequestsPerSecond / median["bare"].RequestsPerSecond,
-                ["delivered_ratio"] = median["deliver"].RequestsPerSecond / median["bare"].RequestsPerSecond,
-            };
+            var setup = new EchoServer.Setup(addresses[host], host, issuer, host + secret, Path.Combine(directory.Path, host));
+            await BeginAsync(host, addresses[host], typeof(GuardBench).Assembly.Location, ["echo", JsonSerializer.Serialize(setup)], new Dictionary<string, string?>());
         }
-        finally
-        {
-            foreach (var host in hosts.Values)
-                await host.DisposeAsync();
-        }
+        var gateway = Path.Combine(directory.Path, "gateway.json");
+        await File.WriteAllTextAsync(gateway, Configuration());
+        await BeginAsync(Gateway, addresses[Gateway], typeof(McpGuard.Gateway.Configuration.GatewayConfiguration).Assembly.Location, ["--config", gateway],
+            new Dictionary<string, string?> { ["BENCH_SECRET"] = Gateway + secret });
+        foreach (var host in Guarded)
+            await GovernAsync(admin, host);
     }
 
-    /// <summary>A denial is a 200 too, so one answer is read before anything is measured.</summary>
-    private static async Task CheckAsync(string address, string token)
+    private async Task BeginAsync(string name, string address, string program, string[] arguments, IReadOnlyDictionary<string, string?> environment)
     {
-        using var http = new HttpClient();
-        var (status, ran, text) = await EchoCall.SendAsync(http, address + "/mcp", token);
-        if (!ran)
-            throw new InvalidOperationException($"{address} answered {status} {text}");
+        running[name] = ChildProcess.StartDll(program, arguments, environment);
+        await running[name].WaitForHealthAsync(new Uri(address + Names.Paths.HealthReady), TimeSpan.FromSeconds(60));
     }
 
-    private static async Task<string> TokenAsync(string issuer, string secret, string resource)
+    /// <summary>Activates the policies, and waits until the guard decides by them.</summary>
+    private async Task GovernAsync(AdminClient admin, string host)
     {
-        using var http = new HttpClient();
-        using var response = await http.PostAsync(new Uri(issuer + Names.Paths.Token), new FormUrlEncodedContent(new Dictionary<string, string>
+        var policies = $"/tool-servers/srv_{host}/policies";
+        var draft = await admin.SendAsync(HttpMethod.Post, policies, new JsonObject { ["policies"] = DecisionBench.Text() });
+        await admin.SendAsync(HttpMethod.Post, $"{policies}/{(string)draft["id"]!}/activate", new JsonObject());
+        var token = await TokenAsync(host);
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        while ((await EchoCall.SendAsync(http, Resource(host), token, DecisionBench.Blocked)).Ran)
+            await Task.Delay(100, limit.Token);
+    }
+
+    private async Task<List<(string Name, Load Load)>> RoundAsync(Case[] cases, int seconds, bool warmUp)
+    {
+        var loads = new List<(string, Load)>();
+        foreach (var one in cases)
         {
-            ["grant_type"] = "client_credentials", ["client_id"] = "bench", ["client_secret"] = secret, ["resource"] = resource,
-        }));
+            // What a case sends once only warms up with it: the code is the same but for the validation.
+            var resource = Resource(one.Host);
+            var token = !Guarded.Contains(one.Host) ? "none" : await TokenAsync(one.Host);
+            // A denial is a 200 too, so one answer is read before anything is measured.
+            var (status, ran, text) = await EchoCall.SendAsync(http, resource, token, tool: one.Tool);
+            if (!ran)
+                throw new InvalidOperationException($"{resource} answered {status} {text}");
+            var lines = one.Lines is { } prepare ? await prepare(this, resource) : [.. Enumerable.Repeat(EchoCall.Line(token, one.Tool), Prepared)];
+            loads.Add((one.Name, await Wrk.RunAsync(new Uri(resource), running[one.Host].Id, lines, one.Lines is not null ? Math.Min(seconds, ShortSeconds) : warmUp ? WarmUp : seconds, again: one.Lines is null)));
+        }
+        return loads;
+    }
+
+    private async Task<string[]> FreshTokensAsync(string resource)
+    {
+        var lines = new string[ShortSeconds * PreparedASecond];
+        await Parallel.ForAsync(0, lines.Length, new ParallelOptions { MaxDegreeOfParallelism = 16 }, async (i, _) => lines[i] = EchoCall.Line(await TokenAsync(Spool)));
+        return lines;
+    }
+
+    private async Task<string[]> FreshProofsAsync(string resource)
+    {
+        var (lines, uri, token) = (new string[ShortSeconds * PreparedASecond], new Uri(resource), await TokenAsync(Spool, bound: true));
+        Parallel.For(0, lines.Length, i => lines[i] = EchoCall.Line(token, proof: DpopProof.Create(key, "POST", uri, token, TimeProvider.System.GetUtcNow())));
+        return lines;
+    }
+
+    private async Task<string> TokenAsync(string host, bool bound = false)
+    {
+        var endpoint = new Uri(issuer + Names.Paths.Token);
+        using var request = new HttpRequestMessage(HttpMethod.Post, endpoint)
+        {
+            Content = new FormUrlEncodedContent(new Dictionary<string, string>
+            {
+                ["grant_type"] = "client_credentials", ["client_id"] = "bench", ["client_secret"] = secret, ["resource"] = Resource(host),
+                ["scope"] = $"{Names.Scopes.ToolPrefix}{EchoCall.Echo} {Names.Scopes.ToolPrefix}{EchoCall.Erase}",
+            }),
+        };
+        if (bound)
+            request.Headers.Add(Names.Dpop.Header, DpopProof.Create(key, "POST", endpoint, null, TimeProvider.System.GetUtcNow()));
+        using var response = await http.SendAsync(request);
         var text = await response.Content.ReadAsStringAsync();
         return response.IsSuccessStatusCode ? JsonElement.Parse(text).GetProperty("access_token").GetString()! : throw new InvalidOperationException(text);
     }
 
-    private static string Registry(Dictionary<string, string> modes, string secret) => new JsonObject
+    private string Registry(AdminClient admin)
     {
-        ["users"] = new JsonArray(new JsonObject { ["id"] = "usr_bench", ["name"] = "Bench" }),
-        ["tool_servers"] = new JsonArray([.. modes.Select(m => new JsonObject
+        return new JsonObject
         {
-            ["id"] = "srv_" + m.Key, ["resource"] = m.Value + "/mcp", ["name"] = m.Key, ["owner"] = "usr_bench", ["enrolment_secrets"] = new JsonArray(m.Key + secret),
-            ["tools"] = new JsonArray(new JsonObject { ["name"] = "echo", ["sensitivity"] = "read" }),
-        })]),
-        ["clients"] = new JsonArray(new JsonObject
+            ["users"] = new JsonArray(new JsonObject { ["id"] = "usr_bench", ["name"] = "Bench" }),
+            ["tool_servers"] = new JsonArray([.. Guarded.Select(host => new JsonObject
+            {
+                ["id"] = "srv_" + host, ["resource"] = Resource(host), ["name"] = host, ["owner"] = "usr_bench", ["enrolment_secrets"] = new JsonArray(host + secret),
+                ["tools"] = new JsonArray(
+                    new JsonObject { ["name"] = EchoCall.Echo, ["sensitivity"] = "read" }, new JsonObject { ["name"] = EchoCall.Erase, ["sensitivity"] = "destructive" }),
+            })]),
+            ["clients"] = new JsonArray(admin.Entry, new JsonObject
+            {
+                ["id"] = "bench", ["name"] = "Bench", ["auth_method"] = "client_secret_post", ["secret"] = secret, ["grant_types"] = new JsonArray("client_credentials"),
+                ["authority"] = new JsonArray([.. Guarded.Select(host => JsonNode.Parse(Authority.ForTools(Resource(host), [EchoCall.Echo, EchoCall.Erase]).ToJson())![0]!.DeepClone())]),
+            }),
+        }.ToJsonString();
+    }
+
+    private string Configuration() => new JsonObject
+    {
+        ["listen"] = addresses[Gateway], ["authorization_server"] = issuer, ["log_level"] = "warning",
+        ["upstreams"] = new JsonObject
         {
-            ["id"] = "bench", ["name"] = "Bench", ["auth_method"] = "client_secret_post", ["secret"] = secret, ["grant_types"] = new JsonArray("client_credentials"),
-            ["authority"] = new JsonArray([.. modes.Values.Select(address => JsonNode.Parse(Authority.ForTools(address + "/mcp", ["echo"]).ToJson())![0]!.DeepClone())]),
-        }),
+            ["echo"] = new JsonObject
+            {
+                ["resource"] = Resource(Gateway), ["enrolment_secret"] = new JsonObject { ["env"] = "BENCH_SECRET" }, ["http"] = new JsonObject { ["url"] = Resource(Bare) },
+            },
+        },
     }.ToJsonString();
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var process in running.Values.Reverse())
+            await process.DisposeAsync();
+        http.Dispose();
+        key.Dispose();
+        directory.Dispose();
+    }
 }

@@ -19,7 +19,7 @@ Action<string> say = json ? Console.Error.WriteLine : Console.Out.WriteLine;
 var figures = args.FirstOrDefault() switch
 {
     "tokens" => await TokensBench.RunAsync(seconds, rounds, Word("--only"), say),
-    "guard" => await GuardBench.RunAsync(seconds, rounds, say),
+    "guard" => await GuardBench.RunAsync(seconds, rounds, Word("--only"), say),
     "revocation" => await RevocationBench.RunAsync(Number("--rounds", 20), Word("--only"), say),
     "cedar" => await CedarBench.RunAsync(seconds, rounds, say),
     _ => null,

@@ -1,5 +1,6 @@
 using McpAuth.Protocol;
 using McpAuth.Protocol.Jose;
+using McpAuth.Testing;
 
 namespace McpAuth.Bench;
 
@@ -12,12 +13,12 @@ internal sealed class TokenRequests(string issuer, TimeProvider time)
         Enumerable.Repeat(Line(null, new() { ["grant_type"] = "client_credentials", ["client_id"] = client, ["client_secret"] = secret, ["resource"] = resource }), count);
 
     public IEnumerable<string> Assertion(int count, string client, SigningKey key, string resource) =>
-        Prepare(count, i => Line(null, WithAssertion(i, client, key, new() { ["grant_type"] = "client_credentials", ["resource"] = resource })));
+        Prepare(count, i => Line(null, WithAssertion(client, key, new() { ["grant_type"] = "client_credentials", ["resource"] = resource })));
 
     public IEnumerable<string> Exchange(int count, string client, SigningKey clientKey, SigningKey key, string instanceToken, string resource, string details)
     {
         var endpoint = new Uri(issuer + Names.Paths.Token);
-        return Prepare(count, i => Line(DpopProof.Create(key, "POST", endpoint, null, time.GetUtcNow()), WithAssertion(i, client, clientKey, new()
+        return Prepare(count, i => Line(DpopProof.Create(key, "POST", endpoint, null, time.GetUtcNow()), WithAssertion(client, clientKey, new()
         {
             ["grant_type"] = Names.Exchange.GrantType, ["subject_token"] = instanceToken, ["subject_token_type"] = Names.Exchange.AccessTokenType,
             ["resource"] = resource, ["authorization_details"] = details,
@@ -31,26 +32,11 @@ internal sealed class TokenRequests(string issuer, TimeProvider time)
         return lines;
     }
 
-    private Dictionary<string, string> WithAssertion(int i, string client, SigningKey key, Dictionary<string, string> form)
+    private Dictionary<string, string> WithAssertion(string client, SigningKey key, Dictionary<string, string> form)
     {
         form[Names.ClientAssertion.TypeParameter] = Names.ClientAssertion.JwtBearer;
-        form[Names.ClientAssertion.Parameter] = Assert(i, client, key);
+        form[Names.ClientAssertion.Parameter] = ClientAssertion.Sign(key, client, issuer, TimeSpan.FromMinutes(4));
         return form;
-    }
-
-    /// <summary>A fresh client assertion.</summary>
-    public string Assert(int i, string client, SigningKey key)
-    {
-        var now = time.GetUtcNow();
-        return key.Sign(Names.Types.ClientAuthentication, json =>
-        {
-            json.WriteString("iss", client);
-            json.WriteString("sub", client);
-            json.WriteString("aud", issuer);
-            json.WriteNumber("iat", now.ToUnixTimeSeconds());
-            json.WriteNumber("exp", now.AddMinutes(4).ToUnixTimeSeconds());
-            json.WriteString("jti", Id.New($"b{i}_", now));
-        });
     }
 
     private static string Line(string? proof, Dictionary<string, string> form) =>

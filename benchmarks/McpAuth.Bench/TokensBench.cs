@@ -98,7 +98,7 @@ internal static class TokensBench
             Content = new FormUrlEncodedContent(new Dictionary<string, string>
             {
                 [Names.ClientAssertion.TypeParameter] = Names.ClientAssertion.JwtBearer,
-                [Names.ClientAssertion.Parameter] = new TokenRequests(issuer, TimeProvider.System).Assert(0, "bench-agent", clientKey),
+                [Names.ClientAssertion.Parameter] = ClientAssertion.Sign(clientKey, "bench-agent", issuer, TimeSpan.FromMinutes(4)),
             }),
         };
         request.Headers.Add(Names.Dpop.Header, DpopProof.Create(instanceKey, "POST", endpoint, null, now));

@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using System.Xml.Linq;
 using Architecture.Tests.Documents;
 
 namespace Architecture.Tests;
@@ -14,6 +15,14 @@ public sealed partial class DocumentTests
         var tests = Catalogue.Value.Select(t => t.Name).ToHashSet();
         var files = Repository.Files().ToHashSet();
         Expect.None(SpecMap.Violations("docs/spec-map.md", Repository.Read("docs/spec-map.md"), tests, files));
+    }
+
+    /// <summary>The commands name files by their path from the directory they are typed in; the web SDK would run programs in the project's instead.</summary>
+    [Fact]
+    public void DotnetRun_OfTheDocuments_FindsTheFilesItIsGiven()
+    {
+        Assert.Contains(Repository.Files("docs").Append("README.md"), f => Repository.Read(f).Contains("dotnet run --project", StringComparison.Ordinal));
+        Assert.Equal(["false"], XDocument.Parse(Repository.Read("Directory.Build.props")).Descendants("EnableDefaultRunWorkingDirectory").Select(e => e.Value));
     }
 
     [Fact]

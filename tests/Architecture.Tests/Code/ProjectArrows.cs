@@ -10,8 +10,9 @@ internal static class ProjectArrows
         ["McpAuth.Protocol"] = [],
         ["McpAuth.Cedar"] = [],
         ["McpAuth.Client"] = ["McpAuth.Protocol"],
-        ["McpAuthServer"] = ["McpAuth.Protocol"],
-        ["McpGuard.Sdk"] = ["McpAuth.Protocol", "McpAuth.Client"],
+        ["McpAuthServer"] = ["McpAuth.Protocol", "McpAuth.Cedar"],
+        ["McpGuard.Sdk"] = ["McpAuth.Protocol", "McpAuth.Cedar", "McpAuth.Client"],
+        ["McpGuard.Gateway"] = ["McpGuard.Sdk"],
     };
 
     private static readonly string[] OfASample = ["McpGuard.Sdk", "McpAuth.Client"];

@@ -12,7 +12,7 @@ internal static partial class Slices
     private const string Root = "McpAuthServer.";
 
     private static readonly HashSet<string> Core =
-        ["Delegation", "Registry", "Clients", "Tokens", "Keys", "Policies", "Audit", "Storage", "People", "Authorizations", "Abuse", "Attestation"];
+        ["Delegation", "Registry", "Clients", "Tokens", "Keys", "Policies", "Audit", "Storage", "People", "Authorizations", "Abuse", "Attestation", "Federation", "CallApprovals"];
 
     /// <summary>The one error writer and the one strict reader of bodies; the one frame of all pages.</summary>
     private static readonly HashSet<string> Forms = ["Http", "Pages"];

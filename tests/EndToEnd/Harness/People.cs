@@ -114,6 +114,7 @@ public sealed class People : IAsyncLifetime
         JsonNode agent = clients[0]!;
         agent["grant_types"]!.AsArray().Add(Names.OAuth.AuthorizationCode);
         agent["grant_types"]!.AsArray().Add(Names.Ciba.GrantType);
+        agent["grant_types"]!.AsArray().Add(Names.OAuth.RefreshToken);
         agent["redirect_uris"] = new JsonArray("http://127.0.0.1/callback");
     }
 }

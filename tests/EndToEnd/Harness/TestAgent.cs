@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using McpAuth.Client;
 using McpAuth.Protocol;
 using McpAuth.Protocol.Jose;
+using McpAuth.Testing;
 
 namespace McpAuth.EndToEnd.Harness;
 
@@ -14,20 +15,7 @@ public sealed record TestAgent(string Id, string ClientId)
 
     /// <summary>A client assertion (RFC 7523 §3), to be presented as often as a test likes.</summary>
     /// <param name="life">Null leaves <c>exp</c> out.</param>
-    public KeyValuePair<string, string>[] Assertion(string issuer, TimeSpan? life)
-    {
-        DateTimeOffset now = TimeProvider.System.GetUtcNow();
-        string assertion = Key.Sign(Names.Types.ClientAuthentication, payload =>
-        {
-            payload.WriteString("iss", ClientId);
-            payload.WriteString("sub", ClientId);
-            payload.WriteString("aud", issuer);
-            payload.WriteString("jti", McpAuth.Protocol.Id.New("", now));
-            payload.WriteNumber("iat", now.ToUnixTimeSeconds());
-            if (life is { } ends) payload.WriteNumber("exp", (now + ends).ToUnixTimeSeconds());
-        });
-        return [new(Names.ClientAssertion.TypeParameter, Names.ClientAssertion.JwtBearer), new(Names.ClientAssertion.Parameter, assertion)];
-    }
+    public KeyValuePair<string, string>[] Assertion(string issuer, TimeSpan? life) => ClientAssertion.Form(Key, ClientId, issuer, life);
 
     public KeyValuePair<string, string>[] Assertion(string issuer) => Assertion(issuer, TimeSpan.FromMinutes(1));
 
