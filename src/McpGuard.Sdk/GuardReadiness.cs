@@ -24,7 +24,7 @@ internal sealed class GuardReadiness(GuardConnection connection, IssuerKeys keys
         if (!feed.Loaded) problems.Add("no_snapshot");
         else if (!feed.Fresh) problems.Add("revocations_stale");
         if (feed.ClockOff) problems.Add(ClockOff);
-        if (!catalogue.Current) problems.Add(PolicySource.NotAsked);
+        if (catalogue.Late) problems.Add(PolicySource.NotAsked);
         if (policies.Current.Problem is { } problem and not PolicySource.NotAsked) problems.Add(problem);
         if (!spool.Healthy) problems.Add("audit_unavailable");
         return problems;

@@ -74,7 +74,12 @@ public sealed class DeveloperModeTests : IAsyncLifetime
         app.Map("/mcp", () => Results.Text("""{"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"text","text":"ran"}]}}""", "application/json"));
     });
 
-    private static async Task<JsonNode> Health(ToolHost host) => JsonNode.Parse(await host.Http.GetStringAsync(host.Url(Names.Paths.HealthReady)))!;
+    /// <summary>The mode is told whether it is ready or not.</summary>
+    private static async Task<JsonNode> Health(ToolHost host)
+    {
+        using HttpResponseMessage response = await host.Http.GetAsync(host.Url(Names.Paths.HealthReady));
+        return JsonNode.Parse(await response.Content.ReadAsStringAsync())!;
+    }
 
     private Task<Answer> Call(ToolHost host, string tool) => host.CallTool(tool, "{}", server.Token(new TokenShape { Scope = $"tools:read tool:{tool}" }));
 

@@ -82,6 +82,39 @@ public sealed class ToolSetTests : IAsyncLifetime
         Assert.Null((await call).Denial);
     }
 
+    /// <summary>A probe takes nobody out of service for an answer that calls wait for; once they no longer do, it says so.</summary>
+    [Fact]
+    public async Task Changed_IsNoProblem_UntilCallsNoLongerWaitForTheAnswer()
+    {
+        set.Replace([Tool("one", "1")]);
+        await using ToolHost host = await Start();
+        TaskCompletionSource go = new();
+        bool ready = false;
+        for (int i = 0; i < 10 && !ready; i++) // a machine that stands still for a second makes one of them late, not all
+        {
+            TaskCompletionSource held = new(), release = go = new();
+            server.ManifestAnswered = () =>
+            {
+                held.TrySetResult();
+                return release.Task;
+            };
+            server.Changed();
+            await held.Task.WaitAsync(TimeSpan.FromSeconds(30));
+            ready = host.Services.GetMcpGuardProblems().Count == 0;
+            if (ready) continue;
+            release.SetResult();
+            await host.Ready();
+        }
+        Assert.True(ready);
+
+        await host.Ready(false);
+        Assert.Equal(["manifest_unknown"], host.Services.GetMcpGuardProblems());
+        Assert.Equal("guard_unavailable", (await Call(host, "one")).Denial);
+        go.SetResult();
+        await host.Ready();
+        Assert.Null((await Call(host, "one")).Denial);
+    }
+
     [Fact]
     public async Task ToolsOfTheMcpServer_ThatComeAndGo_AreReportedToo()
     {

@@ -31,7 +31,7 @@ internal sealed partial class ToolCatalogue : IDisposable
     private IReadOnlyList<GuardedTool>? own; // replaced, never changed; null while nobody knows yet
     private Known? known;
     private TaskCompletionSource learned = New();
-    private long wanted = -1;
+    private long wanted = -1, outdatedAt;
 
     public ToolCatalogue(
         GuardConnection connection, RevocationFeed feed, PolicySource policies, ToolDefinitions definitions, TimeProvider time, ILogger<ToolCatalogue> logger)
@@ -44,6 +44,9 @@ internal sealed partial class ToolCatalogue : IDisposable
 
     /// <summary>The server has answered for this version of the manifest.</summary>
     public bool Current => Volatile.Read(ref known) is { } k && k.Manifest == Interlocked.Read(ref wanted);
+
+    /// <summary>It has not, for longer than a call waits for it: calls are denied.</summary>
+    public bool Late => !Current && (Volatile.Read(ref known) is null || time.GetElapsedTime(Interlocked.Read(ref outdatedAt)) > WaitFor);
 
     /// <summary>The server approves whatever is reported here.</summary>
     public bool Development => Volatile.Read(ref known) is { Development: true };
@@ -125,7 +128,7 @@ internal sealed partial class ToolCatalogue : IDisposable
             // An answer about tools that are gone says nothing about those that are here; they are reported next.
             if (own != tools) return;
             // The answer may be ahead of the feed; the feed's next word is then the same version.
-            if (answer.Manifest > Interlocked.Read(ref wanted)) Interlocked.Exchange(ref wanted, answer.Manifest);
+            Want(answer.Manifest);
             Volatile.Write(ref known, fresh);
         }
         Interlocked.Exchange(ref learned, New()).TrySetResult();
@@ -141,10 +144,20 @@ internal sealed partial class ToolCatalogue : IDisposable
 
     private void OnManifest(long version)
     {
-        // Polls overlap, so an older word can come last; versions only grow.
-        if (version <= Interlocked.Read(ref wanted)) return;
-        Interlocked.Exchange(ref wanted, version);
+        lock (gate)
+        {
+            if (!Want(version)) return;
+        }
         Wake();
+    }
+
+    /// <summary>False when it is nothing new: polls overlap, so an older word can come last; versions only grow.</summary>
+    private bool Want(long version)
+    {
+        if (version <= Interlocked.Read(ref wanted)) return false;
+        if (Current) Interlocked.Exchange(ref outdatedAt, time.GetTimestamp());
+        Interlocked.Exchange(ref wanted, version);
+        return true;
     }
 
     /// <summary>
