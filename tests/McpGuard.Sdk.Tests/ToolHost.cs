@@ -154,11 +154,11 @@ internal sealed class ToolHost : IAsyncDisposable
         throw new TimeoutException("Not in the state awaited: " + last);
     }
 
-    /// <summary>Waits until a handler has said this.</summary>
-    public async Task Ran(string what)
+    /// <summary>Waits until handlers have said this.</summary>
+    public async Task Ran(string what, int times = 1)
     {
-        for (int i = 0; i < 1000 && !Runs.All.Contains(what); i++) await Task.Delay(20);
-        Assert.Contains(what, Runs.All);
+        for (int i = 0; i < 1000 && Runs.All.Count(run => run == what) < times; i++) await Task.Delay(20);
+        Assert.Equal(times, Runs.All.Count(run => run == what));
     }
 
     /// <summary>A request of 2026-07-28 with everything right; the test changes what it is about.</summary>

@@ -1,5 +1,4 @@
 using System.Text.Json;
-using McpAuth.Protocol;
 using McpGuard.Sdk.Calls;
 using McpGuard.Sdk.Downstream;
 using McpGuard.Sdk.Http;
@@ -13,8 +12,8 @@ using ModelContextProtocol.Server;
 namespace McpGuard.Sdk.Hosting;
 
 /// <summary>
-/// Stateless Streamable HTTP on the MCP SDK: one server per request, so nothing of one caller is there for the next. It runs what the
-/// gate admitted and nothing else.
+/// Stateless Streamable HTTP on the MCP SDK: a server has one request at a time, all of one token, so nothing of one caller is there for the next. It runs what
+/// the gate admitted and nothing else.
 /// </summary>
 internal sealed class GuardedMcpHost
 {
@@ -24,17 +23,20 @@ internal sealed class GuardedMcpHost
     private readonly ILoggerFactory logging;
     private readonly McpServerOptions options;
     private readonly CallLimits limits;
+    private readonly TimeProvider time;
+    private readonly IdleServers idle = new();
 
     public GuardedMcpHost(
         GuardGate gate, CallDecider decider, ToolCatalogue catalogue, ListRules lists, RunningCalls calls, LiveCalls live, IOptions<McpGuardOptions> guard, IOptionsFactory<McpServerOptions> factory,
-        ILoggerFactory logging)
+        TimeProvider time, ILoggerFactory logging)
     {
-        (this.gate, this.decider, this.live, this.logging, limits) = (gate, decider, live, new MessagelessLogging(logging), guard.Value.Limits);
+        (this.gate, this.decider, this.live, this.time, this.logging, limits) = (gate, decider, live, time, new MessagelessLogging(logging), guard.Value.Limits);
         // One set for all requests: the server only reads it, and every request brings its own services.
         options = factory.Create(Options.DefaultName);
         options.ScopeRequests = false;
-        options.Filters.Message.OutgoingFilters.Add(AnswerBody.Filter);
+        options.Filters.Message.OutgoingFilters.Add(TellLast);
         new InnermostCheck(decider, catalogue, lists, calls).AddTo(options.Filters, options.Handlers);
+        options.Filters.Message.IncomingFilters.Insert(0, RequestServer.Watch);
     }
 
     public async Task Handle(HttpContext context)
@@ -47,24 +49,34 @@ internal sealed class GuardedMcpHost
             return;
         }
         PresentedToken.Remove(context.Request);
-        await using var transport = new StreamableHttpServerTransport(logging) { Stateless = true };
-        await using McpServer server = McpServer.Create(transport, options, logging, context.RequestServices);
+        await Run(context, admission);
+    }
+
+    private async Task Run(HttpContext context, Admission admission)
+    {
         using LiveCall call = live.Enter(context, admission.Caller.Token, endless: admission.Listens);
-        var answer = new AnswerBody(context.Response);
+        await using var answer = new AnswerBody(context.Response, admission.Modern, time);
         BoundedBody? body = admission.Listens ? null : new BoundedBody(answer, context.Response, limits.ResultOf(admission.Decision?.Tool?.Name), call.Cut);
-        Task running = server.RunAsync(call.Stop);
+        // Before 2026-07-28 a server remembers what it is told.
+        bool again = admission.Modern && !admission.Message.IsNotification, whole = false;
+        RequestServer server = (again ? idle.Take(admission.Caller.Token) : null) ?? new RequestServer(admission.Caller.Token, options, logging);
+        CancellationTokenRegistration stopping = call.Stop.UnsafeRegister(static server => ((RequestServer)server!).Stop(), server);
         try
         {
-            await Post(context, transport, Message(admission, answer), admission.Modern, (Stream?)body ?? answer, call.Stop);
-            if (body is { Exceeded: true }) await gate.Cut(context, admission, body, answer.Begun);
+            await Post(context, server, Message(admission), answer, (Stream?)body ?? answer, call.Stop);
+            if (body is { Exceeded: true }) await gate.Cut(context, admission, body, await answer.Begun());
             // What was written may not have left: it does not leave after its authority has gone.
-            else if (call.Ended) await gate.End(context, admission, answer.Begun);
+            else if (call.Ended) await gate.End(context, admission, await answer.Begun());
             // The caller need not wait until all is put away.
-            else await context.Response.CompleteAsync();
+            else
+            {
+                await context.Response.CompleteAsync();
+                whole = true;
+            }
         }
         catch (OperationCanceledException) when (call.Ended)
         {
-            await gate.End(context, admission, answer.Begun);
+            await gate.End(context, admission, await answer.Begun());
         }
         catch (OperationCanceledException) when (call.Lapsed || context.RequestAborted.IsCancellationRequested)
         {
@@ -72,57 +84,50 @@ internal sealed class GuardedMcpHost
         }
         catch (Exception) when (body is { Exceeded: true })
         {
-            await (call.Ended ? gate.End(context, admission, answer.Begun) : gate.Cut(context, admission, body, answer.Begun));
+            await (call.Ended ? gate.End(context, admission, await answer.Begun()) : gate.Cut(context, admission, body, await answer.Begun()));
         }
         finally
         {
             Answered(admission, body is { Exceeded: true } ? new HandlerOutcome(false, HandlerOutcome.TooLarge) : null);
-            // With no more messages to come the server ends by itself; cancelling it would cost an exception at every request.
-            await transport.DisposeAsync();
-            await running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            if (whole && again && await server.End() && stopping.Unregister()) idle.Put(server);
+            else await server.DisposeAsync();
         }
     }
 
-    private static async Task Post(HttpContext context, StreamableHttpServerTransport transport, JsonRpcMessage message, bool modern, Stream body, CancellationToken cancellationToken)
+    private static async Task Post(HttpContext context, RequestServer server, JsonRpcMessage message, AnswerBody answer, Stream body, CancellationToken cancellationToken)
     {
         HttpResponse response = context.Response;
         response.ContentType = "text/event-stream";
         response.Headers.CacheControl = "no-cache, no-store";
-        // Before 2026-07-28 the status is always 200: the decision about 401 and 403 was made long ago.
-        Func<JsonRpcMessage?, ValueTask>? starting = modern ? first =>
-        {
-            if (!response.HasStarted && first is JsonRpcError { Error: { } error }) response.StatusCode = StatusOf(error.Code);
-            return ValueTask.CompletedTask;
-        } : null;
-        if (await transport.HandlePostRequestAsync(message, body, starting, cancellationToken)) return;
+        if (await server.Run(context, message, answer, body, cancellationToken)) return;
         response.ContentType = null;
         response.StatusCode = StatusCodes.Status202Accepted;
     }
 
-    private static JsonRpcMessage Message(Admission admission, AnswerBody answer)
+    private static JsonRpcMessage Message(Admission admission)
     {
         McpMessage message = admission.Message;
         var context = new JsonRpcMessageContext
         {
-            User = admission.Caller.Token.Principal, ProtocolVersion = admission.Version, Items = new Dictionary<string, object?> { [InnermostCheck.Item] = admission, [AnswerBody.Item] = answer },
+            User = admission.Caller.Token.Principal, ProtocolVersion = admission.Version, Items = new Dictionary<string, object?> { [InnermostCheck.Item] = admission },
         };
         if (message.IsNotification) return new JsonRpcNotification { Method = message.Method, Params = RebuiltMessage.Params(admission), Context = context };
         RequestId id = message.Id.ValueKind == JsonValueKind.String ? new RequestId(message.Id.GetString()!) : new RequestId(message.Id.GetInt64());
         return new JsonRpcRequest { Id = id, Method = message.Method, Params = RebuiltMessage.Params(admission), Context = context };
     }
 
+    /// <summary>Next to what is sent: after the answer to the request nothing follows.</summary>
+    private static McpMessageHandler TellLast(McpMessageHandler next) => async (message, cancellationToken) =>
+    {
+        if (message.JsonRpcMessage is JsonRpcResponse or JsonRpcError && ((RequestServices)message.Server.Services!).Answer is { } answer) await answer.Last(message.JsonRpcMessage);
+        await next(message, cancellationToken);
+    };
+
     /// <summary>An allowed call ends also where its handler never ran.</summary>
     private void Answered(Admission admission, HandlerOutcome? instead)
     {
         if (admission.Decision is { } decision) decider.Finished(decision, admission.Answered(instead));
     }
-
-    private static int StatusOf(int code) => code switch
-    {
-        McpError.MethodNotFound => StatusCodes.Status404NotFound,
-        Names.Mcp.HeaderMismatch or Names.Mcp.MissingCapability or Names.Mcp.UnsupportedVersion => StatusCodes.Status400BadRequest,
-        _ => StatusCodes.Status200OK,
-    };
 
     /// <summary>The answer may be either, so the client must take both.</summary>
     private static bool Accepts(Microsoft.Extensions.Primitives.StringValues accept)

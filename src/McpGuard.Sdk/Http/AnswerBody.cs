@@ -1,47 +1,89 @@
 using System.Buffers;
+using McpAuth.Protocol;
 using Microsoft.AspNetCore.Http;
 using ModelContextProtocol.Protocol;
-using ModelContextProtocol.Server;
 
 namespace McpGuard.Sdk.Http;
 
 /// <summary>
 /// The answer of a handler that writes whole messages. Each leaves when it is flushed, but the last: that leaves together with the end of the response, in one system
-/// call instead of two.
+/// call instead of two. The headers leave with the first, or by themselves when that is long in coming: until then the status can be chosen.
 /// </summary>
-internal sealed class AnswerBody(HttpResponse response) : WriteOnlyStream
+/// <param name="statuses">Whether an error that comes first is told by the status too.</param>
+internal sealed class AnswerBody(HttpResponse response, bool statuses, TimeProvider time) : WriteOnlyStream
 {
-    /// <summary>Where it travels with the message.</summary>
-    public const string Item = "mcpguard.answer";
+    /// <summary>For a first message to come before the headers leave without it.</summary>
+    private static readonly TimeSpan Grace = TimeSpan.FromMilliseconds(250);
 
+    private ITimer? patience;
+    private Task? headers; // null while none are sent; over when they are, or leave with what is written
     private bool written, last;
 
-    /// <summary>Something of the answer is on its way, or will be: another can no longer take its place.</summary>
-    public bool Begun => written || response.HasStarted;
-
-    /// <summary>Looks at every message that is sent: after the response to the request there is none.</summary>
-    public static McpMessageHandler Filter(McpMessageHandler next) => (message, cancellationToken) =>
+    /// <summary>The answer to the request comes next; after it there is none.</summary>
+    public async ValueTask Last(JsonRpcMessage answer)
     {
-        if (message.JsonRpcMessage is JsonRpcResponse or JsonRpcError && message.Items.TryGetValue(Item, out object? item) && item is AnswerBody answer) answer.last = true;
-        return next(message, cancellationToken);
-    };
-
-    public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
-    {
-        Write(buffer.Span);
-        return default;
+        bool first = !await Begun();
+        last = true;
+        if (first && statuses && answer is JsonRpcError { Error.Code: var code }) response.StatusCode = StatusOf(code);
     }
 
-    public override void Write(ReadOnlySpan<byte> buffer)
+    /// <summary>Something of the answer is on its way, or will be: another can no longer take its place. From here on nothing is sent but what is written.</summary>
+    public async ValueTask<bool> Begun()
     {
+        await Settle();
+        return written || response.HasStarted;
+    }
+
+    public override async ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
+    {
+        await Settle();
         written = true;
-        response.BodyWriter.Write(buffer);
+        response.BodyWriter.Write(buffer.Span);
     }
 
     public override async Task FlushAsync(CancellationToken cancellationToken)
     {
-        if (!last) await response.BodyWriter.FlushAsync(cancellationToken);
+        if (last) return;
+        if (written) await response.BodyWriter.FlushAsync(cancellationToken);
+        else patience ??= time.CreateTimer(static body => _ = ((AnswerBody)body!).SendHeaders(), this, Grace, Timeout.InfiniteTimeSpan);
     }
 
+    private ValueTask Settle() =>
+        Interlocked.CompareExchange(ref headers, Task.CompletedTask, null) is { IsCompleted: false } leaving ? new ValueTask(leaving) : default;
+
+    private async Task SendHeaders()
+    {
+        var sent = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        if (Interlocked.CompareExchange(ref headers, sent.Task, null) is not null) return;
+        try
+        {
+            await response.BodyWriter.FlushAsync();
+        }
+        catch (Exception)
+        {
+            // The caller is gone; whoever writes next is told so.
+        }
+        finally
+        {
+            sent.SetResult();
+        }
+    }
+
+    private static int StatusOf(int code) => code switch
+    {
+        McpError.MethodNotFound => StatusCodes.Status404NotFound,
+        Names.Mcp.HeaderMismatch or Names.Mcp.MissingCapability or Names.Mcp.UnsupportedVersion => StatusCodes.Status400BadRequest,
+        _ => StatusCodes.Status200OK,
+    };
+
+    public override void Write(ReadOnlySpan<byte> buffer) => throw new NotSupportedException();
+
     public override void Flush() => throw new NotSupportedException();
+
+    public override async ValueTask DisposeAsync()
+    {
+        patience?.Dispose();
+        await Settle();
+        await base.DisposeAsync();
+    }
 }
