@@ -73,8 +73,9 @@ public sealed class GuardChannel : IDisposable
     }
 
     /// <summary>Delivers a batch of the spool; only what the answer acknowledges may be forgotten.</summary>
-    public Task<GuardAuditResponse> Deliver(GuardAuditRequest request, CancellationToken cancellationToken = default) =>
-        Call(Names.Paths.GuardAudit, ServerRequest.Body(request, ProtocolJson.Default.GuardAuditRequest), ProtocolJson.Default.GuardAuditResponse, null, cancellationToken);
+    /// <param name="request">A <see cref="GuardAuditRequest"/> as JSON in UTF-8: the entries stand in the spool as they are sent.</param>
+    public Task<GuardAuditResponse> Deliver(byte[] request, CancellationToken cancellationToken = default) =>
+        Call(Names.Paths.GuardAudit, request, ProtocolJson.Default.GuardAuditResponse, null, cancellationToken);
 
     public Task<BudgetResponse> Spend(BudgetRequest request, CancellationToken cancellationToken = default) =>
         Call(Names.Paths.GuardBudgets, ServerRequest.Body(request, ProtocolJson.Default.BudgetRequest), ProtocolJson.Default.BudgetResponse, null, cancellationToken);

@@ -198,7 +198,8 @@ public sealed class GuardChannelTests : IClassFixture<FakeServer>, IDisposable
         using var definition = JsonDocument.Parse("""{"name":"read_file"}""");
         ManifestResponse manifest = await guard.ReportManifest(new ManifestRequest([new ManifestTool("read_file", definition.RootElement)]));
         Assert.Equal("approved", manifest.Tools.Single().State);
-        Assert.Equal(12, (await guard.Deliver(new GuardAuditRequest([]))).Acknowledged);
+        Assert.Equal(12, (await guard.Deliver("""{"entries":[]}"""u8.ToArray())).Acknowledged);
+        Assert.Equal("""{"entries":[]}""", server.To("/guard/audit").Single().Body);
         Assert.Equal(1, (await guard.Spend(new BudgetRequest("at_1", "refund"))).Granted);
         Assert.Equal("""{"jti":"at_1","tool":"refund","calls":1}""", server.To("/guard/budgets").Single().Body);
     }

@@ -116,7 +116,7 @@ public sealed class SpoolTests : IDisposable
         string[] requests = ["small", new('a', 3 << 20), "small again", new('b', 1 << 20), new('c', 1 << 20), "at last"];
         foreach (string request in requests) Assert.True(await spool.Append(Happened("dec", request), Durability.Disk));
         List<string> read = [];
-        while (reader.Read() is { Count: > 0 } entries)
+        while (Next(reader) is { Count: > 0 } entries)
         {
             string[] batch = [.. entries.Select(e => (string)e.Event.Data!["request"]!)];
             Assert.True(batch.Length == 1 || batch.Sum(r => r.Length) < 512 * 1024);
@@ -126,7 +126,7 @@ public sealed class SpoolTests : IDisposable
         // And where it begins in the middle.
         using var later = new SpoolReader(spool);
         later.GoTo(3);
-        Assert.Equal([3, 4], later.Read().Concat(later.Read()).Select(e => e.Seq));
+        Assert.Equal([3, 4], Next(later).Concat(Next(later)).Select(e => e.Seq));
     }
 
     [Fact]
@@ -265,8 +265,17 @@ public sealed class SpoolTests : IDisposable
         Assert.True(spool.Sync().Wait(TimeSpan.FromSeconds(10)));
         using var reader = new SpoolReader(spool);
         var all = new List<SpoolEntry>();
-        while (reader.Read() is { Count: > 0 } some) all.AddRange(some);
+        while (Next(reader) is { Count: > 0 } some) all.AddRange(some);
         return all;
+    }
+
+    /// <summary>As the server reads them.</summary>
+    private static IReadOnlyList<SpoolEntry> Next(SpoolReader reader)
+    {
+        if (reader.Read() is not var (first, last, body)) return [];
+        IReadOnlyList<SpoolEntry> entries = JsonSerializer.Deserialize(body, ProtocolJson.Default.GuardAuditRequest)!.Entries;
+        Assert.Equal((first, last), (entries[0].Seq, entries[^1].Seq));
+        return entries;
     }
 
     private string[] Lines()

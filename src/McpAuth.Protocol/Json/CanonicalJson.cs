@@ -1,8 +1,10 @@
 using System.Buffers;
 using System.Buffers.Text;
+using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
+using System.Text.Unicode;
 
 namespace McpAuth.Protocol.Json;
 
@@ -20,8 +22,8 @@ public static class CanonicalJson
         {
             case JsonValueKind.Object: WriteObject(value, output); break;
             case JsonValueKind.Array: WriteArray(value, output); break;
-            case JsonValueKind.String: WriteString(value.GetString()!, output); break;
-            case JsonValueKind.Number: WriteNumber(value.GetDouble(), output); break;
+            case JsonValueKind.String: WriteString(value, output); break;
+            case JsonValueKind.Number: WriteNumber(value, output); break;
             case JsonValueKind.True: output.Write("true"u8); break;
             case JsonValueKind.False: output.Write("false"u8); break;
             case JsonValueKind.Null: output.Write("null"u8); break;
@@ -48,6 +50,20 @@ public static class CanonicalJson
 
     private static void WriteObject(JsonElement value, IBufferWriter<byte> output)
     {
+        if (InOrder(value))
+        {
+            var first = true;
+            foreach (var member in value.EnumerateObject())
+            {
+                output.Write(first ? "{\""u8 : ",\""u8);
+                first = false;
+                output.Write(JsonMarshal.GetRawUtf8PropertyName(member));
+                output.Write("\":"u8);
+                Write(member.Value, output);
+            }
+            output.Write(first ? "{}"u8 : "}"u8);
+            return;
+        }
         var members = new (string Name, JsonElement Value)[value.GetPropertyCount()];
         var i = 0;
         foreach (var member in value.EnumerateObject())
@@ -66,6 +82,24 @@ public static class CanonicalJson
         output.Write("}"u8);
     }
 
+    /// <summary>The names stand as they are to be written, in the order in which they are: mostly what is canonical already is read again.</summary>
+    private static bool InOrder(JsonElement value)
+    {
+        ReadOnlySpan<byte> before = default;
+        foreach (var member in value.EnumerateObject())
+        {
+            var name = JsonMarshal.GetRawUtf8PropertyName(member);
+            // Of names in ASCII the order of the bytes is that of the code units.
+            if (!AsItIs(name) || !Ascii.IsValid(name) || (!before.IsEmpty && before.SequenceCompareTo(name) >= 0))
+                return false;
+            before = name;
+        }
+        return true;
+    }
+
+    /// <summary>A string of JSON that has no escapes needs none.</summary>
+    private static bool AsItIs(ReadOnlySpan<byte> raw) => !raw.Contains((byte)'\\') && Utf8.IsValid(raw);
+
     private static void WriteArray(JsonElement value, IBufferWriter<byte> output)
     {
         output.Write("["u8);
@@ -81,6 +115,15 @@ public static class CanonicalJson
     }
 
     // RFC 8785 §3.2.2.2: only what must be escaped is, the short form where there is one, lower-case hexadecimal.
+    private static void WriteString(JsonElement value, IBufferWriter<byte> output)
+    {
+        var raw = JsonMarshal.GetRawUtf8Value(value);
+        if (AsItIs(raw))
+            output.Write(raw);
+        else
+            WriteString(value.GetString(), output);
+    }
+
     private static void WriteString(ReadOnlySpan<char> text, IBufferWriter<byte> output)
     {
         output.Write("\""u8);
@@ -115,6 +158,16 @@ public static class CanonicalJson
     private static byte Hex(int digit) => "0123456789abcdef"u8[digit];
 
     // RFC 8785 §3.2.2.3 = ECMAScript Number::toString, radix 10, with its k (digits) and n (where the point stands).
+    private static void WriteNumber(JsonElement value, IBufferWriter<byte> output)
+    {
+        var raw = JsonMarshal.GetRawUtf8Value(value);
+        // An integer of up to 15 digits is written as it is; there is no sign before a zero.
+        if (raw.Length <= 15 && raw[0] != '-' && raw.IndexOfAnyExceptInRange((byte)'0', (byte)'9') < 0)
+            output.Write(raw);
+        else
+            WriteNumber(value.GetDouble(), output);
+    }
+
     private static void WriteNumber(double value, IBufferWriter<byte> output)
     {
         var shortest = ShortestDecimal.Of(value);

@@ -48,7 +48,11 @@ public static class StrictJson
     }
 
     /// <summary>The element has its own copy of the text.</summary>
-    internal static Result<JsonElement> Parse(ReadOnlySpan<byte> utf8, JsonLimits limits)
+    internal static Result<JsonElement> Parse(ReadOnlySpan<byte> utf8, JsonLimits limits) =>
+        Check(utf8, limits) is { } fault ? fault : JsonElement.Parse(utf8, new JsonDocumentOptions { MaxDepth = limits.MaxDepth });
+
+    /// <summary>What <see cref="Parse(ReadOnlyMemory{byte}, JsonLimits)"/> says of a text, for readers of their own; null when it says nothing against it.</summary>
+    public static Fault? Check(ReadOnlySpan<byte> utf8, JsonLimits limits)
     {
         if (utf8.Length > limits.MaxBytes)
             return TooLarge(limits);
@@ -59,9 +63,7 @@ public static class StrictJson
             return new Fault("invalid_json", "The text starts with a byte-order mark.");
         try
         {
-            if (Check(utf8, limits.MaxDepth) is { } fault)
-                return fault;
-            return JsonElement.Parse(utf8, new JsonDocumentOptions { MaxDepth = limits.MaxDepth });
+            return Check(utf8, limits.MaxDepth);
         }
         catch (JsonException e)
         {

@@ -1,23 +1,19 @@
-using System.Security.Cryptography;
 using System.Text.Json.Nodes;
 using McpAuth.Protocol;
 using McpAuth.Protocol.Audit;
-using McpAuth.Protocol.Jose;
 using McpAuthServer.Http;
 using McpAuthServer.Policies;
 using McpAuthServer.Storage;
 
 namespace McpAuthServer.GuardFeed;
 
-/// <param name="Canonical">The event as the guard hashed it.</param>
-internal sealed record PresentedEntry(long Seq, string Prev, byte[] Canonical, AuditEvent Event);
+/// <param name="Hash">Where the guard's chain stands after it, when it stood at <paramref name="Prev"/> before.</param>
+internal sealed record PresentedEntry(long Seq, string Prev, string Hash, AuditEvent Event);
 
 /// <summary>A spool entry with what the server knows itself, or the reason why it is not believed.</summary>
-internal sealed record CompletedEntry(PresentedEntry Entry, AuditEvent? Event, string? Disbelieved)
+/// <param name="Told">What a decision's policies said and were asked.</param>
+internal sealed record CompletedEntry(PresentedEntry Entry, AuditEvent? Event, string? Disbelieved, PolicyTold? Told = null)
 {
-    /// <summary>What a decision's policies said and were asked.</summary>
-    public PolicyTold? Told { get; init; }
-
     private static readonly HashSet<string> Types = [AuditTypes.CallDecided, AuditTypes.CallFinished, AuditTypes.CallRefused, AuditTypes.ReplayDetected, AuditTypes.DownstreamUsed];
 
     /// <summary>The token that a call used at another tool server; null where the event tells of none.</summary>
@@ -43,7 +39,7 @@ internal sealed record CompletedEntry(PresentedEntry Entry, AuditEvent? Event, s
         {
             User = issued?.User, Agent = issued?.Agent, Instance = issued?.Instance, Client = issued?.Client, Chain = issued?.Chain, Task = issued?.Task,
             ParentTask = issued?.ParentTask, Grant = issued?.Grant, Resource = caller.Server.Resource, Node = caller.Guard.Id,
-        }, null) { Told = told };
+        }, null, told);
     }
 }
 
@@ -57,8 +53,7 @@ internal sealed class StoreSpool(string guard, string toolServer, IReadOnlyList<
     private static readonly Sql
         Place = new("select spool_seq, spool_hash from guards where id = @id"),
         Move = new("update guards set spool_seq = @seq, spool_hash = @hash where id = @id and spool_seq = @was"),
-        Used = new("select count(*) from approvals where id = @approval and used_by = @decision"),
-        Exists = new("select count(*) from audit_events where id = @id");
+        Used = new("select count(*) from approvals where id = @approval and used_by = @decision");
 
     public override StateLock Lock => StateLock.None;
 
@@ -70,47 +65,38 @@ internal sealed class StoreSpool(string guard, string toolServer, IReadOnlyList<
         if (fresh.Count == 0)
             return at.Seq;
 
-        var events = new List<AuditEvent>(fresh.Count);
-        var (seq, hash) = at;
-        var ids = new HashSet<string>(StringComparer.Ordinal);
-        var told = new List<(AuditEvent Event, PolicyTold Told)>();
-        foreach (var fresher in fresh)
-        {
-            var (entry, completed, disbelieved) = fresher;
-            if (entry.Seq != seq + 1 || entry.Prev != hash)
-                events.Add(Alert(AuditTypes.GuardGap, entry.Seq != seq + 1 ? "missing_entries" : "broken_chain", new() { ["after"] = seq, ["seq"] = entry.Seq }));
-            // The chain goes on from what the guard says it stands on, so that one break is one alert.
-            (seq, hash) = (entry.Seq, Hash(entry.Prev, entry.Canonical));
-            if (completed is not null && ids.Add(completed.Id) && tx.First(Exists.With(completed.Id), r => r.GetInt64(0)) == 0)
-            {
-                // A guard's word that a person said yes counts where it was used up for this decision.
-                if (completed.Approval is { } yes && tx.First(Used.With(yes, completed.Id), r => r.GetInt64(0)) == 0)
-                {
-                    completed = completed with { Approval = null };
-                    events.Add(Alert(AuditTypes.GuardRefused, "unknown_approval", new() { ["seq"] = entry.Seq }));
-                }
-                events.Add(completed);
-                if (fresher.Told is { } policy)
-                    told.Add((completed, policy));
-            }
-            else
-                events.Add(Alert(AuditTypes.GuardRefused, disbelieved ?? "repeated_id", new() { ["seq"] = entry.Seq }));
-        }
-        if (tx.Run(Move.With(seq, hash, guard, at.Seq)) == 0)
+        var last = fresh[^1].Entry;
+        if (tx.Run(Move.With(last.Seq, last.Hash, guard, at.Seq)) == 0)
             return null;
+
+        var (seq, hash) = at;
+        var told = new List<(AuditEvent Event, PolicyTold Told)>();
+        foreach (var (entry, completed, disbelieved, policy) in fresh)
+        {
+            if (entry.Seq != seq + 1 || entry.Prev != hash)
+                Alert(tx, AuditTypes.GuardGap, entry.Seq != seq + 1 ? "missing_entries" : "broken_chain", new() { ["after"] = seq, ["seq"] = entry.Seq });
+            // The chain goes on from what the guard says it stands on, so that one break is one alert.
+            (seq, hash) = (entry.Seq, entry.Hash);
+            if (completed is null || !tx.AppendNew(Believed(tx, completed, entry)))
+                Alert(tx, AuditTypes.GuardRefused, disbelieved ?? "repeated_id", new() { ["seq"] = entry.Seq });
+            else if (policy is not null)
+                told.Add((completed, policy));
+        }
         PolicyRequests.Store(tx, toolServer, told, keepUntil);
-        events.ForEach(tx.Append);
         return seq;
     }
 
-    private static string Hash(string prev, byte[] canonical)
+    /// <summary>A guard's word that a person said yes counts where it was used up for this decision.</summary>
+    private AuditEvent Believed(WriteTx tx, AuditEvent completed, PresentedEntry entry)
     {
-        byte[] above = Base64Url.TryDecode(prev, out var bytes) ? bytes : [];
-        return Base64Url.Encode(SHA256.HashData([.. above, .. canonical]));
+        if (completed.Approval is not { } yes || tx.First(Used.With(yes, completed.Id), r => r.GetInt64(0)) > 0)
+            return completed;
+        Alert(tx, AuditTypes.GuardRefused, "unknown_approval", new() { ["seq"] = entry.Seq });
+        return completed with { Approval = null };
     }
 
-    private AuditEvent Alert(string type, string reason, System.Text.Json.Nodes.JsonObject data) => new()
+    private void Alert(WriteTx tx, string type, string reason, JsonObject data) => tx.Append(new()
     {
         Id = Id.New(Id.Event, now), Time = now.ToUnixTimeMilliseconds(), Type = type, Outcome = "refused", Reason = reason, Client = guard, Node = node, Data = data,
-    };
+    });
 }

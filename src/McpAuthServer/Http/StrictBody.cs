@@ -50,7 +50,7 @@ internal static class StrictBody
     /// <summary>A JSON body as it was sent, for a strict reader of its own.</summary>
     public static async Task<(ReadOnlyMemory<byte> Bytes, OAuthError? Error)> JsonBytesAsync(HttpRequest request, int maxBytes) => IsType(request, "application/json")
         ? await BytesAsync(request, maxBytes)
-        : (default, new(Names.Errors.InvalidRequest, "The body must be application/json.", StatusCodes.Status415UnsupportedMediaType));
+        : (default, NotJson);
 
     public static async Task<(JsonElement Json, OAuthError? Error)> JsonAsync(HttpRequest request, int maxBytes)
     {
@@ -79,14 +79,38 @@ internal static class StrictBody
         }
     }
 
+    private static OAuthError NotJson => new(Names.Errors.InvalidRequest, "The body must be application/json.", StatusCodes.Status415UnsupportedMediaType);
+
     private static bool IsType(HttpRequest request, string type) =>
         request.ContentType is { } value && value.AsSpan(0, value.IndexOf(';') is var i and >= 0 ? i : value.Length).Trim().Equals(type, StringComparison.OrdinalIgnoreCase);
 
+    /// <summary>A JSON body that the strict reader has nothing against, for large ones that come often; its bytes are lent until it is disposed.</summary>
+    public static async Task<(LentBytes? Body, OAuthError? Error)> LentJsonAsync(HttpRequest request, int maxBytes)
+    {
+        if (!IsType(request, "application/json"))
+            return (null, NotJson);
+        LentBytes? lent = null;
+        if (await BytesAsync(request, maxBytes, read => lent = new LentBytes(read)) is { } error)
+            return (null, error);
+        if (StrictJson.Check(lent!.Span, new JsonLimits(maxBytes)) is not { } fault)
+            return (lent, null);
+        lent.Dispose();
+        return (null, OAuthError.InvalidRequest(fault.ToString(), fault.Code));
+    }
+
     private static async Task<(ReadOnlyMemory<byte> Bytes, OAuthError? Error)> BytesAsync(HttpRequest request, int max)
+    {
+        ReadOnlyMemory<byte> bytes = default;
+        var error = await BytesAsync(request, max, read => bytes = read.ToArray());
+        return (bytes, error);
+    }
+
+    /// <param name="take">Given all of it, once.</param>
+    private static async Task<OAuthError?> BytesAsync(HttpRequest request, int max, Action<ReadOnlySequence<byte>> take)
     {
         var tooLarge = new OAuthError(Names.Errors.InvalidRequest, $"The body is longer than {max} bytes.", StatusCodes.Status413PayloadTooLarge);
         if (request.ContentLength > max)
-            return (default, tooLarge);
+            return tooLarge;
         var reader = request.BodyReader;
         while (true)
         {
@@ -97,15 +121,15 @@ internal static class StrictBody
             }
             catch (BadHttpRequestException e)
             {
-                return (default, OAuthError.InvalidRequest("The body could not be read.") with { Status = e.StatusCode });
+                return OAuthError.InvalidRequest("The body could not be read.") with { Status = e.StatusCode };
             }
             if (read.Buffer.Length > max)
-                return (default, tooLarge);
+                return tooLarge;
             if (read.IsCompleted)
             {
-                var bytes = read.Buffer.ToArray();
+                take(read.Buffer);
                 reader.AdvanceTo(read.Buffer.End);
-                return (bytes, null);
+                return null;
             }
             reader.AdvanceTo(read.Buffer.Start, read.Buffer.End);
         }

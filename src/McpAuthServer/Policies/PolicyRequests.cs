@@ -16,7 +16,7 @@ internal sealed record PolicyTold(string? Sealed, string? Decided, (long Version
     private const int Longest = 256 * 1024;
 
     /// <summary>
-    /// Takes what is kept elsewhere out of the event: an audit record lives for good, arguments do not. The digest stays, so that what is kept elsewhere cannot be
+    /// Takes what is kept elsewhere out of the event, and out of its data: an audit record lives for good, arguments do not. The digest stays, so that what is kept elsewhere cannot be
     /// exchanged.
     /// </summary>
     public static PolicyTold? Take(ref AuditEvent e)
@@ -29,14 +29,16 @@ internal sealed record PolicyTold(string? Sealed, string? Decided, (long Version
         var told = new PolicyTold(request, Decision(data, "policy"), shadow);
 
         // Members that are not as they must be are nobody's word.
-        var kept = new JsonObject(data.Where(m => m.Key is not ("request" or "shadow" or "policy")).Select(m => KeyValuePair.Create(m.Key, m.Value?.DeepClone())));
+        foreach (var member in (string[])["request", "shadow", "policy"])
+            data.Remove(member);
         if (request is not null)
-            kept["request_digest"] = "sha-256:" + Base64Url.Sha256(request);
+            data["request_digest"] = "sha-256:" + Base64Url.Sha256(request);
         if (told.Decided is not null)
-            kept["policy"] = told.Decided;
+            data["policy"] = told.Decided;
         if (shadow is { } there)
-            kept["shadow"] = new JsonObject { ["version"] = there.Item1, ["decision"] = there.Item2 };
-        e = e with { Data = kept.Count > 0 ? kept : null };
+            data["shadow"] = new JsonObject { ["version"] = there.Item1, ["decision"] = there.Item2 };
+        if (data.Count == 0)
+            e = e with { Data = null };
         return told;
     }
 

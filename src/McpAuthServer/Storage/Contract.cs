@@ -35,6 +35,9 @@ internal abstract class WriteTx
 
     /// <summary>Adds the event to the log, in this transaction; <see cref="AuditEvent.Seq"/> is ignored, the store assigns it.</summary>
     public abstract void Append(AuditEvent e);
+
+    /// <summary>The same for an event whose id somebody else made; false, and nothing is added, when there is one of that id.</summary>
+    public abstract bool AppendNew(AuditEvent e);
 }
 
 /// <summary>The one way anything is written.</summary>

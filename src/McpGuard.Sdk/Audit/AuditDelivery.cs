@@ -45,11 +45,10 @@ internal sealed partial class AuditDelivery(Spool spool, GuardConnection connect
     {
         // Only what cannot be lost any more is delivered: after a power cut no sequence number may be given to another event.
         if (spool.LastDurable < spool.LastWritten && !await spool.Sync()) throw new IOException("the spool could not be flushed");
-        while (reader.Read() is { Count: > 0 } entries)
+        while (reader.Read() is var (first, last, body))
         {
             GuardChannel channel = await connection.Channel(cancellationToken);
-            GuardAuditResponse answer = await channel.Deliver(new GuardAuditRequest(entries), cancellationToken);
-            long first = entries[0].Seq, last = entries[^1].Seq;
+            GuardAuditResponse answer = await channel.Deliver(body, cancellationToken);
             if (answer.Acknowledged < first - 1)
             {
                 // The server has less than it acknowledged before: what is still here is delivered again, the rest is its gap to report.

@@ -66,6 +66,9 @@ internal static class SpoolLine
     /// <summary>Whether this has the form of a line, wherever it belongs.</summary>
     public static bool Looks(ReadOnlySpan<byte> line) => Split(line, out _, out _, out _);
 
+    /// <summary>Its place in the chain; 0 when it is no line.</summary>
+    public static long SeqOf(ReadOnlySpan<byte> line) => Split(line, out _, out _, out long seq) ? seq : 0;
+
     private static bool Split(ReadOnlySpan<byte> line, out ReadOnlySpan<byte> happened, out ReadOnlySpan<byte> prev, out long seq)
     {
         happened = default;

@@ -1,7 +1,8 @@
-using System.Text.Json;
-using McpAuth.Protocol.Messages;
-
 namespace McpGuard.Sdk.Audit;
+
+/// <summary>Entries that follow each other, as they are delivered.</summary>
+/// <param name="Body">A <see cref="McpAuth.Protocol.Messages.GuardAuditRequest"/>.</param>
+internal sealed record SpoolBatch(long First, long Last, byte[] Body);
 
 /// <summary>Reads the spool's entries in order, across segments, up to what is on the disk.</summary>
 internal sealed class SpoolReader(Spool spool) : IDisposable
@@ -16,19 +17,18 @@ internal sealed class SpoolReader(Spool spool) : IDisposable
     /// <summary>The next entry to be read; 0 = the oldest there is.</summary>
     public long Next { get; private set; }
 
-    /// <summary>The next entries; empty when there are none yet.</summary>
-    public IReadOnlyList<SpoolEntry> Read()
+    /// <summary>The next entries; null when there are none yet.</summary>
+    public SpoolBatch? Read()
     {
         long upTo = spool.LastDurable;
         while (Place(upTo))
         {
-            List<SpoolEntry> entries = ReadHere(upTo);
-            if (entries.Count > 0) return entries;
+            if (ReadHere(upTo) is { } batch) return batch;
             // Nothing more in this segment: the next one begins where this one ended, or there is none yet.
-            if (spool.Segments().FirstOrDefault(s => s.First == Next) is not { } following || following.Path == path) return [];
+            if (spool.Segments().FirstOrDefault(s => s.First == Next) is not { } following || following.Path == path) return null;
             Enter(following);
         }
-        return [];
+        return null;
     }
 
     /// <summary>Continues at an entry that was read before.</summary>
@@ -80,25 +80,35 @@ internal sealed class SpoolReader(Spool spool) : IDisposable
         }
     }
 
-    private List<SpoolEntry> ReadHere(long upTo)
+    private SpoolBatch? ReadHere(long upTo)
     {
-        var entries = new List<SpoolEntry>();
-        ReadOnlySpan<byte> rest = Fill();
-        int bytes = 0;
-        while (entries.Count < LongestBatch && Next <= upTo)
+        ReadOnlySpan<byte> all = Fill(), rest = all;
+        long first = Next;
+        while (Next - first < LongestBatch && Next <= upTo)
         {
             int line = rest.IndexOf((byte)'\n');
             // One that is longer goes alone: the server takes only so much at once.
-            if (line < 0 || (entries.Count > 0 && bytes + line > LongestBytes)) break;
-            bytes += line;
-            SpoolEntry entry = JsonSerializer.Deserialize(rest[..line], ProtocolJson.Default.SpoolEntry)!;
-            if (entry.Seq != Next) throw new InvalidDataException($"{path} holds entry {entry.Seq} where {Next} was expected.");
-            entries.Add(entry);
-            position += line + 1;
+            if (line < 0 || (Next > first && all.Length - rest.Length + line > LongestBytes)) break;
+            if (SpoolLine.SeqOf(rest[..line]) is var seq && seq != Next) throw new InvalidDataException($"{path} holds entry {seq} where {Next} was expected.");
             rest = rest[(line + 1)..];
             Next++;
         }
-        return entries;
+        if (Next == first) return null;
+        ReadOnlySpan<byte> lines = all[..^rest.Length];
+        position += lines.Length;
+        return new SpoolBatch(first, Next - 1, Body(lines));
+    }
+
+    /// <summary>A line is an entry, and its end is where the next one begins.</summary>
+    private static byte[] Body(ReadOnlySpan<byte> lines)
+    {
+        ReadOnlySpan<byte> head = "{\"entries\":["u8, tail = "]}"u8;
+        byte[] body = GC.AllocateUninitializedArray<byte>(head.Length + lines.Length - 1 + tail.Length);
+        head.CopyTo(body);
+        lines[..^1].CopyTo(body.AsSpan(head.Length));
+        body.AsSpan(head.Length, lines.Length - 1).Replace((byte)'\n', (byte)',');
+        tail.CopyTo(body.AsSpan(body.Length - tail.Length));
+        return body;
     }
 
     public void Dispose() => file?.Dispose();

@@ -13,6 +13,7 @@ internal sealed class PostgresSession(PostgresDatabase database) : WriteTx, IDis
 
     private static readonly Sql InsertEvent = new(
             "insert into audit_events (id, time, type, task, jti, grant_id, agent, body) values (@id, @time, @type, @task, @jti, @grant, @agent, @body)"),
+        InsertNew = new(InsertEvent.Text + " on conflict (id) do nothing"),
         ShareState = new("select pg_advisory_xact_lock_shared(@key)"),
         OwnState = new("select pg_advisory_xact_lock(@key)");
 
@@ -67,11 +68,15 @@ internal sealed class PostgresSession(PostgresDatabase database) : WriteTx, IDis
         return rows;
     }
 
-    public override void Append(AuditEvent e)
+    public override void Append(AuditEvent e) => Insert(InsertEvent, e);
+
+    public override bool AppendNew(AuditEvent e) => Insert(InsertNew, e) > 0;
+
+    private int Insert(Sql sql, AuditEvent e)
     {
         body.ResetWrittenCount();
         AuditBody.Write(e, body);
-        var insert = Prepared(InsertEvent);
+        var insert = Prepared(sql);
         var values = insert.Parameters;
         values[0].Value = e.Id;
         values[1].Value = e.Time;
@@ -81,8 +86,9 @@ internal sealed class PostgresSession(PostgresDatabase database) : WriteTx, IDis
         values[5].Value = e.Grant ?? (object)DBNull.Value;
         values[6].Value = e.Agent ?? (object)DBNull.Value;
         values[7].Value = body.WrittenSpan.ToArray();
-        insert.ExecuteNonQuery();
-        Appended = true;
+        var added = insert.ExecuteNonQuery();
+        Appended |= added > 0;
+        return added;
     }
 
     public void Dispose()

@@ -8,8 +8,9 @@ namespace McpAuthServer.Storage.Sqlite;
 internal sealed class SqliteTx(SqliteSession session) : WriteTx
 {
     /// <summary><c>seq</c> is computed from <c>place</c>: there is one writer at a time, so places are in commit order.</summary>
-    private static readonly Sql InsertEvent = new(
-        "insert into audit_events (id, time, type, task, jti, grant_id, agent, body) values (@id, @time, @type, @task, @jti, @grant, @agent, @body)");
+    private static readonly Sql
+        InsertEvent = new("insert into audit_events (id, time, type, task, jti, grant_id, agent, body) values (@id, @time, @type, @task, @jti, @grant, @agent, @body)"),
+        InsertNew = new(InsertEvent.Text + " on conflict (id) do nothing");
 
     private readonly ArrayBufferWriter<byte> body = new(1024);
 
@@ -20,11 +21,15 @@ internal sealed class SqliteTx(SqliteSession session) : WriteTx
 
     public override List<TRow> All<TRow>(Statement statement, Func<DbDataReader, TRow> read) => session.All(statement, read);
 
-    public override void Append(AuditEvent e)
+    public override void Append(AuditEvent e) => Insert(InsertEvent, e);
+
+    public override bool AppendNew(AuditEvent e) => Insert(InsertNew, e) > 0;
+
+    private int Insert(Sql sql, AuditEvent e)
     {
         body.ResetWrittenCount();
         AuditBody.Write(e, body);
-        var insert = session.Prepared(InsertEvent);
+        var insert = session.Prepared(sql);
         insert.Bind(1, e.Id);
         insert.Bind(2, e.Time);
         insert.Bind(3, e.Type);
@@ -36,6 +41,7 @@ internal sealed class SqliteTx(SqliteSession session) : WriteTx
         try
         {
             insert.Step();
+            return insert.Changes;
         }
         finally
         {
