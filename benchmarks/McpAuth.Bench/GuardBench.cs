@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Security.Cryptography;
 using System.Text.Json;
 using System.Text.Json.Nodes;
@@ -9,7 +10,7 @@ using McpAuth.Testing;
 namespace McpAuth.Bench;
 
 /// <summary>
-/// A guarded echo tool, under a hundred policies, against the bare one: recording to the spool only, delivering to a real server on the same cores, with tokens it has not
+/// A guarded echo tool, under a hundred policies, against the bare one, each right after it: recording to the spool only, delivering to a real server on the same cores, with tokens it has not
 /// seen, with proofs, for a tool that can destroy, and through the gateway. And the decision alone.
 /// </summary>
 internal sealed class GuardBench : IAsyncDisposable
@@ -30,9 +31,11 @@ internal sealed class GuardBench : IAsyncDisposable
     /// <param name="Lines">The requests; null: one token, over and over.</param>
     private sealed record Case(string Name, string Host, Func<GuardBench, string, Task<string[]>>? Lines = null, string Tool = EchoCall.Echo);
 
+    private static readonly Case Floor = new(Bare, Bare);
+
     private static readonly Case[] Cases =
     [
-        new(Bare, Bare), new(Least, Least), new("guarded", Spool), new("delivered", Deliver), new("gateway", Gateway), new("cold", Spool, (bench, resource) => bench.FreshTokensAsync(resource)),
+        new(Least, Least), new("guarded", Spool), new("delivered", Deliver), new("gateway", Gateway), new("cold", Spool, (bench, resource) => bench.FreshTokensAsync(resource)),
         new("dpop", Spool, (bench, resource) => bench.FreshProofsAsync(resource)), new("destructive", Spool, Tool: EchoCall.Erase),
     ];
 
@@ -47,30 +50,40 @@ internal sealed class GuardBench : IAsyncDisposable
     {
         await using var bench = new GuardBench();
         await bench.StartAsync();
-        var cases = Cases.Where(c => c.Name is Bare or Least || only is null || only == c.Name).ToArray();
-        var loads = cases.ToDictionary(c => c.Name, _ => new List<Load>());
+        var cases = Cases.Where(c => c.Name is Least || only is null || only == c.Name).ToArray();
+        var pairs = cases.ToDictionary(c => c.Name, _ => new List<(Load Bare, Load Load)>());
         for (var round = -1; round < rounds; round++)
-            foreach (var (name, load) in await bench.RoundAsync(cases, seconds, warmUp: round < 0))
+            foreach (var one in cases)
+            {
+                var pair = await bench.PairAsync(one, seconds, warmUp: round < 0);
                 if (round >= 0)
-                    loads[name].Add(load);
+                    pairs[one.Name].Add(pair);
+            }
         var (decision, bytes) = DecisionBench.Run(bench.Resource(Spool), TimeSpan.FromSeconds(seconds));
 
-        var median = loads.ToDictionary(l => l.Key, l => l.Value.OrderBy(x => x.RequestsPerSecond).ElementAt(l.Value.Count / 2));
-        var bare = median[Bare];
         var figures = new Dictionary<string, double> { ["decision_p50_us"] = decision, ["decision_alloc_bytes"] = bytes };
-        foreach (var (name, load) in median)
+        Tell(Bare, [.. pairs.Values.SelectMany(p => p).Select(p => p.Bare)]);
+        foreach (var (name, measured) in pairs)
         {
-            say($"{name,-12} {load}   ratio {load.RequestsPerSecond / bare.RequestsPerSecond:0.00}, added p50 {load.P50Milliseconds - bare.P50Milliseconds:0.00} p99 {load.P99Milliseconds - bare.P99Milliseconds:0.00} ms");
-            (figures[name + "_rps"], figures[name + "_cpu_us"], figures[name + "_p50_ms"], figures[name + "_p99_ms"]) =
-                (load.RequestsPerSecond, load.CpuMicroseconds, load.P50Milliseconds, load.P99Milliseconds);
-            if (name == Bare)
-                continue;
-            figures[name + "_ratio"] = load.RequestsPerSecond / bare.RequestsPerSecond;
-            (figures[name + "_added_p50_ms"], figures[name + "_added_p99_ms"]) = (load.P50Milliseconds - bare.P50Milliseconds, load.P99Milliseconds - bare.P99Milliseconds);
+            // The machine is not the same from one minute to the next: a case is compared with the bare tool of its own minute.
+            var (ratio, p50, p99) = (Median(measured.Select(m => m.Load.RequestsPerSecond / m.Bare.RequestsPerSecond)),
+                Median(measured.Select(m => m.Load.P50Milliseconds - m.Bare.P50Milliseconds)), Median(measured.Select(m => m.Load.P99Milliseconds - m.Bare.P99Milliseconds)));
+            Tell(name, [.. measured.Select(m => m.Load)], $"   ratio {ratio:0.00}, added p50 {p50:0.00} p99 {p99:0.00} ms");
+            (figures[name + "_ratio"], figures[name + "_added_p50_ms"], figures[name + "_added_p99_ms"]) = (ratio, p50, p99);
         }
         say($"decision     p50 {decision:0.00} us, {bytes:0} B, {DecisionBench.Policies} policies");
         return figures;
+
+        void Tell(string name, Load[] loads, string compared = "")
+        {
+            var median = loads.OrderBy(l => l.RequestsPerSecond).ElementAt(loads.Length / 2);
+            say($"{name,-12} {median}{compared}");
+            (figures[name + "_rps"], figures[name + "_cpu_us"], figures[name + "_p50_ms"], figures[name + "_p99_ms"]) =
+                (median.RequestsPerSecond, median.CpuMicroseconds, median.P50Milliseconds, median.P99Milliseconds);
+        }
     }
+
+    private static double Median(IEnumerable<double> values) => values.Order().ToArray() is var sorted ? sorted[sorted.Length / 2] : 0;
 
     private string Resource(string host) => addresses[host] + "/mcp";
 
@@ -114,22 +127,42 @@ internal sealed class GuardBench : IAsyncDisposable
             await Task.Delay(100, limit.Token);
     }
 
-    private async Task<List<(string Name, Load Load)>> RoundAsync(Case[] cases, int seconds, bool warmUp)
+    private async Task<(Load Bare, Load Load)> PairAsync(Case one, int seconds, bool warmUp)
     {
-        var loads = new List<(string, Load)>();
-        foreach (var one in cases)
+        // What a case sends once only warms up with it: the code is the same but for the validation.
+        var length = one.Lines is not null ? Math.Min(seconds, ShortSeconds) : warmUp ? WarmUp : seconds;
+        var prepared = await PrepareAsync(one);
+        var floor = await PrepareAsync(Floor);
+        await SettleAsync();
+        return (await MeasureAsync(Floor, floor, length), await MeasureAsync(one, prepared, length));
+    }
+
+    private async Task<string[]> PrepareAsync(Case one)
+    {
+        var resource = Resource(one.Host);
+        var token = !Guarded.Contains(one.Host) ? "none" : await TokenAsync(one.Host);
+        // A denial is a 200 too, so one answer is read before anything is measured.
+        var (status, ran, text) = await EchoCall.SendAsync(http, resource, token, tool: one.Tool);
+        if (!ran)
+            throw new InvalidOperationException($"{resource} answered {status} {text}");
+        return one.Lines is { } prepare ? await prepare(this, resource) : [.. Enumerable.Repeat(EchoCall.Line(token, one.Tool), Prepared)];
+    }
+
+    private Task<Load> MeasureAsync(Case one, string[] lines, int seconds) =>
+        Wrk.RunAsync(new Uri(Resource(one.Host)), running[one.Host].Id, lines, seconds, again: one.Lines is null);
+
+    /// <summary>What was recorded before is delivered: the server works on nothing any more.</summary>
+    private async Task SettleAsync()
+    {
+        using var server = Process.GetProcessById(running["server"].Id);
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        for (var idle = 0; idle < 2;)
         {
-            // What a case sends once only warms up with it: the code is the same but for the validation.
-            var resource = Resource(one.Host);
-            var token = !Guarded.Contains(one.Host) ? "none" : await TokenAsync(one.Host);
-            // A denial is a 200 too, so one answer is read before anything is measured.
-            var (status, ran, text) = await EchoCall.SendAsync(http, resource, token, tool: one.Tool);
-            if (!ran)
-                throw new InvalidOperationException($"{resource} answered {status} {text}");
-            var lines = one.Lines is { } prepare ? await prepare(this, resource) : [.. Enumerable.Repeat(EchoCall.Line(token, one.Tool), Prepared)];
-            loads.Add((one.Name, await Wrk.RunAsync(new Uri(resource), running[one.Host].Id, lines, one.Lines is not null ? Math.Min(seconds, ShortSeconds) : warmUp ? WarmUp : seconds, again: one.Lines is null)));
+            var before = server.TotalProcessorTime;
+            await Task.Delay(500, limit.Token);
+            server.Refresh();
+            idle = server.TotalProcessorTime - before < TimeSpan.FromMilliseconds(75) ? idle + 1 : 0;
         }
-        return loads;
     }
 
     private async Task<string[]> FreshTokensAsync(string resource)
