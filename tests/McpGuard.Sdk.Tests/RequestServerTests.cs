@@ -4,10 +4,12 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using McpAuth.Protocol;
 using McpGuard.Sdk.Hosting;
+using McpGuard.Sdk.Http;
 using McpGuard.Sdk.Tokens;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
+using ModelContextProtocol.Protocol;
 using ModelContextProtocol.Server;
 
 namespace McpGuard.Sdk.Tests;
@@ -121,6 +123,19 @@ public sealed class RequestServerTests : IAsyncLifetime
         go.SetResult();
         Assert.All(await Task.WhenAll(held), answer => Assert.Equal("held", answer.Text));
         Assert.Equal("2", (await Visited("2", token)).GetProperty("visit").GetString());
+    }
+
+    /// <summary>A revocation may come at any time, also when everything is over.</summary>
+    [Fact]
+    public async Task Stopped_AfterItsEnd_NothingHappens()
+    {
+        using var stop = new CancellationTokenSource();
+        var context = new DefaultHttpContext { RequestServices = host.Services };
+        var one = new RequestServer(Validated(), new McpServerOptions(), NullLoggerFactory.Instance);
+        await using var answer = new AnswerBody(context.Response, statuses: true, TimeProvider.System);
+        Assert.False(await one.Run(context, new JsonRpcNotification { Method = "notifications/nothing" }, answer, answer, stop.Token));
+        await one.DisposeAsync();
+        stop.Cancel(throwOnFirstException: true);
     }
 
     [Fact]

@@ -60,7 +60,6 @@ internal sealed class GuardedMcpHost
         // Before 2026-07-28 a server remembers what it is told.
         bool again = admission.Modern && !admission.Message.IsNotification, whole = false;
         RequestServer server = (again ? idle.Take(admission.Caller.Token) : null) ?? new RequestServer(admission.Caller.Token, options, logging);
-        CancellationTokenRegistration stopping = call.Stop.UnsafeRegister(static server => ((RequestServer)server!).Stop(), server);
         try
         {
             await Post(context, server, Message(admission), answer, (Stream?)body ?? answer, call.Stop);
@@ -89,7 +88,7 @@ internal sealed class GuardedMcpHost
         finally
         {
             Answered(admission, body is { Exceeded: true } ? new HandlerOutcome(false, HandlerOutcome.TooLarge) : null);
-            if (whole && again && await server.End() && stopping.Unregister()) idle.Put(server);
+            if (whole && again && await server.End()) idle.Put(server);
             else await server.DisposeAsync();
         }
     }

@@ -17,6 +17,7 @@ internal sealed class RequestServer : IAsyncDisposable
     private readonly RequestServices services = new();
     private readonly StreamableHttpServerTransport transport;
     private readonly Task running;
+    private CancellationTokenRegistration stopping;
 
     public RequestServer(ValidatedToken token, McpServerOptions options, ILoggerFactory logging)
     {
@@ -44,22 +45,21 @@ internal sealed class RequestServer : IAsyncDisposable
     };
 
     /// <summary>Runs the message, and writes what it has to say.</summary>
+    /// <param name="cancellationToken">Stops what runs; afterwards this server runs nothing more.</param>
     /// <returns>False when there was nothing to say.</returns>
     public Task<bool> Run(HttpContext context, JsonRpcMessage message, AnswerBody answer, Stream body, CancellationToken cancellationToken)
     {
         services.Begin(context.RequestServices, answer);
+        stopping = cancellationToken.UnsafeRegister(static stop => ((CancellationTokenSource)stop!).Cancel(), stop);
         return transport.HandlePostRequestAsync(message, body, cancellationToken);
     }
 
-    /// <summary>Cancels what runs; it runs nothing more.</summary>
-    public void Stop() => stop.Cancel();
-
-    /// <summary>Waits for what runs. Afterwards nothing of the request is left here, and there may be another unless this one was stopped.</summary>
+    /// <summary>Waits for what runs. Afterwards nothing of the request is left here, and there may be another, unless this one was stopped.</summary>
     public async ValueTask<bool> End()
     {
         await services.UntilHandlerEnded();
         services.End();
-        return !stop.IsCancellationRequested;
+        return stopping.Unregister();
     }
 
     /// <summary>Waits for what runs. With no more messages to come the server ends by itself; cancelling it would cost an exception at every request.</summary>
@@ -68,6 +68,8 @@ internal sealed class RequestServer : IAsyncDisposable
         await transport.DisposeAsync();
         await running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         services.End();
+        // Not before what stops it has come to its end.
+        await stopping.DisposeAsync();
         stop.Dispose();
     }
 }
