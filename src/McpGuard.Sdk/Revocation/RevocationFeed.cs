@@ -17,7 +17,7 @@ internal sealed partial class RevocationFeed(
 {
     private static readonly TimeSpan Stagger = TimeSpan.FromMilliseconds(750), AskFor = TimeSpan.FromSeconds(4),
         Stood = TimeSpan.FromMilliseconds(200), FirstPause = TimeSpan.FromMilliseconds(100), LongestPause = TimeSpan.FromSeconds(1), Rebuild = TimeSpan.FromSeconds(30);
-    private const int Overlap = 2;
+    private const int Overlap = 2, MostCuts = 3;
 
     private readonly SemaphoreSlim applying = new(1);
     private string stream = "";
@@ -95,8 +95,9 @@ internal sealed partial class RevocationFeed(
     private async Task PollOn(CancellationToken cancellationToken)
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        var polls = new List<Task>(Overlap);
+        var polls = new List<SentPoll>(Overlap);
         long opened = time.GetTimestamp(), lastSent = 0;
+        (int Count, long At) cuts = default; // since something was answered, and when the last was noticed
         try
         {
             while (true)
@@ -104,15 +105,29 @@ internal sealed partial class RevocationFeed(
                 if (polls.Count < Overlap && (polls.Count == 0 || time.GetElapsedTime(lastSent) >= Stagger))
                 {
                     lastSent = time.GetTimestamp();
-                    polls.Add(Poll(stop.Token));
+                    polls.Add(new SentPoll(Poll(stop.Token), lastSent));
                 }
                 TimeSpan due = Stagger - time.GetElapsedTime(lastSent);
-                Task next = polls.Count < Overlap
-                    ? await Task.WhenAny([.. polls, Task.Delay(due > TimeSpan.Zero ? due : TimeSpan.FromMilliseconds(1), time, cancellationToken)])
-                    : await Task.WhenAny(polls);
+                IEnumerable<Task> answers = polls.Select(p => p.Answer);
+                Task next = await Task.WhenAny(
+                    polls.Count < Overlap ? answers.Append(Task.Delay(due > TimeSpan.Zero ? due : TimeSpan.FromMilliseconds(1), time, cancellationToken)) : answers);
                 cancellationToken.ThrowIfCancellationRequested();
-                if (!polls.Remove(next)) continue;
-                await next;
+                int over = polls.FindIndex(p => p.Answer == next);
+                if (over < 0) continue;
+                long sent = polls[over].At;
+                polls.RemoveAt(over);
+                try
+                {
+                    await next;
+                    cuts = default;
+                }
+                // A connection that was cut is no word of the server's: the stream is still there, and what came meanwhile too. So the question is put again at once, and
+                // again while there may be another connection that was cut with it. When nothing helps, a stream is opened anew.
+                catch (HttpRequestException e) when (e.InnerException is IOException && (cuts.Count < MostCuts || sent <= cuts.At))
+                {
+                    if (cuts.Count == 0) Log.Cut(logger, e.Message);
+                    if (sent > cuts.At) cuts = (cuts.Count + 1, time.GetTimestamp());
+                }
                 table.Purge();
                 // What did not fit once is missing until the whole is read again.
                 if (table.Overflowed && time.GetElapsedTime(opened) > Rebuild) return;
@@ -123,7 +138,7 @@ internal sealed partial class RevocationFeed(
             await stop.CancelAsync();
             try
             {
-                await Task.WhenAll(polls);
+                await Task.WhenAll(polls.Select(p => p.Answer));
             }
             catch (Exception e) when (e is OperationCanceledException or HttpRequestException or OAuthErrorException or TimeoutException or InvalidDataException)
             {
@@ -190,6 +205,9 @@ internal sealed partial class RevocationFeed(
 
     public void Dispose() => applying.Dispose();
 
+    /// <param name="At">The timestamp of its sending.</param>
+    private readonly record struct SentPoll(Task Answer, long At);
+
     private static InvalidDataException Broken(string why) => new($"The revocation feed cannot be applied: {why}");
 
     private static partial class Log
@@ -202,6 +220,9 @@ internal sealed partial class RevocationFeed(
 
         [LoggerMessage(Level = LogLevel.Critical, Message = "This machine's clock is {Seconds:0} s {Where} the server's, so every call is refused")]
         public static partial void ClockOff(ILogger logger, double seconds, string where);
+
+        [LoggerMessage(Level = LogLevel.Information, Message = "A poll of the revocation feed was cut off and is sent again: {Reason}")]
+        public static partial void Cut(ILogger logger, string reason);
 
         [LoggerMessage(Level = LogLevel.Warning, Message = "The revocation feed was interrupted and is opened again: {Reason}")]
         public static partial void Interrupted(ILogger logger, string reason);
