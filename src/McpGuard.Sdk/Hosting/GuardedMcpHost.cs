@@ -69,7 +69,7 @@ internal sealed class GuardedMcpHost
             // The caller need not wait until all is put away.
             else
             {
-                await context.Response.CompleteAsync();
+                await answer.Complete();
                 whole = true;
             }
         }
