@@ -45,9 +45,7 @@ internal sealed class SpoolReader(Spool spool) : IDisposable
         long wanted = Math.Max(Next, segments[0].First);
         if (wanted > upTo) return false;
         Enter(segments.Last(s => s.First <= wanted));
-        while (Next < wanted && Skip())
-        {
-        }
+        SkipTo(wanted);
         return true;
     }
 
@@ -56,16 +54,23 @@ internal sealed class SpoolReader(Spool spool) : IDisposable
         file?.Dispose();
         file = new FileStream(segment.Path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, 1);
         (path, position, Next) = (segment.Path, 0, segment.First - 1);
-        Skip(); // the header
+        SkipTo(segment.First); // past the header
     }
 
-    private bool Skip()
+    /// <summary>Passes over lines, a chunk of the file at a time.</summary>
+    private void SkipTo(long wanted)
     {
-        int line = Fill().IndexOf((byte)'\n');
-        if (line < 0) return false;
-        position += line + 1;
-        Next++;
-        return true;
+        while (Next < wanted)
+        {
+            ReadOnlySpan<byte> all = Fill(), rest = all;
+            while (Next < wanted && rest.IndexOf((byte)'\n') is >= 0 and var line)
+            {
+                rest = rest[(line + 1)..];
+                Next++;
+            }
+            if (rest.Length == all.Length) return;
+            position += all.Length - rest.Length;
+        }
     }
 
     /// <summary>What comes next, with one whole line at least if there is one.</summary>
