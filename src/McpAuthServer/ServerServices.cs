@@ -183,6 +183,7 @@ internal static class ServerServices
         services.AddSingleton<EvaluationCallers>();
         services.AddSingleton<Evaluator>();
         services.AddSingleton<ArgsKeys>();
+        services.AddSingleton<RevocationTail>();
         services.AddSingleton<RevocationFeed>();
         services.AddSingleton<StreamDirectory>();
     }

@@ -8,23 +8,19 @@ using McpAuthServer.Storage;
 namespace McpAuthServer.GuardFeed;
 
 /// <summary>Reads the feed: what is denied now, what came after a place, and waits for more.</summary>
-internal sealed class RevocationFeed(IReadStore store, SigningKeyRing keys, Issuer issuer, ChangeSignal changes, TimeProvider time)
+internal sealed class RevocationFeed(RevocationTail tail, IReadStore store, SigningKeyRing keys, Issuer issuer, ChangeSignal changes, TimeProvider time)
 {
-    /// <summary>How soon another process's revocation is seen: well within the bound of one second.</summary>
-    private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(100);
-
     private static readonly Sql
-        HighWaterSql = new("select coalesce(max(seq), 0) from revocations"),
-        After = new("select seq, kind, subject, op, reason, before, at, until from revocations where seq > @after order by seq limit @limit"),
-        Live = new("select seq, kind, subject, op, reason, before, at, until from revocations where until > @now and seq <= @high order by seq");
+        After = new($"select {Revocation.Columns} from revocations where seq > @after order by seq limit @limit"),
+        Live = new($"select {Revocation.Columns} from revocations where until > @now and seq <= @high order by seq");
 
-    public Task<long> HighWaterAsync(CancellationToken cancel) => store.First(HighWaterSql.With(), r => r.GetInt64(0), cancel);
+    public async Task<long> HighWaterAsync(CancellationToken cancel) => (await tail.AsOfNowAsync(cancel)).HighWater;
 
     /// <summary>The deny table at <paramref name="highWater"/>: the newest word on each subject wins.</summary>
     public async Task<IReadOnlyList<Denied>> SnapshotAsync(long highWater, CancellationToken cancel)
     {
         var denied = new Dictionary<(string, string), Denied>();
-        foreach (var row in await store.All(Live.With(time.GetUtcNow().ToUnixTimeMilliseconds(), highWater), Entry.Read, cancel))
+        foreach (var row in await store.All(Live.With(time.GetUtcNow().ToUnixTimeMilliseconds(), highWater), Revocation.Read, cancel))
             if (row.Op == "deny")
                 denied[(row.Kind, row.Subject)] = new Denied(row.Kind, row.Subject, row.Until, row.Before);
             else
@@ -33,30 +29,32 @@ internal sealed class RevocationFeed(IReadStore store, SigningKeyRing keys, Issu
     }
 
     /// <summary>What came after a place, as signed SETs; waits up to <paramref name="wait"/> for something to come.</summary>
-    public async Task<RevocationsResponse> PollAsync(long after, int limit, TimeSpan wait, string audience, Func<long> manifest, CancellationToken cancel)
+    /// <returns>Null when the record does not go that far: it is an older one, put back, and who waits there would miss what comes next.</returns>
+    public async Task<RevocationsResponse?> PollAsync(long after, int limit, TimeSpan wait, string audience, Func<long> manifest, CancellationToken cancel)
     {
-        var deadline = time.GetTimestamp();
+        var over = Task.Delay(wait, time, cancel);
         var seenManifest = manifest();
         while (true)
         {
             // Taken before the read, so that a commit in between ends the wait.
             var next = changes.Next;
-            var highWater = await HighWaterAsync(cancel);
-            var left = wait - time.GetElapsedTime(deadline);
-            if (highWater > after || left <= TimeSpan.Zero || manifest() != seenManifest)
+            var (late, end) = (over.IsCompleted, await tail.AsOfNowAsync(cancel));
+            if (end.HighWater < after)
+                return null;
+            if (end.HighWater > after || late || manifest() != seenManifest)
             {
-                var rows = highWater > after ? await store.All(After.With(after, limit + 1), Entry.Read, cancel) : [];
+                var rows = end.After(after, limit + 1) ?? await store.All(After.With(after, limit + 1), Revocation.Read, cancel);
                 // A word on a revoked key is not signed with that key: what came with it is in memory before anything is signed.
-                if (rows.Exists(row => row.Kind == SubjectKind.Key))
+                if (rows.Any(row => row.Kind == SubjectKind.Key))
                     await keys.LookAsync(cancel);
-                return Answer(rows, limit, Math.Max(highWater, after), audience, manifest());
+                return Answer(rows, limit, end.HighWater, audience, manifest());
             }
-            await Task.WhenAny(next, Task.Delay(left < Look ? left : Look, time, cancel));
+            await Task.WhenAny(next, over, tail.NextLook());
             cancel.ThrowIfCancellationRequested();
         }
     }
 
-    private RevocationsResponse Answer(List<Entry> rows, int limit, long highWater, string audience, long manifest)
+    private RevocationsResponse Answer(IReadOnlyList<Revocation> rows, int limit, long highWater, string audience, long manifest)
     {
         var key = keys.Current.Active;
         var more = rows.Count > limit;
@@ -72,7 +70,7 @@ internal sealed class RevocationFeed(IReadStore store, SigningKeyRing keys, Issu
     }
 
     // RFC 8417 §2.2: iss, iat, jti, events; the subject stands in sub_id (RFC 9493); neither sub nor exp.
-    private string Sign(SigningKey key, Entry row, string jti, string audience) => key.Sign(Names.Types.SecurityEvent, json =>
+    private string Sign(SigningKey key, Revocation row, string jti, string audience) => key.Sign(Names.Types.SecurityEvent, json =>
     {
         json.WriteString(Names.Claims.Iss, issuer.Value);
         json.WriteString(Names.Claims.Aud, audience);
@@ -108,10 +106,4 @@ internal sealed class RevocationFeed(IReadStore store, SigningKeyRing keys, Issu
         json.WriteEndObject();
         json.WriteEndObject();
     });
-
-    private sealed record Entry(long Seq, string Kind, string Subject, string Op, string Reason, long? Before, long At, long Until)
-    {
-        public static Entry Read(System.Data.Common.DbDataReader r) => new(
-            r.GetInt64(0), r.GetString(1), r.GetString(2), r.GetString(3), r.GetString(4), r.IsDBNull(5) ? null : r.GetInt64(5), r.GetInt64(6), r.GetInt64(7));
-    }
 }

@@ -48,15 +48,16 @@ internal static class StreamsEndpoint
         if (body.After < 0 || body.MaxEvents is < 1 or > MaxEvents)
             return OAuthError.InvalidRequest($"after is a place, maxEvents lies between 1 and {MaxEvents}.");
         if (!await streams.BelongsAsync(body.Stream, caller.Guard.Id, context.RequestAborted))
-            return await callers.RefuseAsync(caller, new OAuthError("not_found", "There is no such stream; open one.", StatusCodes.Status404NotFound));
+            return await RefuseAsync("There is no such stream; open one.");
         // A poll that hangs holds nothing but itself. The manifest's number moves with the registry, which another process may change.
         var current = registry.Current(context.RequestAborted);
         var manifest = (await current).ToolServers[caller.Server.Id].Manifest;
-        return Results.Json(
-            await feed.PollAsync(
-                body.After, body.MaxEvents, body.ReturnImmediately ? TimeSpan.Zero : Limits.LongPoll, caller.Server.Resource,
-                () => registry.Latest?.ToolServers.GetValueOrDefault(caller.Server.Id)?.Manifest ?? manifest, context.RequestAborted),
-            ProtocolJson.Default.RevocationsResponse);
+        var answer = await feed.PollAsync(
+            body.After, body.MaxEvents, body.ReturnImmediately ? TimeSpan.Zero : Limits.LongPoll, caller.Server.Resource,
+            () => registry.Latest?.ToolServers.GetValueOrDefault(caller.Server.Id)?.Manifest ?? manifest, context.RequestAborted);
+        return answer is null ? await RefuseAsync("The record does not go that far; open a stream.") : Results.Json(answer, ProtocolJson.Default.RevocationsResponse);
+
+        async Task<IResult> RefuseAsync(string why) => await callers.RefuseAsync(caller, new OAuthError("not_found", why, StatusCodes.Status404NotFound));
     }
 }
 

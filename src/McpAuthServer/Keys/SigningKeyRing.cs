@@ -1,7 +1,7 @@
 using System.Data.Common;
-using System.Runtime.ExceptionServices;
 using McpAuth.Protocol;
 using McpAuth.Protocol.Jose;
+using McpAuthServer.Storage;
 
 namespace McpAuthServer.Keys;
 
@@ -9,15 +9,22 @@ namespace McpAuthServer.Keys;
 /// The signing keys in memory: one volatile read, no lock. A poll of their version makes other processes' changes seen within 250 ms. What was not
 /// confirmed for <see cref="Confirmed"/> is not trusted to verify with: a node that cannot hear of a revoked key takes nothing until it can.
 /// </summary>
-internal sealed partial class SigningKeyRing(SigningKeyReader reader, TimeProvider time, ILogger<SigningKeyRing> logger) : BackgroundService
+internal sealed partial class SigningKeyRing : BackgroundService
 {
     public static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(200), Confirmed = Limits.RevocationBound;
 
-    private readonly SemaphoreSlim turn = new(1);
+    private readonly SigningKeyReader reader;
+    private readonly TimeProvider time;
+    private readonly ILogger<SigningKeyRing> logger;
+    private readonly SharedRead look;
     private volatile ServerKeys? current;
     private long confirmedAt; // the clock's timestamp when the last look that succeeded began
-    private long begun, ended; // looks are numbered: the last that began, the last that ended
-    private ExceptionDispatchInfo? failure; // of the last that ended
+
+    public SigningKeyRing(SigningKeyReader reader, TimeProvider time, ILogger<SigningKeyRing> logger)
+    {
+        (this.reader, this.time, this.logger) = (reader, time, logger);
+        look = new SharedRead(ReadAsync);
+    }
 
     /// <exception cref="InvalidOperationException">Nobody has looked yet.</exception>
     public ServerKeys Current => current ?? throw new InvalidOperationException("The signing keys are not loaded.");
@@ -48,44 +55,12 @@ internal sealed partial class SigningKeyRing(SigningKeyReader reader, TimeProvid
     /// <summary>When it completes, everything that was committed before the call is in <see cref="Current"/>.</summary>
     /// <exception cref="DbException">The database does not answer; what was known stays.</exception>
     /// <exception cref="SigningKeyException">A key cannot be read; what was known stays.</exception>
-    public async Task LookAsync(CancellationToken cancel)
-    {
-        var before = Volatile.Read(ref begun);
-        await turn.WaitAsync(cancel);
-        try
-        {
-            // Another's look that began after this call did has seen, or failed at, all that this one would.
-            if (ended > before)
-            {
-                failure?.Throw();
-                return;
-            }
-            var number = Interlocked.Increment(ref begun);
-            try
-            {
-                await ReadAsync();
-                failure = null;
-            }
-            catch (Exception e)
-            {
-                failure = ExceptionDispatchInfo.Capture(e);
-                throw;
-            }
-            finally
-            {
-                ended = number;
-            }
-        }
-        finally
-        {
-            turn.Release();
-        }
-    }
+    public Task LookAsync(CancellationToken cancel) => look.BeginAsync(cancel);
 
     public override void Dispose()
     {
         base.Dispose();
-        turn.Dispose();
+        look.Dispose();
         current?.Active.Dispose();
         current?.Next?.Key.Dispose();
     }
@@ -107,7 +82,6 @@ internal sealed partial class SigningKeyRing(SigningKeyReader reader, TimeProvid
         while (await timer.WaitForNextTickAsync(stoppingToken));
     }
 
-    /// <summary>Others wait for it too, so no one caller's going away ends it.</summary>
     private async Task ReadAsync()
     {
         var started = time.GetTimestamp();

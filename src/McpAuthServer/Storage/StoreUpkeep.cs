@@ -60,7 +60,12 @@ internal sealed class PurgeUnit(Sql delete, long before) : Unit<int>
 
     private static readonly Sql
         Used = new("delete from used_once where (space, key) in (select space, key from used_once where expires_at < @before limit @batch)"),
-        Revocations = new("delete from revocations where seq in (select seq from revocations where until < @before order by seq limit @batch)"),
+        // The newest stays: it says how far the record goes.
+        Revocations = new(
+            """
+            delete from revocations where seq in (select seq from revocations where until < @before order by seq limit @batch)
+              and seq < (select max(seq) from revocations)
+            """),
         Evidence = new("delete from presented_evidence where digest in (select digest from presented_evidence where expires_at < @before limit @batch)"),
         BudgetLeases = new("delete from budget_leases where id in (select id from budget_leases where expires_at < @before limit @batch)"),
         Codes = new("delete from codes where hash in (select hash from codes where expires_at < @before limit @batch)"),

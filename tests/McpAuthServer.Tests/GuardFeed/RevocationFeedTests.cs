@@ -6,7 +6,11 @@ using McpAuth.Protocol.Audit;
 using McpAuth.Protocol.Jose;
 using McpAuth.Protocol.Messages;
 using McpAuth.Testing;
+using McpAuthServer.GuardFeed;
+using McpAuthServer.Storage;
 using McpAuthServer.Tests.Harness;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
 
 namespace McpAuthServer.Tests.GuardFeed;
 
@@ -174,6 +178,64 @@ public abstract class RevocationFeedSuite
             Assert.Equal(other.Id, e.Client);
         }
         await guard.PollAsync(stream.Stream, 0);
+    }
+
+    /// <summary>A guard that has seen more than the record holds has seen another one: with that cursor it would miss what comes next.</summary>
+    [SuiteFact]
+    [Trait("Invariant", "6")]
+    public async Task Poll_AfterMoreThanTheRecordHolds_Is404()
+    {
+        var (_, guard, stream) = await ReadyAsync();
+        var end = (await guard.PollAsync(stream.Stream, stream.Cursor)).HighWater;
+        await Server.RefusedAsync(() => guard.PollRawAsync(stream.Stream, end + 1000), HttpStatusCode.NotFound, "not_found", null, AuditTypes.GuardRefused, "not_found");
+    }
+
+    /// <summary>How far the record goes is known also when nothing in it matters any more, and to a process that starts then.</summary>
+    [SuiteFact]
+    public async Task Record_OfWhatHasExpired_KeepsItsPlace()
+    {
+        var (s, guard, stream) = await ReadyAsync();
+        await MoveAsync(s.Agent, await s.Agent.BeginTaskAsync("read_file"), "complete");
+        var end = (await guard.PollAsync(stream.Stream, stream.Cursor)).HighWater;
+        // What ends in that time is revoked too, and is over with the second.
+        for (var i = 0; i < 2; i++)
+        {
+            Server.Time.Advance(TimeSpan.FromDays(2));
+            await Server.Services.GetServices<IHostedService>().OfType<StoreUpkeep>().Single().Purge(default);
+        }
+        using var started = new RevocationTail(Server.Services.GetRequiredService<IReadStore>(), Server.Time);
+        Assert.True((await started.AsOfNowAsync(default)).HighWater >= end);
+    }
+
+    /// <summary>What came long ago is no longer in memory, and is told all the same.</summary>
+    [SuiteFact]
+    public async Task Poll_AfterThousandsOfEvents_TellsEach()
+    {
+        const int Many = 2500;
+        var (_, guard, stream) = await ReadyAsync();
+        var before = (await guard.PollAsync(stream.Stream, stream.Cursor)).HighWater;
+        await Server.Services.GetRequiredService<ICommitLog>().Commit(new ManyRevocations(Many, Server.Time.GetUtcNow().ToUnixTimeMilliseconds()));
+        var seen = new List<long>();
+        for (var (after, more) = (before, true); more; after = seen[^1])
+        {
+            var answer = await guard.PollAsync(stream.Stream, after, max: 1000);
+            seen.AddRange(answer.Seq.Values.Order());
+            more = answer.MoreAvailable;
+        }
+        Assert.True(seen.Count >= Many && seen.Distinct().Count() == seen.Count && seen.SequenceEqual(seen.Order()));
+        // From the middle of what is in memory, and from its end.
+        Assert.Equal(seen[2000..2010], (await guard.PollAsync(stream.Stream, seen[1999], max: 10)).Seq.Values.Order());
+        Assert.Empty((await guard.PollAsync(stream.Stream, seen[^1])).Sets);
+    }
+
+    private sealed class ManyRevocations(int count, long now) : Unit<int>
+    {
+        private static readonly Sql Insert = new(
+            "insert into revocations (kind, subject, op, reason, before, at, until) values ('task', @subject, 'deny', 'ended', null, @now, @until)");
+
+        public override StateLock Lock => StateLock.Exclusive;
+
+        public override int Apply(WriteTx tx) => Enumerable.Range(0, count).Sum(i => tx.Run(Insert.With($"tsk_many_{i}", now, now + 60_000)));
     }
 
     [SuiteFact]
