@@ -45,7 +45,7 @@ internal sealed class FleetGuard : IAsyncDisposable
     /// <summary>Resets every connection to the server.</summary>
     public void Cut() => backchannel.Cut();
 
-    /// <summary>Until the guard has a stream again that it opened since, and polls it.</summary>
+    /// <summary>Until the guard polls again.</summary>
     public Task BackAsync() => PatientlyAsync(() => Task.FromResult(backchannel.Polling));
 
     public async ValueTask DisposeAsync()
@@ -64,29 +64,25 @@ internal sealed class FleetGuard : IAsyncDisposable
     private sealed class Backchannel : DelegatingHandler
     {
         private readonly ConcurrentDictionary<Socket, bool> sockets = new();
-        private volatile int opened; // 0 = cut, 1 = a stream stands, 2 = and is polled
+        private volatile bool polling;
 
         public Backchannel() => InnerHandler = new SocketsHttpHandler { UseProxy = false, AllowAutoRedirect = false, UseCookies = false, ConnectCallback = ConnectAsync };
 
-        public bool Polling => opened == 2;
+        public bool Polling => polling;
 
         public void Cut()
         {
-            opened = 0;
+            polling = false;
             foreach (var socket in sockets.Keys)
                 if (sockets.TryRemove(socket, out _))
                     socket.Close(0);
         }
 
-        protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+        protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
         {
-            var path = request.RequestUri!.AbsolutePath;
-            if (path == Names.Paths.GuardRevocations && opened == 1)
-                opened = 2;
-            var response = await base.SendAsync(request, cancellationToken);
-            if (path == Names.Paths.GuardStreams && response.IsSuccessStatusCode)
-                opened = 1;
-            return response;
+            if (request.RequestUri!.AbsolutePath == Names.Paths.GuardRevocations)
+                polling = true;
+            return base.SendAsync(request, cancellationToken);
         }
 
         private async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellationToken)

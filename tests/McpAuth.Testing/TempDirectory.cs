@@ -1,9 +1,14 @@
 namespace McpAuth.Testing;
 
 /// <summary>A directory of one test, readable by its owner only, gone with the test.</summary>
-public sealed class TempDirectory : IDisposable
+/// <param name="inMemory">Whether it costs no disk anything, where the system has such a place.</param>
+public sealed class TempDirectory(bool inMemory = false) : IDisposable
 {
-    private readonly DirectoryInfo directory = Directory.CreateTempSubdirectory("mcpauth-");
+    private const string Memory = "/dev/shm", Prefix = "mcpauth-";
+
+    private readonly DirectoryInfo directory = inMemory && !OperatingSystem.IsWindows() && Directory.Exists(Memory)
+        ? Directory.CreateDirectory(System.IO.Path.Combine(Memory, Prefix + System.IO.Path.GetRandomFileName()), UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute)
+        : Directory.CreateTempSubdirectory(Prefix);
 
     /// <summary>The absolute path, without a slash at the end.</summary>
     public string Path => directory.FullName;
