@@ -8,7 +8,7 @@ namespace McpGuard.Sdk.Audit;
 /// <summary>Takes the spool to the server in batches, again and again until each is acknowledged, and lets go of what is.</summary>
 internal sealed partial class AuditDelivery(Spool spool, GuardConnection connection, TimeProvider time, ILogger<AuditDelivery> logger)
 {
-    private static readonly TimeSpan Gather = TimeSpan.FromMilliseconds(200), FirstPause = TimeSpan.FromMilliseconds(200), LongestPause = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan Gather = TimeSpan.FromMilliseconds(500), FirstPause = TimeSpan.FromMilliseconds(200), LongestPause = TimeSpan.FromSeconds(15);
     private long delivered;
 
     /// <summary>The last entry the server has acknowledged in this run.</summary>
