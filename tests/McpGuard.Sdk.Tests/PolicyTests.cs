@@ -222,6 +222,8 @@ public sealed class PolicyTests : IAsyncLifetime
         await stop.CancelAsync();
         await Task.WhenAll(callers);
         Assert.InRange(calls, 10, int.MaxValue);
+        await host.CallTool("echo", """{"text":"last"}""", token);
+        await server.Event(e => e.PolicyIds is ["all-9"]);
         Assert.True(server.Events().Where(e => e.Type == AuditTypes.CallDecided).SelectMany(e => e.PolicyIds ?? []).Distinct().Count() > 2);
     }
 
