@@ -94,9 +94,34 @@ public sealed class AnswerBodyTests : IAsyncLifetime
         await answer.WriteAsync(new byte[3000]);
         await answer.WriteAsync(new byte[5000]);
         await answer.FlushAsync();
-        Assert.False(await answer.Begun());
+        Assert.True(await answer.GiveWay());
         await context.Response.BodyWriter.FlushAsync();
         Assert.Equal((404, 0), (context.Response.StatusCode, sent.Length));
+    }
+
+    /// <summary>A handler that does not stop writes on; the refusal that has taken its place stays whole.</summary>
+    [Fact]
+    [Trait("Attack", "143")]
+    public async Task AfterItGaveWay_NothingLeaves()
+    {
+        (HttpContext context, MemoryStream sent) = Exchange();
+        await using var answer = new AnswerBody(context.Response, statuses: true, TimeProvider.System);
+        Assert.True(await answer.GiveWay());
+        await answer.WriteAsync(new byte[10]);
+        await answer.FlushAsync();
+        await answer.Complete();
+        await context.Response.BodyWriter.FlushAsync();
+        Assert.Equal(0, sent.Length);
+    }
+
+    [Fact]
+    public async Task OfWhichSomethingLeft_DoesNotGiveWay()
+    {
+        (HttpContext context, _) = Exchange();
+        await using var answer = new AnswerBody(context.Response, statuses: true, TimeProvider.System);
+        await answer.WriteAsync(new byte[10]);
+        await answer.FlushAsync();
+        Assert.False(await answer.GiveWay());
     }
 
     [Fact]

@@ -63,9 +63,9 @@ internal sealed class GuardedMcpHost
         try
         {
             await Post(context, server, Message(admission), answer, (Stream?)body ?? answer, call.Stop);
-            if (body is { Exceeded: true }) await gate.Cut(context, admission, body, await answer.Begun());
+            if (body is { Exceeded: true }) await gate.Cut(context, admission, body, !await answer.GiveWay());
             // What was written may not have left: it does not leave after its authority has gone.
-            else if (call.Ended) await gate.End(context, admission, await answer.Begun());
+            else if (call.Ended) await gate.End(context, admission, !await answer.GiveWay());
             // The caller need not wait until all is put away.
             else
             {
@@ -75,7 +75,7 @@ internal sealed class GuardedMcpHost
         }
         catch (OperationCanceledException) when (call.Ended)
         {
-            await gate.End(context, admission, await answer.Begun());
+            await gate.End(context, admission, !await answer.GiveWay());
         }
         catch (OperationCanceledException) when (call.Lapsed || context.RequestAborted.IsCancellationRequested)
         {
@@ -83,7 +83,7 @@ internal sealed class GuardedMcpHost
         }
         catch (Exception) when (body is { Exceeded: true })
         {
-            await (call.Ended ? gate.End(context, admission, await answer.Begun()) : gate.Cut(context, admission, body, await answer.Begun()));
+            await (call.Ended ? gate.End(context, admission, !await answer.GiveWay()) : gate.Cut(context, admission, body, !await answer.GiveWay()));
         }
         finally
         {

@@ -18,69 +18,61 @@ internal sealed class AnswerBody(HttpResponse response, bool statuses, TimeProvi
 
     private ITimer? patience;
     private Task? headers; // null while none are sent; over when they are, or leave with what is written
-    private byte[] kept = [];
-    private int length;
-    private bool last;
+    private readonly ArrayBufferWriter<byte> kept = new();
+    private readonly Lock passing = new();
+    private bool last, passed, closed;
 
     /// <summary>The answer to the request comes next; after it there is none.</summary>
     public async ValueTask Last(JsonRpcMessage answer)
     {
-        bool first = !await Begun();
+        await Settle();
         last = true;
-        if (first && statuses && answer is JsonRpcError { Error.Code: var code }) response.StatusCode = StatusOf(code);
+        if (!passed && !response.HasStarted && statuses && answer is JsonRpcError { Error.Code: var code }) response.StatusCode = StatusOf(code);
     }
 
-    /// <summary>Something of the answer is on its way: another can no longer take its place. From here on nothing is sent but what is written.</summary>
-    public async ValueTask<bool> Begun()
+    /// <summary>Nothing of this answer leaves any more, whatever is still written.</summary>
+    /// <returns>Whether another can take its place: false when something of it is on its way.</returns>
+    public async ValueTask<bool> GiveWay()
     {
         await Settle();
-        return response.HasStarted;
+        lock (passing)
+        {
+            closed = true;
+            return !passed && !response.HasStarted;
+        }
     }
 
     /// <summary>All is written: it leaves, and the response with it.</summary>
     public async Task Complete()
     {
         await Settle();
-        Pass();
-        await response.CompleteAsync();
+        if (Pass()) await response.CompleteAsync();
     }
 
     public override async ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
     {
         await Settle();
-        if (kept.Length - length < buffer.Length)
-        {
-            byte[] larger = ArrayPool<byte>.Shared.Rent(Math.Max(length + buffer.Length, 2 * kept.Length));
-            kept.AsSpan(0, length).CopyTo(larger);
-            Release();
-            kept = larger;
-        }
-        buffer.Span.CopyTo(kept.AsSpan(length));
-        length += buffer.Length;
+        kept.Write(buffer.Span);
     }
 
     public override async Task FlushAsync(CancellationToken cancellationToken)
     {
         if (last) return;
-        if (length > 0)
+        if (kept.WrittenCount == 0) patience ??= time.CreateTimer(static body => _ = ((AnswerBody)body!).SendHeaders(), this, Grace, Timeout.InfiniteTimeSpan);
+        else if (Pass()) await response.BodyWriter.FlushAsync(cancellationToken);
+    }
+
+    /// <summary>Hands on what is kept; false when it has given way.</summary>
+    private bool Pass()
+    {
+        lock (passing)
         {
-            Pass();
-            await response.BodyWriter.FlushAsync(cancellationToken);
+            if (closed) return false;
+            if (kept.WrittenCount == 0) return true;
+            response.BodyWriter.Write(kept.WrittenSpan);
+            kept.ResetWrittenCount();
+            return passed = true;
         }
-        else patience ??= time.CreateTimer(static body => _ = ((AnswerBody)body!).SendHeaders(), this, Grace, Timeout.InfiniteTimeSpan);
-    }
-
-    private void Pass()
-    {
-        if (length == 0) return;
-        response.BodyWriter.Write(kept.AsSpan(0, length));
-        length = 0;
-    }
-
-    private void Release()
-    {
-        if (kept.Length > 0) ArrayPool<byte>.Shared.Return(kept);
-        kept = [];
     }
 
     private ValueTask Settle() =>
@@ -119,7 +111,6 @@ internal sealed class AnswerBody(HttpResponse response, bool statuses, TimeProvi
     {
         patience?.Dispose();
         await Settle();
-        Release();
         await base.DisposeAsync();
     }
 }
