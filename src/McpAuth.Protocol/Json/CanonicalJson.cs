@@ -4,6 +4,7 @@ using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using System.Text.Unicode;
 
 namespace McpAuth.Protocol.Json;
@@ -28,6 +29,21 @@ public static class CanonicalJson
             case JsonValueKind.False: output.Write("false"u8); break;
             case JsonValueKind.Null: output.Write("null"u8); break;
             default: throw new ArgumentException("There is no JSON value.", nameof(value));
+        }
+    }
+
+    /// <summary>The same of a value that is not text yet; null = <c>null</c>. In one that was made here a lone surrogate becomes U+FFFD.</summary>
+    public static void Write(JsonNode? value, IBufferWriter<byte> output)
+    {
+        ArgumentNullException.ThrowIfNull(output);
+        switch (value)
+        {
+            case null: output.Write("null"u8); break;
+            case JsonObject members: WriteObject(members, output); break;
+            case JsonArray items: WriteArray(items, output); break;
+            case JsonValue one when one.TryGetValue(out JsonElement element): Write(element, output); break;
+            case JsonValue one when one.TryGetValue(out string? text): WriteString(text, output); break;
+            default: Write(JsonElement.Parse(value.ToJsonString()), output); break;
         }
     }
 
@@ -82,6 +98,23 @@ public static class CanonicalJson
         output.Write("}"u8);
     }
 
+    private static void WriteObject(JsonObject value, IBufferWriter<byte> output)
+    {
+        var members = new KeyValuePair<string, JsonNode?>[value.Count];
+        ((ICollection<KeyValuePair<string, JsonNode?>>)value).CopyTo(members, 0);
+        Array.Sort(members, static (a, b) => string.CompareOrdinal(a.Key, b.Key));
+        output.Write("{"u8);
+        for (var i = 0; i < members.Length; i++)
+        {
+            if (i > 0)
+                output.Write(","u8);
+            WriteString(members[i].Key, output);
+            output.Write(":"u8);
+            Write(members[i].Value, output);
+        }
+        output.Write("}"u8);
+    }
+
     /// <summary>The names stand as they are to be written, in the order in which they are: mostly what is canonical already is read again.</summary>
     private static bool InOrder(JsonElement value)
     {
@@ -110,6 +143,18 @@ public static class CanonicalJson
                 output.Write(","u8);
             first = false;
             Write(item, output);
+        }
+        output.Write("]"u8);
+    }
+
+    private static void WriteArray(JsonArray value, IBufferWriter<byte> output)
+    {
+        output.Write("["u8);
+        for (var i = 0; i < value.Count; i++)
+        {
+            if (i > 0)
+                output.Write(","u8);
+            Write(value[i], output);
         }
         output.Write("]"u8);
     }

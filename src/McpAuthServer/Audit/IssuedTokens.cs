@@ -8,7 +8,10 @@ namespace McpAuthServer.Audit;
 /// <summary>There is no table of access tokens: the <c>token.issued</c> event of a <c>jti</c> is the record of what the token was.</summary>
 internal sealed class IssuedTokens(IReadStore store)
 {
-    private static readonly Sql Select = new("select body from audit_events where jti = @jti and type = 'token.issued'");
+    /// <summary>Their conditions are those of the index, word for word: of what is done with a token there is far more, and it is found by its task.</summary>
+    internal static readonly Sql
+        ByJti = new("select body from audit_events where jti = @jti and type = 'token.issued'"),
+        AnyByJti = new("select body from audit_events where jti = @jti and (type = 'token.issued' or type = 'instance.attested' or type = 'instance.renewed')");
 
     private readonly Remembered<AuditEvent> known = new();
 
@@ -17,7 +20,7 @@ internal sealed class IssuedTokens(IReadStore store)
     {
         if (known.Find(jti) is { } issued)
             return issued;
-        if (await store.First(Select.With(jti), r => r.GetString(0), cancel) is not { } body)
+        if (await store.First(ByJti.With(jti), r => r.GetString(0), cancel) is not { } body)
             return null;
         return known.Add(jti, JsonSerializer.Deserialize(body, ProtocolJson.Default.AuditEvent)!);
     }

@@ -7,9 +7,6 @@ using McpAuthServer.Storage;
 
 namespace McpAuthServer.GuardFeed;
 
-/// <param name="Hash">Where the guard's chain stands after it, when it stood at <paramref name="Prev"/> before.</param>
-internal sealed record PresentedEntry(long Seq, string Prev, string Hash, AuditEvent Event);
-
 /// <summary>A spool entry with what the server knows itself, or the reason why it is not believed.</summary>
 /// <param name="Told">What a decision's policies said and were asked.</param>
 internal sealed record CompletedEntry(PresentedEntry Entry, AuditEvent? Event, string? Disbelieved, PolicyTold? Told = null)

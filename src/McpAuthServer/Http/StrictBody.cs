@@ -84,18 +84,13 @@ internal static class StrictBody
     private static bool IsType(HttpRequest request, string type) =>
         request.ContentType is { } value && value.AsSpan(0, value.IndexOf(';') is var i and >= 0 ? i : value.Length).Trim().Equals(type, StringComparison.OrdinalIgnoreCase);
 
-    /// <summary>A JSON body that the strict reader has nothing against, for large ones that come often; its bytes are lent until it is disposed.</summary>
-    public static async Task<(LentBytes? Body, OAuthError? Error)> LentJsonAsync(HttpRequest request, int maxBytes)
+    /// <summary>A body that says it is JSON, as it came, for large ones that come often; it is lent until it is disposed, and still to be read strictly.</summary>
+    public static async Task<(LentBytes? Body, OAuthError? Error)> LentAsync(HttpRequest request, int maxBytes)
     {
         if (!IsType(request, "application/json"))
             return (null, NotJson);
         LentBytes? lent = null;
-        if (await BytesAsync(request, maxBytes, read => lent = new LentBytes(read)) is { } error)
-            return (null, error);
-        if (StrictJson.Check(lent!.Span, new JsonLimits(maxBytes)) is not { } fault)
-            return (lent, null);
-        lent.Dispose();
-        return (null, OAuthError.InvalidRequest(fault.ToString(), fault.Code));
+        return await BytesAsync(request, maxBytes, read => lent = new LentBytes(read)) is { } error ? (null, error) : (lent, null);
     }
 
     private static async Task<(ReadOnlyMemory<byte> Bytes, OAuthError? Error)> BytesAsync(HttpRequest request, int max)

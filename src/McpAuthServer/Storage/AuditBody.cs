@@ -1,10 +1,8 @@
 using System.Buffers;
 using System.Globalization;
 using System.Text;
-using System.Text.Json;
 using McpAuth.Protocol.Audit;
 using McpAuth.Protocol.Json;
-using McpAuth.Protocol.Messages;
 
 namespace McpAuthServer.Storage;
 
@@ -32,7 +30,7 @@ internal static class AuditBody
         if (e.Data is not null)
         {
             Name(output, ref first, "data"u8);
-            CanonicalJson.Write(JsonSerializer.SerializeToElement(e.Data, ProtocolJson.Default.JsonObject), output);
+            CanonicalJson.Write(e.Data, output);
         }
         Member(output, ref first, "decision"u8, e.Decision);
         Member(output, ref first, "grant"u8, e.Grant);

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
@@ -69,6 +70,28 @@ public class CanonicalJsonTests
             && CanonicalJson.ToBytes(JsonElement.Parse(otherSpelling)).AsSpan().SequenceEqual(canonical)
             && JsonNode.DeepEquals(JsonNode.Parse(canonical), JsonNode.Parse(node?.ToJsonString() ?? "null"));
     }).Check(Config.QuickThrowOnFailure.WithMaxTest(500));
+
+    [Fact, Trait("Spec", "RFC8785-3.2")]
+    public void CanonicalJson_ValueThatIsNoTextYet_IsWrittenAsItsTextWouldBe()
+    {
+        Prop.ForAll(Values(3).ToArbitrary(), node =>
+        {
+            var expected = CanonicalJson.ToBytes(JsonElement.Parse(node?.ToJsonString() ?? "null"));
+            return Written(node).SequenceEqual(expected) && Written(JsonNode.Parse(expected)).SequenceEqual(expected);
+        }).Check(Config.QuickThrowOnFailure.WithMaxTest(500));
+        Assert.Equal("""{"B":[],"a":-7,"at":"2026-01-01T00:00:00+00:00","b":{}}"""u8, Written(new JsonObject
+        {
+            ["b"] = new JsonObject(), ["at"] = new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero), ["a"] = -7, ["B"] = new JsonArray(),
+        }));
+        Assert.Equal("\"a\uFFFDb\""u8, Written(JsonValue.Create("a\uD800b")));
+
+        static byte[] Written(JsonNode? node)
+        {
+            var output = new ArrayBufferWriter<byte>();
+            CanonicalJson.Write(node, output);
+            return output.WrittenSpan.ToArray();
+        }
+    }
 
     private static Gen<string> Texts => Gen.Elements("a", "b", "\"", "\\", "\n", "\u0001", "é", "€", "\uD83D\uDE00", "\uFB33", "</", " ")
         .ArrayOf().Resize(6).Select(string.Concat);

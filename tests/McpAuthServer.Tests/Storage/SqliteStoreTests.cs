@@ -1,4 +1,5 @@
 using McpAuth.Testing;
+using McpAuthServer.Audit;
 using McpAuthServer.Storage;
 
 namespace McpAuthServer.Tests.Storage;
@@ -33,6 +34,16 @@ public sealed class SqliteCommitLogTests : CommitLogTests
         var counts = await Task.WhenAll(seen).WaitAsync(Patience);
         Assert.Equal(256, counts.Count(c => c == 0));
         Assert.Equal(44, counts.Count(c => c == 256));
+    }
+
+    [Fact]
+    public async Task IssuedToken_IsFoundByItsIndex()
+    {
+        foreach (var sql in (Sql[])[IssuedTokens.ByJti, IssuedTokens.AnyByJti])
+        {
+            var plan = await Store.Do(tx => tx.First(new Sql("explain query plan " + sql.Text).With("at_1"), r => r.GetString(3)), StateLock.None);
+            Assert.Contains("audit_by_issued (jti=?)", plan, StringComparison.Ordinal);
+        }
     }
 
     [Fact]

@@ -2,6 +2,7 @@ using System.Text.Json;
 using McpAuth.Protocol;
 using McpAuth.Protocol.Audit;
 using McpAuth.Protocol.Messages;
+using McpAuthServer.Audit;
 using McpAuthServer.Authorizations;
 using McpAuthServer.Registry.Apply;
 using McpAuthServer.Storage;
@@ -19,7 +20,6 @@ internal sealed class LevelEnding(WriteTx tx, ApplyChanges changes, Initiator by
     public const string Reason = "revoked_by_administrator";
 
     private static readonly Sql
-        Issued = new("select body from audit_events where jti = @jti and type in ('token.issued', 'instance.attested', 'instance.renewed')"),
         GrantState = new("select state from grants where id = @id"),
         FamilyOf = new("select grant_id from refresh_families where id = @id"),
         EndFamily = new("update refresh_families set state = 'revoked' where id = @id and state = 'active'"),
@@ -75,7 +75,7 @@ internal sealed class LevelEnding(WriteTx tx, ApplyChanges changes, Initiator by
 
     public bool Token(string jti)
     {
-        if (tx.First(Issued.With(jti), r => r.GetString(0)) is not { } body)
+        if (tx.First(IssuedTokens.AnyByJti.With(jti), r => r.GetString(0)) is not { } body)
             return false;
         var issued = JsonSerializer.Deserialize(body, ProtocolJson.Default.AuditEvent)!;
         if (issued.Grant is { } grant)
