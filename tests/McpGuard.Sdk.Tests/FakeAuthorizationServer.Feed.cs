@@ -23,6 +23,13 @@ internal sealed partial class FakeAuthorizationServer
     /// <summary>Cuts the connections of the polls that hang now; the next ones are answered.</summary>
     public void BreakPolls() => Interlocked.Exchange(ref cut, new(TaskCreationOptions.RunContinuationsAsynchronously)).TrySetResult();
 
+    /// <summary>As after its database was put back from a copy: of the record nothing is left, and its places are given again.</summary>
+    public void PutBack()
+    {
+        lock (gate) feed.Clear();
+        Notify();
+    }
+
     public void Lift(string id) => Event(RevocationEvents.Lifted, id, null, null);
 
     /// <summary>Puts something into the feed that a test made itself.</summary>
@@ -74,6 +81,7 @@ internal sealed partial class FakeAuthorizationServer
         }
         lock (gate)
         {
+            if (request.After > feed.Count) return Results.Json(new ErrorResponse("not_found", "The record does not go so far."), ProtocolJson.Default.ErrorResponse, statusCode: StatusCodes.Status404NotFound);
             var sets = feed.Where(f => f.Seq > request.After).Take(request.MaxEvents).ToList();
             return Results.Json(
                 new RevocationsResponse(sets.ToDictionary(s => s.Jti, s => s.Set), sets.ToDictionary(s => s.Jti, s => s.Seq), feed.Count,

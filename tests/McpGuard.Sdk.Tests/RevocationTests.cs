@@ -180,6 +180,29 @@ public sealed class RevocationTests : IAsyncLifetime
         Assert.Equal(opened, server.StreamsOpened);
     }
 
+    /// <summary>A guard that has come further than the record of a server that was put back would miss what has its places now: it reads the whole again.</summary>
+    [Fact]
+    [Trait("Invariant", "6")]
+    public async Task Feed_OfAServerThatWasPutBack_IsOpenedAnew()
+    {
+        string first = server.Token(new() { Task = "tsk_before_the_copy" }), token = server.Token(new() { Task = "tsk_after_it" });
+        await UntilNotAsked(token);
+        server.Revoke("tsk_before_the_copy");
+        await Until(() => Call(first), 401);
+        int opened = server.StreamsOpened;
+        long back = Stopwatch.GetTimestamp();
+        server.PutBack();
+        while (server.StreamsOpened == opened)
+        {
+            Assert.True(Stopwatch.GetElapsedTime(back) < TimeSpan.FromSeconds(20), "The stream was not opened again.");
+            await Task.Delay(5);
+        }
+        // At a place that it had passed already.
+        server.Revoke("tsk_after_it");
+        await Until(() => Call(token), 401);
+        Assert.Equal(opened + 1, server.StreamsOpened);
+    }
+
     /// <summary>A network that fails again and again is not a server to be spared: each time the guard is back well within the bound.</summary>
     [Fact]
     [Trait("Invariant", "6")]
