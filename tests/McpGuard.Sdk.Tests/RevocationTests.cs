@@ -190,13 +190,8 @@ public sealed class RevocationTests : IAsyncLifetime
         server.Revoke("tsk_before_the_copy");
         await Until(() => Call(first), 401);
         int opened = server.StreamsOpened;
-        long back = Stopwatch.GetTimestamp();
         server.PutBack();
-        while (server.StreamsOpened == opened)
-        {
-            Assert.True(Stopwatch.GetElapsedTime(back) < TimeSpan.FromSeconds(20), "The stream was not opened again.");
-            await Task.Delay(5);
-        }
+        await UntilOpenedAgain(opened);
         // At a place that it had passed already.
         server.Revoke("tsk_after_it");
         await Until(() => Call(token), 401);
@@ -217,16 +212,23 @@ public sealed class RevocationTests : IAsyncLifetime
             int opened = server.StreamsOpened;
             long cut = Stopwatch.GetTimestamp();
             server.BreakPolls();
-            while (server.StreamsOpened == opened)
-            {
-                Assert.True(Stopwatch.GetElapsedTime(cut) < TimeSpan.FromSeconds(20), "The stream was not opened again.");
-                // The next poll too: what is cut once is only asked again.
-                await Task.Delay(5);
-                server.BreakPolls();
-            }
+            // The next poll too: what is cut once is only asked again.
+            await UntilOpenedAgain(opened, server.BreakPolls);
             if (i >= 0 && Stopwatch.GetElapsedTime(cut) < Limits.RevocationBound / 2) soon++;
         }
         Assert.InRange(soon, Cuts * 2 / 3, Cuts);
+    }
+
+    /// <param name="again">Done each time that it was not yet.</param>
+    private async Task UntilOpenedAgain(int opened, Action? again = null)
+    {
+        long began = Stopwatch.GetTimestamp();
+        while (server.StreamsOpened == opened)
+        {
+            Assert.True(Stopwatch.GetElapsedTime(began) < TimeSpan.FromSeconds(20), "The stream was not opened again.");
+            await Task.Delay(5);
+            again?.Invoke();
+        }
     }
 
     [Fact]

@@ -80,28 +80,23 @@ public static class CanonicalJson
             output.Write(first ? "{}"u8 : "}"u8);
             return;
         }
-        var members = new (string Name, JsonElement Value)[value.GetPropertyCount()];
+        var members = new KeyValuePair<string, JsonElement>[value.GetPropertyCount()];
         var i = 0;
         foreach (var member in value.EnumerateObject())
-            members[i++] = (member.Name, member.Value);
-        // RFC 8785 §3.2.3: by UTF-16 code units, which is what ordinal comparison of .NET strings does.
-        Array.Sort(members, static (a, b) => string.CompareOrdinal(a.Name, b.Name));
-        output.Write("{"u8);
-        for (i = 0; i < members.Length; i++)
-        {
-            if (i > 0)
-                output.Write(","u8);
-            WriteString(members[i].Name, output);
-            output.Write(":"u8);
-            Write(members[i].Value, output);
-        }
-        output.Write("}"u8);
+            members[i++] = new(member.Name, member.Value);
+        WriteSorted(members, Write, output);
     }
 
     private static void WriteObject(JsonObject value, IBufferWriter<byte> output)
     {
         var members = new KeyValuePair<string, JsonNode?>[value.Count];
         ((ICollection<KeyValuePair<string, JsonNode?>>)value).CopyTo(members, 0);
+        WriteSorted(members, Write, output);
+    }
+
+    private static void WriteSorted<T>(KeyValuePair<string, T>[] members, Action<T, IBufferWriter<byte>> write, IBufferWriter<byte> output)
+    {
+        // RFC 8785 §3.2.3: by UTF-16 code units, which is what ordinal comparison of .NET strings does.
         Array.Sort(members, static (a, b) => string.CompareOrdinal(a.Key, b.Key));
         output.Write("{"u8);
         for (var i = 0; i < members.Length; i++)
@@ -110,7 +105,7 @@ public static class CanonicalJson
                 output.Write(","u8);
             WriteString(members[i].Key, output);
             output.Write(":"u8);
-            Write(members[i].Value, output);
+            write(members[i].Value, output);
         }
         output.Write("}"u8);
     }
