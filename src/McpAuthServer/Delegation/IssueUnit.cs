@@ -91,7 +91,7 @@ internal sealed class IssueUnit(Issuance plan, string node) : Unit<IssueResult>
         if ((plan.NewTask is not null || plan.TaskHasParent || plan.Credential is not null || plan.Attests is not null || plan.Federates is not null
             || plan.Downstream is not null || plan.ForHolder) && WhatEnded(tx) is { } ended)
             return Refuse(tx, ended);
-        if (plan.ForHolder && !TaskHolding.IsOf(tx, plan.TaskId, plan.Who.Instance!))
+        if (plan.ForHolder && !TaskHolding.IsOf(tx, plan.TaskId, plan.Who.Instance))
             return Refuse(tx, Names.Reasons.HeldByAnother);
         if (plan.Attests is { } attests && attests.Run(tx, plan.Who.Instance!, plan.Jti, node).Refused is { } unattested)
             return new(IssueOutcome.Ended, unattested);

@@ -26,7 +26,8 @@ internal static class TaskHolding
 
     public static bool Lives(WriteTx tx, string instance, long now) => tx.First(LivingInstance.With(instance, now), r => r.GetString(0)) is not null;
 
-    public static bool IsOf(WriteTx tx, string task, string instance) => tx.First(Holder.With(task), r => r.IsDBNull(0) ? null : r.GetString(0)) == instance;
+    /// <param name="instance">Null: who asks has none.</param>
+    public static bool IsOf(WriteTx tx, string task, string? instance) => tx.First(Holder.With(task), r => r.IsDBNull(0) ? null : r.GetString(0)) == instance;
 
     /// <summary>Whether an instance asks about a resumable task that another living one of the agent holds.</summary>
     public static bool IsAnothers(WriteTx tx, TaskRecord task, Initiator by, long now) =>

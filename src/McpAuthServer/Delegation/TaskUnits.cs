@@ -73,7 +73,11 @@ internal sealed class CreateTask(NewTask task, Principals who, long registryVers
         var ms = now.ToUnixTimeMilliseconds();
         if (who.Instance is not null && !Lives(tx, StateOfInstance.With(who.Instance), ms))
             return Names.Reasons.InstanceEnded;
-        return task.ParentId is not null && !Lives(tx, ParentState.With(task.ParentId), ms) ? Names.Reasons.TaskEnded : null;
+        if (task.ParentId is not { } parent)
+            return null;
+        if (!Lives(tx, ParentState.With(parent), ms))
+            return Names.Reasons.TaskEnded;
+        return TaskHolding.Find(tx, parent) is { Resumable: true } held && held.InstanceId != who.Instance ? Names.Reasons.HeldByAnother : null;
     }
 
     private static bool Lives(WriteTx tx, Statement statement, long now) =>

@@ -6,7 +6,8 @@ using McpAuthServer.Registry;
 namespace McpAuthServer.Grants;
 
 /// <summary>The task a token will belong to: a running one, or one that the same commit creates.</summary>
-internal sealed record TaskTerms(string Id, Authority Authority, DateTimeOffset Expires, bool HasParent, IReadOnlyList<string> Ancestors, NewTask? New)
+/// <param name="Held">Whether it is of one instance at a time, which may be another by now than the one that asks.</param>
+internal sealed record TaskTerms(string Id, Authority Authority, DateTimeOffset Expires, bool HasParent, IReadOnlyList<string> Ancestors, NewTask? New, bool Held = false)
 {
     public const string NotOwn = "The task does not exist or is not this agent's own.";
 
@@ -25,7 +26,7 @@ internal sealed record TaskTerms(string Id, Authority Authority, DateTimeOffset 
         if (await tasks.FindTerms(id, cancel) is not { Origin: TaskOrigin.Own } task || task.AgentId != agent.Id)
             return new Fault(Names.Errors.InvalidAuthorizationDetails, NotOwn);
         var ancestors = task.ParentId is null ? [] : (await tasks.Lineage(id, cancel)).Skip(1).Select(t => t.Id).ToList();
-        return new TaskTerms(task.Id, task.Authority, task.Expires, task.ParentId is not null, ancestors, null);
+        return new TaskTerms(task.Id, task.Authority, task.Expires, task.ParentId is not null, ancestors, null, task.Resumable);
     }
 
     private static Result<TaskTerms> NewFor(TaskRequest asked, Authority requested, AgentRecord agent, RegistrySnapshot registry, DateTimeOffset now)
@@ -42,7 +43,7 @@ internal sealed record TaskTerms(string Id, Authority Authority, DateTimeOffset 
     public Issuance Issue(TokenRequest request, Principals who, ToolServerRecord target, Authority authority, string grantType, TimeSpan lifetime) => new()
     {
         Who = who, Target = target, Authority = authority, Scope = authority.ToScope(target.Resource), TaskId = Id, TaskExpires = Expires, TaskHasParent = HasParent,
-        NewTask = New, Lineage = Ancestors, GrantId = McpAuth.Protocol.Id.New(McpAuth.Protocol.Id.Grant, request.Now), Thumbprint = request.Proof?.Thumbprint,
+        NewTask = New, ForHolder = Held, Lineage = Ancestors, GrantId = McpAuth.Protocol.Id.New(McpAuth.Protocol.Id.Grant, request.Now), Thumbprint = request.Proof?.Thumbprint,
         Jti = McpAuth.Protocol.Id.New(McpAuth.Protocol.Id.AccessToken, request.Now), IssuedAt = request.Now,
         Expires = Issuance.Earliest(request.Now + lifetime, Expires), RegistryVersion = request.Registry.Version, GrantType = grantType, Consume = request.Consume,
     };

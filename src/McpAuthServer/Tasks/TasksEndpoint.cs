@@ -70,6 +70,8 @@ internal static class TasksEndpoint
                 return new OAuthError(Names.Errors.TemporarilyUnavailable, "The registry changed; try again.", StatusCodes.Status503ServiceUnavailable);
             case IssueOutcome.Replayed:
                 return OAuthError.UsedProof;
+            case IssueOutcome.Ended when created.Reason == Names.Reasons.HeldByAnother:
+                return new OAuthError(Names.Errors.InvalidRequest, "Another instance of the agent holds the parent task.", StatusCodes.Status409Conflict, created.Reason);
             case IssueOutcome.Ended:
                 return OAuthError.InvalidRequest("What the task would stand on has ended.", created.Reason);
         }

@@ -79,6 +79,46 @@ public abstract class HeldTaskSuite
     }
 
     [SuiteFact]
+    [Trait("Invariant", "3")]
+    public async Task TaskThatAnotherInstanceHolds_GivesNeitherTokenNorChild()
+    {
+        var s = await ReadyAsync();
+        var (first, token) = (s.Agent.Key, await TokenAsync(s));
+        await s.Agent.RenewKeyAsync();
+        var second = s.Agent.Key;
+        await RefusedAsync();
+        await ActAsync(s, first);
+        await s.Agent.TaskTokenAsync(token.Task(), "read_file");
+        Assert.Equal(HttpStatusCode.Created, (await ChildAsync()).StatusCode);
+        await MoveAsync(s, token.Task(), "suspend");
+
+        await ActAsync(s, second);
+        await MoveAsync(s, token.Task(), "resume");
+        await s.Agent.TaskTokenAsync(token.Task(), "read_file");
+        Assert.Equal(HttpStatusCode.Created, (await ChildAsync()).StatusCode);
+        // Who left it knows its id.
+        await ActAsync(s, first);
+        await RefusedAsync();
+        // So does the agent where it has no instance.
+        var without = s.Agent.AssertionForm();
+        (without["grant_type"], without["resource"]) = ("client_credentials", s.Resource);
+        without["authorization_details"] = s.Details(["read_file"], new JsonObject { ["id"] = token.Task() }).ToJsonString();
+        await (await s.Agent.ExchangeRawAsync(without, null)).RefusedAsync(HttpStatusCode.BadRequest, Names.Errors.InvalidRequest, Names.Reasons.HeldByAnother);
+
+        async Task RefusedAsync()
+        {
+            var form = s.Agent.ExchangeForm(details: s.Details(["read_file"], new JsonObject { ["id"] = token.Task() }));
+            await (await s.Agent.ExchangeRawAsync(form)).RefusedAsync(HttpStatusCode.BadRequest, Names.Errors.InvalidRequest, Names.Reasons.HeldByAnother);
+            var refused = (await Server.EventsAsync($"task = '{token.Task()}'"))[^1];
+            Assert.Equal((AuditTypes.TokenRefused, Names.Reasons.HeldByAnother, s.Agent.Instance), (refused.Type, refused.Reason, refused.Instance));
+            await (await ChildAsync()).RefusedAsync(HttpStatusCode.Conflict, Names.Errors.InvalidRequest, Names.Reasons.HeldByAnother);
+            Assert.NotEmpty(await Server.EventsAsync($"type = '{AuditTypes.TaskRefused}' and body like '%{Names.Reasons.HeldByAnother}%' and body like '%{s.Agent.Instance}%'"));
+        }
+
+        Task<HttpResponseMessage> ChildAsync() => s.Agent.BeginTaskRawAsync(s.Details(["read_file"]), change: b => b["parent_task"] = token.Task());
+    }
+
+    [SuiteFact]
     public async Task TaskThatIsWorkedOn_IsNotMovedByAnotherInstance()
     {
         var s = await ReadyAsync();
@@ -186,7 +226,7 @@ public abstract class HeldTaskSuite
 
     private async Task<Scenario> ReadyAsync(int further = 0)
     {
-        var s = await Server.ScenarioAsync(o => o.FurtherAgents = further);
+        var s = await Server.ScenarioAsync(o => (o.FurtherAgents, o.Agent["client_credentials"]) = (further, true));
         foreach (var agent in s.Agents)
             await agent.AttestAsync();
         return s;
