@@ -5,7 +5,7 @@ using McpAuthServer.Storage;
 
 namespace McpAuthServer.Delegation;
 
-/// <summary>Which instance of its agent a resumable task is of; only for units under <see cref="StateLock.Exclusive"/>, but for <see cref="IsOf"/>.</summary>
+/// <summary>Which instance of its agent a resumable task is of; what only reads it needs the shared lock, all else <see cref="StateLock.Exclusive"/>.</summary>
 internal static class TaskHolding
 {
     private static readonly Sql
