@@ -54,8 +54,8 @@ internal static class EchoServer
     }
 
     /// <summary>
-    /// Stateless hosting as the MCP SDK's own package for ASP.NET Core does it for each request: both media types accepted, headers held against the body, options made anew,
-    /// the status chosen by the first message, nothing buffered.
+    /// Stateless hosting as the MCP SDK's own package for ASP.NET Core does it for each request: both media types accepted, headers held against the body, options made anew, a session
+    /// of its own that is closed when the answer is there, the status chosen by the first message, nothing buffered.
     /// </summary>
     private static void MapBare(WebApplication app)
     {
@@ -82,7 +82,8 @@ internal static class EchoServer
             await using var transport = new StreamableHttpServerTransport(logging) { Stateless = true };
             await using var server = McpServer.Create(transport, options, logging, context.RequestServices);
             context.Features.Set(server);
-            var running = server.RunAsync(context.RequestAborted);
+            using var closed = new CancellationTokenSource();
+            var running = server.RunAsync(closed.Token);
             (context.Response.ContentType, context.Response.Headers.CacheControl, context.Response.Headers.ContentEncoding) = ("text/event-stream", "no-cache,no-store", "identity");
             context.Response.Headers["X-Accel-Buffering"] = "no";
             context.Features.GetRequiredFeature<IHttpResponseBodyFeature>().DisableBuffering();
@@ -96,13 +97,15 @@ internal static class EchoServer
                 },
                 context.RequestAborted);
             await transport.DisposeAsync();
+            await closed.CancelAsync();
             await running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         });
     }
 
     private static bool Agrees(IHeaderDictionary headers, JsonRpcRequest request, JsonObject parameters, string version) =>
         headers[Names.Mcp.MethodHeader] == request.Method && headers[Names.Mcp.NameHeader] == (string?)parameters["name"]
-        && (string?)parameters["_meta"]?["io.modelcontextprotocol/protocolVersion"] == version;
+        && parameters["_meta"] is JsonObject meta && (string?)meta["io.modelcontextprotocol/protocolVersion"] == version
+        && meta["io.modelcontextprotocol/clientCapabilities"] is JsonObject;
 
     /// <summary>The least that runs a tool by the MCP SDK: the message is read and run, and nothing is looked at.</summary>
     private static void MapLeast(WebApplication app)
