@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Text.Json;
 using McpAuth.Protocol;
 using McpAuth.Protocol.Audit;
@@ -201,6 +202,46 @@ public sealed class LifecycleTests : IAsyncLifetime
         await server.Event(e => e.Type == AuditTypes.CallFinished && e.Reason == "not_run");
     }
 
+    /// <summary>A filter of the host that does not look at its token is between the decision and the handler when the authority ends, or the caller leaves.</summary>
+    [Theory]
+    [Trait("Invariant", "6")]
+    [Trait("Invariant", "7")]
+    [InlineData("revoked"), InlineData("left")]
+    public async Task Handler_ThatHasNotBegunWhenTheRequestWasOver_DoesNotRun(string how)
+    {
+        server.Approve("own", "write");
+        var runs = new ConcurrentQueue<string>();
+        var go = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var waits = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using ToolHost host = await ToolHost.StartAsync(server, services: s => s.AddSingleton<McpServerTool>(new Own(runs)).AddMcpServer().WithRequestFilters(f => f.AddCallToolFilter(next => async (call, ct) =>
+        {
+            waits.TrySetResult();
+            await go.Task;
+            return await next(call, ct);
+        })));
+        string jti = Id.New(Id.AccessToken, DateTimeOffset.UtcNow), token = server.Token(new() { Scope = "tool:own", Jti = jti });
+        using var patience = new CancellationTokenSource();
+        using HttpRequestMessage request = host.Request(ToolHost.Call("own", "{}"), token);
+        request.Headers.Add(Names.Mcp.MethodHeader, "tools/call");
+        request.Headers.Add(Names.Mcp.NameHeader, "own");
+        Task<HttpResponseMessage> sent = host.Http.SendAsync(request, patience.Token);
+        await waits.Task;
+        if (how == "revoked") server.Revoke(jti);
+        else await patience.CancelAsync();
+        AuditEvent finished = await server.Event(e => e.Type == AuditTypes.CallFinished && e.Jti == jti);
+        Assert.Equal("not_run", finished.Reason);
+        go.SetResult();
+        try
+        {
+            (await sent).Dispose();
+        }
+        catch (Exception e) when (e is HttpRequestException or OperationCanceledException)
+        {
+        }
+        await Task.Delay(1000);
+        Assert.Empty(runs);
+    }
+
     [Fact]
     [Trait("Spec", "MCP-2026-07-28-mrtr")]
     public async Task InputRequired_IsNoFailure_AndWhatComesBackIsDecidedAnew()
@@ -296,6 +337,20 @@ public sealed class LifecycleTests : IAsyncLifetime
         {
             Seen.Add(call);
             return new(PolicyVerdict.Allow("hash-1"));
+        }
+    }
+
+    /// <summary>A tool that is no method: nothing of the SDK stands before it.</summary>
+    private sealed class Own(ConcurrentQueue<string> runs) : McpServerTool
+    {
+        public override Tool ProtocolTool { get; } = new() { Name = "own", InputSchema = JsonElement.Parse("""{"type":"object"}""") };
+
+        public override IReadOnlyList<object> Metadata => [];
+
+        public override ValueTask<CallToolResult> InvokeAsync(RequestContext<CallToolRequestParams> request, CancellationToken cancellationToken = default)
+        {
+            runs.Enqueue("own");
+            return new(new CallToolResult { Content = [new TextContentBlock { Text = "ran" }] });
         }
     }
 

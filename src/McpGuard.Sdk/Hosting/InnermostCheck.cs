@@ -49,24 +49,31 @@ internal sealed class InnermostCheck(CallDecider decider, ToolCatalogue catalogu
     private ValueTask<CallToolResult> Run(McpRequestHandler<CallToolRequestParams, CallToolResult> next, RequestContext<CallToolRequestParams> call, CancellationToken cancellationToken)
     {
         if (Decided(call.Items, call.Params) is not { } admission || !Unchanged(admission)) throw Refused();
-        return Finish(admission, () => next(call, cancellationToken), result => result.IsError is not true);
+        return Finish(admission, () => next(call, cancellationToken), result => result.IsError is not true, cancellationToken);
     }
 
     private ValueTask<ResultOrAlternate<CallToolResult>> RunAlternate(
         McpRequestHandler<CallToolRequestParams, ResultOrAlternate<CallToolResult>> next, RequestContext<CallToolRequestParams> call, CancellationToken cancellationToken)
     {
         if (Decided(call.Items, call.Params) is not { } admission || !Unchanged(admission)) throw Refused();
-        return Finish(admission, () => next(call, cancellationToken), result => result.Result?.IsError is not true);
+        return Finish(admission, () => next(call, cancellationToken), result => result.Result?.IsError is not true, cancellationToken);
     }
 
     private ValueTask<TResult> Run<TParams, TResult>(
         McpRequestHandler<TParams, TResult> next, RequestContext<TParams> call, Admission? admission, CancellationToken cancellationToken) =>
-        admission is null ? throw Refused() : Finish(admission, () => next(call, cancellationToken), static _ => true);
+        admission is null ? throw Refused() : Finish(admission, () => next(call, cancellationToken), static _ => true, cancellationToken);
 
-    private async ValueTask<T> Finish<T>(Admission admission, Func<ValueTask<T>> handler, Func<T, bool> succeeded)
+    /// <summary>Filters of the host may have taken their time, and need not look at their token: what was stopped meanwhile does not begin.</summary>
+    private static void Begin(Admission admission, CancellationToken cancellationToken)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        if (!admission.HandlerBegan()) throw Refused();
+    }
+
+    private async ValueTask<T> Finish<T>(Admission admission, Func<ValueTask<T>> handler, Func<T, bool> succeeded, CancellationToken cancellationToken)
     {
         HandlerOutcome how = new(false, HandlerOutcome.Failed);
-        admission.HandlerBegan();
+        Begin(admission, cancellationToken);
         using RunningCall running = calls.Enter(admission.Decision!);
         try
         {
@@ -90,7 +97,7 @@ internal sealed class InnermostCheck(CallDecider decider, ToolCatalogue catalogu
     {
         if (Admitted(message.Items, McpMethods.Listen) is not { Decision: { Allowed: true } decision } admission || !SameNews(admission, request)) throw Refused();
         bool success = false;
-        admission.HandlerBegan();
+        Begin(admission, cancellationToken);
         try
         {
             await next(message, cancellationToken);

@@ -16,9 +16,14 @@ internal sealed record Admission(Caller Caller, McpMessage Message, string? Vers
     /// <summary>The answer is a stream without an end of its own.</summary>
     public bool Listens => Message.Method == McpMethods.Listen;
 
-    public void HandlerBegan()
+    /// <summary>False when the request is over: that no handler ran may be on record by then, and the authority gone, so none may begin.</summary>
+    public bool HandlerBegan()
     {
-        lock (gate) began = true;
+        lock (gate)
+        {
+            began |= !answered;
+            return !answered;
+        }
     }
 
     /// <summary>What is to be recorded now: nothing while the answer is still on its way, because it may be cut off.</summary>
