@@ -10,6 +10,15 @@ public sealed class MessageTests(GuardFixture fixture) : IClassFixture<GuardFixt
     private ToolHost Host => fixture.Host;
 
     [Theory]
+    [InlineData("")]
+    [InlineData("\"protocolVersion\":5")]
+    public async Task Initialize_ThatCannotBeRead_IsAnError_NotAFailureOfTheServer(string parameters)
+    {
+        Answer answer = await Host.Do("initialize", parameters, Server.Token(), version: Names.Mcp.V20250618);
+        Assert.Equal((200, -32602), (answer.Status, answer.Error));
+    }
+
+    [Theory]
     [Trait("Attack", "2")]
     [Trait("Attack", "4")]
     [Trait("Spec", "RFC9728-3")]

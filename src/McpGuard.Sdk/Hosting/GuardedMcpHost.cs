@@ -81,6 +81,12 @@ internal sealed class GuardedMcpHost
         {
             // The stream is over, or the caller went away: there is nothing to say to either.
         }
+        catch (JsonException) when (admission.Message.Method == McpMethods.Initialize)
+        {
+            // The SDK reads these parameters before anything of it runs that would tell the caller.
+            if (await answer.GiveWay()) await Answers.Error(context, admission.Message.Id, new McpError(McpError.InvalidParams, "The parameters cannot be read.", StatusCodes.Status200OK));
+            else context.Abort();
+        }
         catch (Exception) when (body is { Exceeded: true })
         {
             await (call.Ended ? gate.End(context, admission, !await answer.GiveWay()) : gate.Cut(context, admission, body, !await answer.GiveWay()));
