@@ -1,3 +1,4 @@
+using System.Reflection;
 using System.Text;
 using System.Text.Json;
 using McpAuth.Protocol.Audit;
@@ -6,6 +7,7 @@ using McpAuth.Protocol.Messages;
 using McpAuth.Testing;
 using McpGuard.Sdk.Audit;
 using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Win32.SafeHandles;
 
 namespace McpGuard.Sdk.Tests;
 
@@ -161,6 +163,24 @@ public sealed class SpoolTests : IDisposable
             spool.Trim(spool.LastWritten);
             Assert.True(spool.Healthy);
         }
+    }
+
+    /// <summary>What is delivered after it could be lost in a power cut, and its places given to other events, which the server would take for the same.</summary>
+    [Fact]
+    [Trait("Invariant", "4")]
+    public async Task AfterAFailedFlush_NothingMoreCountsAsDurable()
+    {
+        using Spool spool = Open();
+        Assert.True(await spool.Append(Happened("dec_1"), Durability.Written));
+        FieldInfo file = typeof(Spool).GetField("file", BindingFlags.NonPublic | BindingFlags.Instance)!;
+        object good = file.GetValue(spool)!;
+        SafeFileHandle bad = File.OpenHandle(Directory.GetFiles(directory.Path).Single(), FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
+        bad.Dispose(); // so that its flush fails
+        file.SetValue(spool, bad);
+        Assert.False(await spool.Sync());
+        file.SetValue(spool, good);
+        Assert.False(await spool.Sync());
+        Assert.Equal(0, spool.LastDurable);
     }
 
     [Fact]

@@ -291,8 +291,8 @@ internal sealed partial class Spool(TimeProvider time, ILogger<Spool> logger, lo
                     old.Dispose();
                 }
                 RandomAccess.FlushToDisk(current);
-                Volatile.Write(ref durable, upTo);
                 ok = !lost;
+                if (ok) Volatile.Write(ref durable, upTo);
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException or ObjectDisposedException)
             {
