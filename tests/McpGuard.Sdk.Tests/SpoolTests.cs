@@ -184,6 +184,21 @@ public sealed class SpoolTests : IDisposable
     }
 
     [Fact]
+    [Trait("Attack", "170")]
+    public async Task Reopened_AfterASegmentsHeaderWasTornBeforeItsLineFeed_GoesOn()
+    {
+        using (Spool first = Open())
+        {
+            for (int i = 1; i <= 2; i++) Assert.True(await first.Append(Happened($"dec_{i}"), Durability.Disk));
+        }
+        SpoolSegment next = SpoolSegment.At(directory.Path, SpoolSegment.List(directory.Path, "grd_1").Single().Follow().Head);
+        using (SafeFileHandle torn = next.Create("grd_1", out long length)) RandomAccess.SetLength(torn, length - 1);
+        using (Spool second = Open()) Assert.True(await second.Append(Happened("dec_3"), Durability.Disk));
+        using Spool third = Open();
+        Assert.Equal(3, third.LastWritten);
+    }
+
+    [Fact]
     public void Reopened_ByAnotherGuard_Refuses()
     {
         Open().Dispose();

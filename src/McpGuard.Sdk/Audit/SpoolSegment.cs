@@ -28,7 +28,8 @@ internal sealed record SpoolSegment(string Path, SpoolHead Before)
         foreach (string file in files)
         {
             using var reader = new StreamReader(new FileStream(file, FileMode.Open, FileAccess.Read, FileShare.ReadWrite), Encoding.UTF8);
-            SpoolHeader? header = Header(reader.ReadLine());
+            // Without its line feed it is torn too: nothing can follow it.
+            SpoolHeader? header = reader.ReadLine() is { } line && line.Length < new FileInfo(file).Length ? Header(line) : null;
             // A crash between creating a segment and its header's write leaves a last file without one.
             if (header is null && file == files[^1] && reader.EndOfStream && new FileInfo(file).Length < LongestLine)
             {
