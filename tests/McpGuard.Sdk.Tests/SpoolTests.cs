@@ -198,6 +198,19 @@ public sealed class SpoolTests : IDisposable
         Assert.Equal(3, third.LastWritten);
     }
 
+    /// <summary>Who is told that it was not recorded denies a call that is allowed on record.</summary>
+    [Fact]
+    [Trait("Invariant", "4")]
+    public async Task Append_WhenTheNextSegmentCannotBegin_IsRecordedAllTheSame()
+    {
+        using Spool spool = Open(segment: 1);
+        Directory.CreateDirectory(SpoolSegment.At(directory.Path, new SpoolHead(1, [])).Path);
+        bool recorded = await spool.Append(Happened("dec_1"), Durability.Disk);
+        Assert.Equal(1, spool.LastWritten);
+        Assert.True(recorded);
+        Assert.False(spool.Healthy);
+    }
+
     [Fact]
     public void Reopened_ByAnotherGuard_Refuses()
     {

@@ -213,8 +213,10 @@ internal sealed partial class Spool(TimeProvider time, ILogger<Spool> logger, lo
             length += buffer.WrittenCount;
             head = next;
             Volatile.Write(ref written, head.Seq);
+            // It is recorded, also where the next segment cannot begin.
+            ok = true;
             if (length > longest) Roll();
-            (ok, failing) = (true, false);
+            failing = false;
         }
         // A file that may not grow (EFBIG) is an ArgumentOutOfRangeException to the runtime.
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ObjectDisposedException or ArgumentOutOfRangeException)
