@@ -242,6 +242,29 @@ public sealed class LifecycleTests : IAsyncLifetime
         Assert.Empty(runs);
     }
 
+    /// <summary>An operator does what a damaged spool's message says. The server takes the numbers that come for those it has.</summary>
+    [Fact]
+    [Trait("Attack", "159")]
+    public async Task Spool_MovedAway_ItsSuccessorsEntriesAreNotTakenForDelivered()
+    {
+        using var state = new TempDirectory();
+        string resource;
+        await using (ToolHost first = await ToolHost.StartAsync(server, state: state))
+        {
+            resource = first.Resource;
+            for (int i = 0; i < 5; i++) await first.CallTool("echo", """{"text":"a"}""", server.Token(new() { Jti = $"at_{i}" }));
+            await server.Event(e => e is { Type: AuditTypes.CallFinished, Jti: "at_4" });
+        }
+        foreach (string segment in Directory.GetFiles(state.Path, "*.spool", SearchOption.AllDirectories)) File.Delete(segment);
+        await using ToolHost second = await ToolHost.StartAsync(server, o => o.Resource = resource, state: state);
+        server.Resource = resource;
+        await second.CallTool("echo", """{"text":"b"}""", server.Token(new() { Jti = "at_later" }));
+        await Task.Delay(3000);
+        bool delivered = server.Events().Any(e => e.Jti == "at_later");
+        long waiting = second.Services.GetRequiredService<McpGuard.Sdk.Audit.AuditDelivery>().Waiting;
+        Assert.True(delivered || waiting > 0, "The call's record is neither at the server nor waiting.");
+    }
+
     [Fact]
     [Trait("Spec", "MCP-2026-07-28-mrtr")]
     public async Task InputRequired_IsNoFailure_AndWhatComesBackIsDecidedAnew()

@@ -58,6 +58,9 @@ internal sealed partial class AuditDelivery(Spool spool, GuardConnection connect
                 reader.GoTo(answer.Acknowledged + 1);
                 continue;
             }
+            // Under these numbers it has other entries, of a spool that was moved away or put back from a copy: these here it has not taken, and they are not let go of.
+            if (answer.Acknowledged > Math.Max(Math.Max(last, Delivered), spool.Found))
+                throw new InvalidDataException($"the server has entries up to {answer.Acknowledged} of another spool of this guard; these are kept, and the guard must be enrolled anew");
             // After a restart the server may have what is delivered again, and more.
             long known = Math.Min(answer.Acknowledged, spool.LastDurable);
             if (known != last) reader.GoTo(known + 1);

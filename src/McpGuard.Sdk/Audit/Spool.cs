@@ -61,6 +61,9 @@ internal sealed partial class Spool(TimeProvider time, ILogger<Spool> logger, lo
     /// <summary>The last entry known to be on the disk; only these are delivered, so no sequence number is ever given twice.</summary>
     public long LastDurable => Volatile.Read(ref durable);
 
+    /// <summary>The last entry that was there when it was opened.</summary>
+    public long Found { get; private set; }
+
     /// <summary>Bytes on the disk.</summary>
     public long Size => Volatile.Read(ref closedBytes) + Volatile.Read(ref length);
 
@@ -92,7 +95,7 @@ internal sealed partial class Spool(TimeProvider time, ILogger<Spool> logger, lo
             foreach (SpoolSegment closed in segments.SkipLast(1)) closedBytes += new FileInfo(closed.Path).Length;
         }
         RandomAccess.FlushToDisk(file!);
-        (written, durable) = (head.Seq, head.Seq);
+        (written, durable, Found) = (head.Seq, head.Seq, head.Seq);
         Signal();
     }
 
