@@ -53,7 +53,7 @@ internal sealed class ApprovalDesk(
             var snapshot = await FreshAsync(cancel);
             if (await WaitingAsync(id, now, cancel) is not { } approval)
                 return await RefuseAsync("not_waiting", id, who);
-            if (await approvers.RefusesAsync(approval, who.Person, snapshot, now, cancel) is { } reason)
+            if (await approvers.RefusesNowAsync(approval, who.Person.Id, snapshot, now, cancel) is { } reason)
                 return await RefuseAsync(reason, id, who);
 
             // 2. What they saw is what would be called.
@@ -64,10 +64,12 @@ internal sealed class ApprovalDesk(
             }
 
             // 3. One commit: the answer, its record, and the arguments are gone.
-            switch (await log.Commit(new AnswerApproval(approval, yes, who.Person.Id, null, yes ? null : "refused_by_person", snapshot.Version, now, options.Node)))
+            switch (await log.Commit(new AnswerApproval(approval, yes, who.Session, null, yes ? null : "refused_by_person", snapshot.Version, now, options.Node)))
             {
                 case AnswerOutcome.Done:
                     return new SeeOther(issuer.BasePath + Names.Paths.AccountAnswered);
+                case AnswerOutcome.SignedOut:
+                    return await RefuseAsync("session_ended", id, who);
                 case AnswerOutcome.Over:
                     return await RefuseAsync("not_waiting", id, who);
                 default:

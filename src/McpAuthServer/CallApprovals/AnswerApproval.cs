@@ -1,4 +1,5 @@
 using McpAuth.Protocol.Audit;
+using McpAuthServer.People;
 using McpAuthServer.Registry;
 using McpAuthServer.Storage;
 
@@ -14,27 +15,39 @@ internal enum AnswerOutcome
 
     /// <summary>The registry changed since who may answer was decided.</summary>
     Stale,
+
+    /// <summary>The person has signed out since, or was disabled.</summary>
+    SignedOut,
 }
 
 /// <summary>A person's yes or no, or an administrator's no. The arguments are not needed any more, and go.</summary>
-/// <param name="user">The person who answered; null for an administrator.</param>
+/// <param name="session">Of the person who answered; null for an administrator.</param>
 /// <param name="administrator">The client that administers; null for a person.</param>
 /// <param name="registryVersion">A yes counts only while that is what is registered.</param>
 internal sealed class AnswerApproval(
-    CallApproval approval, bool yes, string? user, string? administrator, string? reason, long registryVersion, DateTimeOffset now, string node) : Unit<AnswerOutcome>
+    CallApproval approval, bool yes, SignInSession? session, string? administrator, string? reason, long registryVersion, DateTimeOffset now, string node) : Unit<AnswerOutcome>
 {
-    private static readonly Sql Answer = new(
-        """
-        update approvals set state = @state, sealed = null, answered_at = @now, answered_by = @by where id = @id and state = 'waiting' and expires_at > @now
-        """);
+    private static readonly Sql
+        SessionLives = new(
+            """
+            select count(*) from sessions s join users u on u.id = s.user_id
+            where s.id = @session and s.ended_at is null and s.expires_at > @now and u.enabled = 1
+            """),
+        Answer = new(
+            """
+            update approvals set state = @state, sealed = null, answered_at = @now, answered_by = @by where id = @id and state = 'waiting' and expires_at > @now
+            """);
 
     public override AnswerOutcome Apply(WriteTx tx)
     {
+        // A form may be sent slowly: who answers must be signed in when it is complete.
+        if (session is not null && tx.First(SessionLives.With(session.Id, now.ToUnixTimeMilliseconds()), r => r.GetInt64(0)) == 0)
+            return AnswerOutcome.SignedOut;
         if (yes && !RegistryVersion.IsCurrent(tx, registryVersion))
             return AnswerOutcome.Stale;
         if (yes && !ApprovalLife.Lives(tx, approval.Call, approval.Grant, now))
             return AnswerOutcome.Over;
-        var by = user ?? administrator;
+        var by = session?.UserId ?? administrator;
         if (tx.Run(Answer.With(yes ? ApprovalState.Approved : ApprovalState.Refused, now.ToUnixTimeMilliseconds(), by, approval.Id)) == 0)
             return AnswerOutcome.Over;
         tx.Append(approval.Event(

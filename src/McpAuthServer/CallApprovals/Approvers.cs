@@ -23,6 +23,10 @@ internal sealed class Approvers(PolicyDirectory directory, TaskStore tasks, Pers
             ? Names.Reasons.ActorUnauthorized : null;
     }
 
+    /// <summary>The same of who the person is at this moment, whoever they were when the request began.</summary>
+    public async Task<string?> RefusesNowAsync(CallApproval approval, string person, RegistrySnapshot registry, DateTimeOffset now, CancellationToken cancel) =>
+        await people.Find(person, cancel) is { } found ? await RefusesAsync(approval, found, registry, now, cancel) : Names.Reasons.UserDisabled;
+
     /// <summary>Whether the user on whose authority the call is may approve it.</summary>
     public async Task<bool> OwnMayAsync(CallApproval approval, RegistrySnapshot registry, DateTimeOffset now, CancellationToken cancel) =>
         approval.Call.User is { } user && await people.Find(user, cancel) is { } person && await RefusesAsync(approval, person, registry, now, cancel) is null;
