@@ -65,7 +65,7 @@ internal enum PolicyMove
     /// <summary>The tools changed since it was checked: check again.</summary>
     Stale,
 
-    /// <summary>It is neither active nor a shadow, so there is nothing to withdraw.</summary>
+    /// <summary>It is neither active nor a shadow, so there is nothing to withdraw; or it decides, so it cannot be asked beside itself.</summary>
     Idle,
 }
 
@@ -90,6 +90,9 @@ internal sealed class MovePolicy(string server, long version, string to, long re
         if (was == to)
             return PolicyMove.Already;
         if (to == PolicyState.Retired && was is not (PolicyState.Active or PolicyState.Shadow))
+            return PolicyMove.Idle;
+        // Who wants to try the version beside does not say that nothing shall decide any more; that is to withdraw it.
+        if (to == PolicyState.Shadow && was == PolicyState.Active)
             return PolicyMove.Idle;
         if (!RegistryVersion.IsCurrent(tx, registryVersion))
             return PolicyMove.Stale;

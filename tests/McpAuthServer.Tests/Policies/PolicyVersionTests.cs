@@ -104,6 +104,17 @@ public sealed class PolicyVersionTests(TestServer server) : IClassFixture<TestSe
             await (await w.Ops.SendAsync(method, path, method == HttpMethod.Post ? new JsonObject { ["policies"] = "" } : null)).ProblemAsync(HttpStatusCode.NotFound, "not_found");
     }
 
+    /// <summary>To try a version beside is not to end what it forbids.</summary>
+    [Fact]
+    public async Task Shadow_OfTheVersionThatDecides_LeavesItDeciding()
+    {
+        var w = await PolicyWorld.OfAsync(server);
+        var version = await w.ActivateAsync("""@id("never") forbid(principal, action, resource);""");
+        var moved = await w.MoveAsync(version, "shadow");
+        Assert.Equal((long)version["version"]!, (await w.FetchAsync()).Release.Policies?.Version);
+        await moved.ProblemAsync(HttpStatusCode.Conflict, "conflict");
+    }
+
     [Fact]
     public async Task Withdrawing_WhatDoesNothing_IsAConflict_AndWhatDecidesLeavesItToAuthority()
     {
