@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using McpAuth.Cedar.Evaluation;
 using McpAuth.Cedar.Mcp;
 using McpAuth.Protocol.Audit;
+using McpAuth.Protocol.Jose;
 using McpAuthServer.Audit;
 using McpAuthServer.Http;
 using McpAuthServer.Keys;
@@ -20,6 +21,8 @@ internal sealed class DecisionDesk(AdminCallers callers, PolicyRequests requests
             return await callers.RefuseAsync(call.Caller, Gone("No policy was asked for this decision."));
         if (await requests.FindAsync(call.Id, call.Cancel) is not { } kept)
             return await callers.RefuseAsync(call.Caller, Gone("What it was made on is not kept, or no longer."));
+        if ((string?)data["request_digest"] != "sha-256:" + Base64Url.Sha256(kept.Sealed))
+            return await callers.RefuseAsync(call.Caller, Gone("What is kept is not what the record has the digest of."));
         if (await releases.FindAsync(hash, call.Cancel) is not { Policies: { } policies })
             return await callers.RefuseAsync(call.Caller, Gone("No release of policies has the hash that the decision names."));
         var opened = new SealedRequest(await keys.OfAsync(kept.ToolServer, call.Cancel)).Open(call.Id, kept.Sealed);

@@ -108,6 +108,69 @@ public abstract class DecisionReplaySuite
         Assert.Equal(before, await Server.ScalarAsync("select count(*) from policy_comparisons"));
     }
 
+    /// <summary>A time that no calendar has is a guard's word like any other: it must not make the list unreadable.</summary>
+    [SuiteFact]
+    public async Task Differences_OfATimeThatIsNone_CanStillBeListed()
+    {
+        var w = await PolicyWorld.OfAsync(Server);
+        await w.ActivateAsync(Small);
+        var shadow = await w.DraftAsync("permit(principal, action, resource);");
+        await w.MoveAsync(shadow, "shadow");
+        var hash = (await w.FetchAsync()).Hash;
+        JsonObject odd = Told(w, hash, 11, "deny", [], ((long)shadow["version"]!, "allow")), usual = Told(w, hash, 11, "deny", [], ((long)shadow["version"]!, "allow"));
+        odd["time"] = 999999999999999;
+        await w.Guard.DeliverAsync(w.Guard.Spool(odd), w.Guard.Spool(usual));
+        var found = (await w.GetAsync($"/{shadow["version"]}/differences"))["items"]!.AsArray();
+        Assert.Contains(found, d => (string?)d!["id"] == (string?)usual["id"]);
+    }
+
+    /// <summary>What a guard sealed may be anything.</summary>
+    [SuiteFact]
+    public async Task Replay_OfWhatIsNoCall_IsAConflict()
+    {
+        var w = await PolicyWorld.OfAsync(Server);
+        await w.ActivateAsync(Small);
+        var hash = (await w.FetchAsync()).Hash;
+        foreach (var spoil in new Action<JsonObject>[]
+        {
+            c => c["time"] = 999999999999999, c => c["address"] = "nowhere", c => c["caller"]!["chain"] = new JsonArray((JsonNode?)null), c => c["caller"]!["subject"] = "",
+            c => c["arguments"] = 5, c => c["tool"] = "", c => c["caller"]!["address"] = "x", c => c["resource"] = "", c => c["caller"]!["groups"] = new JsonArray((JsonNode?)null),
+        })
+        {
+            var e = Told(w, hash, 10, "allow", ["small"]);
+            var sealing = new SealedRequest(w.Guard.Enrolled.ArgsKey);
+            var call = JsonNode.Parse(sealing.Open((string)e["id"]!, (string)e["data"]!["request"]!)!)!.AsObject();
+            spoil(call);
+            e["data"]!["request"] = sealing.Seal((string)e["id"]!, Encoding.UTF8.GetBytes(call.ToJsonString()));
+            await w.Guard.DeliverAsync(w.Guard.Spool(e));
+            var answer = await ReplayAsync(w, e);
+            Assert.True((int)answer.StatusCode is 409 or 200, $"{call.ToJsonString()}: {(int)answer.StatusCode}");
+        }
+    }
+
+    /// <summary>The record has a digest of what is kept elsewhere, so that it cannot be exchanged.</summary>
+    [SuiteFact]
+    public async Task Replay_OfARequestThatWasExchanged_IsAConflict()
+    {
+        var w = await PolicyWorld.OfAsync(Server);
+        await w.ActivateAsync(Small);
+        var e = Told(w, (await w.FetchAsync()).Hash, 10, "allow", ["small"]);
+        await w.Guard.DeliverAsync(w.Guard.Spool(e));
+        var sealing = new SealedRequest(w.Guard.Enrolled.ArgsKey);
+        var call = JsonNode.Parse(sealing.Open((string)e["id"]!, (string)e["data"]!["request"]!)!)!.AsObject();
+        call["arguments"]!["size"] = 3;
+        var other = sealing.Seal((string)e["id"]!, Encoding.UTF8.GetBytes(call.ToJsonString()));
+        await Server.Services.GetRequiredService<ICommitLog>().Commit(new Exchange((string)e["id"]!, other));
+        await (await ReplayAsync(w, e)).ProblemAsync(HttpStatusCode.Conflict, "conflict");
+    }
+
+    private sealed class Exchange(string decision, string text) : Unit<int>
+    {
+        private static readonly Sql Set = new("update policy_requests set sealed = @text where decision = @id");
+
+        public override int Apply(WriteTx tx) => tx.Run(Set.With(text, decision));
+    }
+
     /// <summary>A decision as the guard tells it, sealed by its key.</summary>
     private static JsonObject Told(PolicyWorld w, string hash, int size, string policy, string[] ids, (long Version, string Decision)? shadow = null)
     {
