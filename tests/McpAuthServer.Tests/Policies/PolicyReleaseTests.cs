@@ -135,11 +135,11 @@ public abstract class PolicyReleaseSuite
     {
         var w = await PolicyWorld.OfAsync(Server);
         var mark = await Server.NowAsync();
-        var version = await w.ActivateAsync(All);
-        await w.MoveAsync(version, "shadow");
-        await w.MoveAsync(version, "withdraw");
+        var version = await w.DraftAsync(All);
+        foreach (var verb in new[] { "shadow", "activate", "withdraw" })
+            await w.MoveAsync(version, verb);
         var told = (await Server.SinceAsync(mark)).Where(e => e.Type.StartsWith("policy.", StringComparison.Ordinal)).ToList();
-        Assert.Equal([AuditTypes.PolicyDrafted, AuditTypes.PolicyActivated, AuditTypes.PolicyShadowed, AuditTypes.PolicyWithdrawn], told.Select(e => e.Type));
+        Assert.Equal([AuditTypes.PolicyDrafted, AuditTypes.PolicyShadowed, AuditTypes.PolicyActivated, AuditTypes.PolicyWithdrawn], told.Select(e => e.Type));
         Assert.All(told, e => Assert.Equal((w.Ops.Id, w.S.ToolServer, 1), (e.Client, (string?)e.Data!["tool_server"], (long?)e.Data["version"])));
     }
 }
