@@ -32,8 +32,9 @@ internal sealed class AdminCallers(
             return (null, await FailAsync(context, TokenPresenter.Refuse("The token is bound to another certificate.", "wrong_certificate"), client));
 
         // 3. The client, as it is registered at this moment: what another node changed counts from its commit on, since whoever holds a token here can do anything.
-        if (token.Subject != client || (await registry.AsOfNow(context.RequestAborted)).Clients.GetValueOrDefault(client) is not { Active: true, Administers: true })
-            return (null, await FailAsync(context, TokenPresenter.Refuse("The client does not administer, or is not active.", Names.Reasons.Revoked), client));
+        if (token.Subject != client || await RefusesAsync(client, context.RequestAborted) is not null)
+            return (null, await FailAsync(context, Inactive, client));
+        context.Features.Set(new CallerLives(() => RefusesAsync(client, context.RequestAborted)));
         if (await limits.AuthenticatedAsync(context, client) is { } tooMany)
             return (null, Problem.Of(tooMany));
         var caller = new AdminCaller(client);
@@ -55,6 +56,11 @@ internal sealed class AdminCallers(
         await audit.RefuseAsync(audit.Refusal(AuditTypes.AdminRefused, problem.Reason ?? problem.Code) with { Client = caller.Client }, []);
         return problem;
     }
+
+    private static OAuthError Inactive => TokenPresenter.Refuse("The client does not administer, or is not active.", Names.Reasons.Revoked);
+
+    private async Task<OAuthError?> RefusesAsync(string client, CancellationToken cancel) =>
+        (await registry.AsOfNow(cancel)).Clients.GetValueOrDefault(client) is { Active: true, Administers: true } ? null : Inactive;
 
     private static bool HasScope(OwnToken token) => token.Scope?.Split(' ').Contains(Names.Scopes.Admin, StringComparer.Ordinal) == true;
 

@@ -9,6 +9,9 @@ using McpAuth.Protocol.Json;
 
 namespace McpAuthServer.Http;
 
+/// <summary>Asks again whether the caller may, when the body is complete: it may have been sent slowly, and the caller suspended meanwhile.</summary>
+internal sealed record CallerLives(Func<Task<OAuthError?>> Refusal);
+
 /// <summary>Reads a request body once, bounded, by the strict readers.</summary>
 internal static class StrictBody
 {
@@ -122,6 +125,8 @@ internal static class StrictBody
                 return tooLarge;
             if (read.IsCompleted)
             {
+                if (request.HttpContext.Features.Get<CallerLives>() is { } caller && await caller.Refusal() is { } gone)
+                    return gone;
                 take(read.Buffer);
                 reader.AdvanceTo(read.Buffer.End);
                 return null;

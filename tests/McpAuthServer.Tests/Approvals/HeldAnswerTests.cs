@@ -57,15 +57,36 @@ public sealed class HeldAnswerTests(TestServer server) : IClassFixture<TestServe
         Assert.True(("waiting", true) == await w.StateAsync(id), $"{answer.Status}: {(await w.StateAsync(id)).State}");
     }
 
+    /// <summary>What an administrator begins to send, and completes when suspended.</summary>
+    [Fact]
+    public async Task Administrator_SuspendedBeforeTheBodyIsComplete_ChangesNothing()
+    {
+        var s = await server.ScenarioAsync();
+        var (ops, other) = (await TestAdministrator.OfAsync(server), await TestAdministrator.OfAsync(server));
+        var path = Names.Paths.Admin + "/revocations";
+        using var body = new HeldContent("""{"level":"agent","reason":"x","id":""", $"\"{s.Agent.Id}\"}}", "application/json");
+        using var request = new HttpRequestMessage(HttpMethod.Post, path) { Content = body };
+        request.Headers.TryAddWithoutValidation("Authorization", "DPoP " + ops.Token);
+        request.Headers.Add("DPoP", ops.Proof(HttpMethod.Post, path, ops.Token));
+        var sending = server.Client().SendAsync(request);
+        await body.Begun.WaitAsync(TimeSpan.FromSeconds(10));
+        await Task.Delay(500);
+        var suspended = await other.SendAsync(HttpMethod.Post, "/revocations", new JsonObject { ["level"] = "client", ["id"] = ops.Id, ["reason"] = "stolen" });
+        Assert.True(suspended.IsSuccessStatusCode, await suspended.Content.ReadAsStringAsync());
+        body.GoOn();
+        var answer = await sending.WaitAsync(TimeSpan.FromSeconds(20));
+        Assert.True(answer.StatusCode == HttpStatusCode.Unauthorized, $"{answer.StatusCode} {await answer.Content.ReadAsStringAsync()}");
+    }
+
     private sealed class HeldContent : HttpContent
     {
         private readonly byte[] first, last;
         private readonly TaskCompletionSource begun = new(TaskCreationOptions.RunContinuationsAsynchronously), goOn = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-        public HeldContent(string first, string last)
+        public HeldContent(string first, string last, string type = "application/x-www-form-urlencoded")
         {
             (this.first, this.last) = (Encoding.ASCII.GetBytes(first), Encoding.ASCII.GetBytes(last));
-            Headers.ContentType = new("application/x-www-form-urlencoded");
+            Headers.ContentType = new(type);
         }
 
         public Task Begun => begun.Task;
