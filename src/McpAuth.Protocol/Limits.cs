@@ -21,4 +21,7 @@ public static class Limits
     public const int ApprovalsWaiting = 5, ApprovalArguments = 64 * 1024;
 
     public const int DelegationDepth = 4, TokenBody = 64 * 1024, GuardBody = 4 * 1024 * 1024, JsonDepth = 64, JwtLength = 16 * 1024, Certificate = 8 * 1024;
+
+    /// <summary>The last millisecond since the epoch that is a date, in the year 9999.</summary>
+    public const long LatestTime = 253_402_300_799_999;
 }

@@ -1,6 +1,8 @@
+using System.Net;
 using System.Text.Json.Nodes;
 using McpAuth.Cedar.Evaluation;
 using McpAuth.Cedar.Mcp;
+using McpAuth.Protocol;
 using McpAuth.Protocol.Audit;
 using McpAuth.Protocol.Jose;
 using McpAuthServer.Audit;
@@ -26,7 +28,7 @@ internal sealed class DecisionDesk(AdminCallers callers, PolicyRequests requests
         if (await releases.FindAsync(hash, call.Cancel) is not { Policies: { } policies })
             return await callers.RefuseAsync(call.Caller, Gone("No release of policies has the hash that the decision names."));
         var opened = new SealedRequest(await keys.OfAsync(kept.ToolServer, call.Cancel)).Open(call.Id, kept.Sealed);
-        if (opened is null || RecordedCall.Parse(opened) is not { } made)
+        if (opened is null || RecordedCall.Parse(opened) is not { } made || !CanBeMade(made))
             return await callers.RefuseAsync(call.Caller, Gone("What it was made on cannot be read: it was altered, or encrypted under another key."));
 
         var explanation = made.Decide(policies);
@@ -43,6 +45,10 @@ internal sealed class DecisionDesk(AdminCallers callers, PolicyRequests requests
             ["call"] = JsonNode.Parse(opened),
         });
     }
+
+    /// <summary>A guard seals what it likes: a time of no calendar, an address that is none.</summary>
+    private static bool CanBeMade(RecordedCall call) =>
+        call.Time is >= 0 and <= Limits.LatestTime && (call.Address is null || IPAddress.TryParse(call.Address, out _));
 
     private static JsonArray Names(IReadOnlyList<string> ids) => new([.. ids.Select(id => (JsonNode)id)]);
 

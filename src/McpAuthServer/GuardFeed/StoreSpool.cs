@@ -13,9 +13,6 @@ internal sealed record CompletedEntry(PresentedEntry Entry, AuditEvent? Event, s
 {
     private static readonly HashSet<string> Types = [AuditTypes.CallDecided, AuditTypes.CallFinished, AuditTypes.CallRefused, AuditTypes.ReplayDetected, AuditTypes.DownstreamUsed];
 
-    /// <summary>The last millisecond of the year 9999.</summary>
-    private const long LatestTime = 253_402_300_799_999;
-
     /// <summary>The token that a call used at another tool server; null where the event tells of none.</summary>
     public static string? TokenUsed(AuditEvent e) =>
         e.Type == AuditTypes.DownstreamUsed && e.Data?["jti"] is JsonValue value && value.TryGetValue(out string? jti) ? jti : null;
@@ -30,7 +27,7 @@ internal sealed record CompletedEntry(PresentedEntry Entry, AuditEvent? Event, s
         if (!Types.Contains(e.Type) || !e.Id.StartsWith(prefix, StringComparison.Ordinal) || e.Id.Length > 64)
             return new(entry, null, "unknown_type");
         // Whoever reads the record makes a date of it.
-        if (e.Time is < 0 or > LatestTime)
+        if (e.Time is < 0 or > Limits.LatestTime)
             return new(entry, null, "wrong_time");
         if (e.Jti is not null && (issued is null || issued.Resource != caller.Server.Resource))
             return new(entry, null, "foreign_jti");

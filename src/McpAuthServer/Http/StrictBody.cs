@@ -125,11 +125,11 @@ internal static class StrictBody
                 return tooLarge;
             if (read.IsCompleted)
             {
-                if (request.HttpContext.Features.Get<CallerLives>() is { } caller && await caller.Refusal() is { } gone)
-                    return gone;
-                take(read.Buffer);
+                var refusal = request.HttpContext.Features.Get<CallerLives>() is { } caller ? await caller.Refusal() : null;
+                if (refusal is null)
+                    take(read.Buffer);
                 reader.AdvanceTo(read.Buffer.End);
-                return null;
+                return refusal;
             }
             reader.AdvanceTo(read.Buffer.Start, read.Buffer.End);
         }

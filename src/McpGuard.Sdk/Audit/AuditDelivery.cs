@@ -9,7 +9,7 @@ namespace McpGuard.Sdk.Audit;
 internal sealed partial class AuditDelivery(Spool spool, GuardConnection connection, TimeProvider time, ILogger<AuditDelivery> logger)
 {
     private static readonly TimeSpan Gather = TimeSpan.FromMilliseconds(500), FirstPause = TimeSpan.FromMilliseconds(200), LongestPause = TimeSpan.FromSeconds(15);
-    private long delivered;
+    private long delivered, sent;
 
     /// <summary>The last entry the server has acknowledged in this run.</summary>
     public long Delivered => Volatile.Read(ref delivered);
@@ -48,6 +48,7 @@ internal sealed partial class AuditDelivery(Spool spool, GuardConnection connect
         while (reader.Read() is var (first, last, body))
         {
             GuardChannel channel = await connection.Channel(cancellationToken);
+            sent = Math.Max(sent, last);
             GuardAuditResponse answer = await channel.Deliver(body, cancellationToken);
             if (answer.Acknowledged < first - 1)
             {
@@ -58,9 +59,9 @@ internal sealed partial class AuditDelivery(Spool spool, GuardConnection connect
                 reader.GoTo(answer.Acknowledged + 1);
                 continue;
             }
-            // Under these numbers it has other entries, of a spool that was moved away or put back from a copy: these here it has not taken, and they are not let go of.
-            if (answer.Acknowledged > Math.Max(Math.Max(last, Delivered), spool.Found))
-                throw new InvalidDataException($"the server has entries up to {answer.Acknowledged} of another spool of this guard; these are kept, and the guard must be enrolled anew");
+            // What it has under these numbers is of another spool, which was moved away or is newer than this copy: what is here it has not taken, so it stays.
+            if (answer.Acknowledged > Math.Max(sent, spool.Found))
+                throw new InvalidDataException($"the server has {answer.Acknowledged} entries of this guard, more than there ever were here: enrol it anew in an empty state directory");
             // After a restart the server may have what is delivered again, and more.
             long known = Math.Min(answer.Acknowledged, spool.LastDurable);
             if (known != last) reader.GoTo(known + 1);

@@ -83,7 +83,7 @@ internal sealed record SpoolSegment(string Path, SpoolHead Before)
             int length = all.AsSpan(rest).IndexOf((byte)'\n');
             if (length < 0) break;
             if (SpoolLine.Looks(all.AsSpan(rest, length)))
-                throw new InvalidDataException($"{Path} is damaged after entry {head.Seq}. Keep it for the auditor and move the spool away; the server will report the gap.");
+                throw new InvalidDataException($"{Path} is damaged after entry {head.Seq}. Keep the state directory for the auditor, and enrol the guard anew in an empty one.");
             rest += length + 1;
         }
         return (head, at, all.Length - at);

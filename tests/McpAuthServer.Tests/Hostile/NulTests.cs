@@ -5,7 +5,6 @@ using McpAuth.Testing;
 using McpAuthServer.Tests.Approvals;
 using McpAuthServer.Tests.AuthZen;
 using McpAuthServer.Tests.Harness;
-using McpAuthServer.Tests.Policies;
 
 namespace McpAuthServer.Tests.Hostile;
 
