@@ -19,11 +19,6 @@ internal sealed class IssueCode(
     public static readonly TimeSpan Life = TimeSpan.FromSeconds(60);
 
     private static readonly Sql
-        SessionLives = new(
-            """
-            select count(*) from sessions s join users u on u.id = s.user_id
-            where s.id = @session and s.ended_at is null and s.expires_at > @now and u.enabled = 1
-            """),
         Insert = new(
             """
             insert into consents (id, user_id, client_id, agent_id, tool_server, redirect_uri, client_keys, scope, authority, purpose, state, granted_at, remembered_until)
@@ -52,7 +47,7 @@ internal sealed class IssueCode(
             tx.Append(Event(AuditTypes.ReplayDetected, Names.Reasons.Replay) with { Outcome = "refused" });
             return new(IssueOutcome.Replayed, once.Space);
         }
-        if (tx.First(SessionLives.With(session.Id, ms), r => r.GetInt64(0)) == 0)
+        if (!session.Lives(tx, now))
         {
             tx.Append(Event(AuditTypes.ConsentRefused, "session_ended") with { Outcome = "refused" });
             return new(IssueOutcome.Ended, "session_ended");

@@ -27,21 +27,15 @@ internal enum AnswerOutcome
 internal sealed class AnswerApproval(
     CallApproval approval, bool yes, SignInSession? session, string? administrator, string? reason, long registryVersion, DateTimeOffset now, string node) : Unit<AnswerOutcome>
 {
-    private static readonly Sql
-        SessionLives = new(
-            """
-            select count(*) from sessions s join users u on u.id = s.user_id
-            where s.id = @session and s.ended_at is null and s.expires_at > @now and u.enabled = 1
-            """),
-        Answer = new(
-            """
-            update approvals set state = @state, sealed = null, answered_at = @now, answered_by = @by where id = @id and state = 'waiting' and expires_at > @now
-            """);
+    private static readonly Sql Answer = new(
+        """
+        update approvals set state = @state, sealed = null, answered_at = @now, answered_by = @by where id = @id and state = 'waiting' and expires_at > @now
+        """);
 
     public override AnswerOutcome Apply(WriteTx tx)
     {
         // A form may be sent slowly: who answers must be signed in when it is complete.
-        if (session is not null && tx.First(SessionLives.With(session.Id, now.ToUnixTimeMilliseconds()), r => r.GetInt64(0)) == 0)
+        if (session?.Lives(tx, now) == false)
             return AnswerOutcome.SignedOut;
         if (yes && !RegistryVersion.IsCurrent(tx, registryVersion))
             return AnswerOutcome.Stale;

@@ -13,6 +13,12 @@ internal sealed record SignInSession(string Id, string UserId, DateTimeOffset Au
     public static readonly string[] Ways = [Password];
 
     public static readonly TimeSpan Life = TimeSpan.FromHours(12);
+
+    private static readonly Sql Living = new(
+        "select count(*) from sessions s join users u on u.id = s.user_id where s.id = @id and s.ended_at is null and s.expires_at > @now and u.enabled = 1");
+
+    /// <summary>Whether it still counts, asked in the commit that what the person says is part of.</summary>
+    public bool Lives(WriteTx tx, DateTimeOffset now) => tx.First(Living.With(Id, now.ToUnixTimeMilliseconds()), r => r.GetInt64(0)) > 0;
 }
 
 /// <summary>Reads sessions.</summary>

@@ -69,7 +69,15 @@ internal sealed partial class Upstream(UpstreamConfiguration configuration, Tool
             await wait.CancelAsync();
             cancellationToken.ThrowIfCancellationRequested();
             if (connected.Ended.IsCompleted) return;
-            await List(connected, cancellationToken);
+            try
+            {
+                await List(connected, cancellationToken);
+            }
+            catch (UpstreamException e) when (e.Message == UpstreamException.Ended)
+            {
+                // A call that failed may be known before the end that it failed by.
+                return;
+            }
         }
     }
 
