@@ -114,6 +114,19 @@ public sealed class AnswerBodyTests : IAsyncLifetime
         Assert.Equal(0, sent.Length);
     }
 
+    /// <summary>A handler that was stopped says so, when its call was refused already.</summary>
+    [Fact]
+    [Trait("Attack", "143")]
+    public async Task AfterItGaveWay_AnErrorDoesNotChangeTheStatus()
+    {
+        (HttpContext context, _) = Exchange();
+        await using var answer = new AnswerBody(context.Response, statuses: true, TimeProvider.System);
+        Assert.True(await answer.GiveWay());
+        context.Response.StatusCode = StatusCodes.Status401Unauthorized;
+        await answer.Last(new JsonRpcError { Error = new JsonRpcErrorDetail { Code = McpError.Internal, Message = "An error occurred." } });
+        Assert.Equal(401, context.Response.StatusCode);
+    }
+
     [Fact]
     public async Task OfWhichSomethingLeft_DoesNotGiveWay()
     {

@@ -27,10 +27,14 @@ internal sealed class AnswerBody(HttpResponse response, bool statuses, TimeProvi
     {
         await Settle();
         last = true;
-        if (!passed && !response.HasStarted && statuses && answer is JsonRpcError { Error.Code: var code }) response.StatusCode = StatusOf(code);
+        lock (passing)
+        {
+            // A handler that was stopped says so beside the refusal that has taken its place: the status is no longer its own.
+            if (!closed && !passed && !response.HasStarted && statuses && answer is JsonRpcError { Error.Code: var code }) response.StatusCode = StatusOf(code);
+        }
     }
 
-    /// <summary>Nothing of this answer leaves any more, whatever is still written.</summary>
+    /// <summary>Nothing of this answer leaves any more, whatever is still written, and the status is for whoever takes its place.</summary>
     /// <returns>Whether another can take its place: false when something of it is on its way.</returns>
     public async ValueTask<bool> GiveWay()
     {
