@@ -74,7 +74,7 @@ internal sealed class LiveCalls : IDisposable
     private async Task AbortLater(LiveCall call)
     {
         await Task.Delay(Grace, time);
-        if (running.ContainsKey(call)) call.Context.Abort();
+        call.Abort();
     }
 
     public void Dispose()
@@ -88,10 +88,11 @@ internal sealed class LiveCalls : IDisposable
 internal sealed class LiveCall(LiveCalls calls, HttpContext context, ValidatedToken token, bool endless) : IDisposable
 {
     private readonly CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted);
+    private readonly Lock leaving = new();
     private ITimer? expiry;
     private int state;
+    private bool left;
 
-    public HttpContext Context { get; } = context;
     public ValidatedToken Token { get; } = token;
     public bool Endless { get; } = endless;
 
@@ -124,9 +125,19 @@ internal sealed class LiveCall(LiveCalls calls, HttpContext context, ValidatedTo
         return true;
     }
 
+    /// <summary>Ends its connection, unless it has left: with its context the server may answer another by then.</summary>
+    internal void Abort()
+    {
+        lock (leaving)
+        {
+            if (!left) context.Abort();
+        }
+    }
+
     public void Dispose()
     {
         calls.Leave(this);
+        lock (leaving) left = true;
         expiry?.Dispose();
         // A source that is being cancelled is left to the collector.
         if (Become(LiveCallState.Answered)) stop.Dispose();
