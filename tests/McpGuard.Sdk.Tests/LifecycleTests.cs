@@ -202,6 +202,29 @@ public sealed class LifecycleTests : IAsyncLifetime
         await server.Event(e => e.Type == AuditTypes.CallFinished && e.Reason == "not_run");
     }
 
+    /// <summary>A call that is made again, also after a failure, is another call: it has its own decision, its place in the budget and its line on record.</summary>
+    [Theory]
+    [Trait("Invariant", "4")]
+    [Trait("Invariant", "7")]
+    [InlineData("echo", """{"text":"once"}"""), InlineData("fail", "{}")]
+    public async Task Filter_ThatCallsOnTwice_RunsTheHandlerOnce(string tool, string arguments)
+    {
+        server.Approve("fail", "read");
+        await using ToolHost host = await ToolHost.StartAsync(server, services: s => s.AddMcpServer().WithRequestFilters(f => f.AddCallToolFilter(next => async (call, ct) =>
+        {
+            try
+            {
+                await next(call, ct);
+            }
+            catch (InvalidOperationException)
+            {
+            }
+            return await next(call, ct);
+        })));
+        Assert.Equal(-32600, (await host.CallTool(tool, arguments, server.Token())).Error);
+        Assert.Single(host.Runs.All);
+    }
+
     /// <summary>A filter of the host that does not look at its token is between the decision and the handler when the authority ends, or the caller leaves.</summary>
     [Theory]
     [Trait("Invariant", "6")]

@@ -151,11 +151,32 @@ public sealed class MiddlewareTests : IAsyncLifetime
         await server.Event(e => e is { Type: AuditTypes.CallFinished, Outcome: "success" } && e.Jti == jti);
     }
 
+    /// <summary>An endpoint that is stopped may say nothing of it; the caller is told why there is no answer.</summary>
+    [Theory]
+    [Trait("Attack", "143")]
+    [InlineData("stops"), InlineData("stops late")]
+    public async Task Revoked_WhileTheEndpointRuns_IsRefusedAlsoWhereItEndsQuietly(string how)
+    {
+        string jti = Id.New(Id.AccessToken, DateTimeOffset.UtcNow);
+        Task<Answer> running = host.CallTool("echo", $$"""{"text":"{{how}}"}""", server.Token(new() { Jti = jti }));
+        await server.Event(e => e.Type == AuditTypes.CallDecided && e.Jti == jti);
+        server.Revoke(jti);
+        if (how == "stops") Assert.Equal(401, (await running).Status);
+        else await Assert.ThrowsAsync<HttpRequestException>(() => running); // something was sent: the connection ends
+        await server.Event(e => e is { Type: AuditTypes.CallRefused, Reason: Names.Reasons.Revoked } && e.Jti == jti);
+    }
+
     private async Task Endpoint(HttpContext context)
     {
         using var reader = new StreamReader(context.Request.Body);
         string body = await reader.ReadToEndAsync();
         lock (reached) reached.Add(body);
+        if (body.Contains("\"stops", StringComparison.Ordinal))
+        {
+            if (body.Contains("late", StringComparison.Ordinal)) await context.Response.StartAsync();
+            await Task.Delay(Timeout.InfiniteTimeSpan, context.RequestAborted).ContinueWith(_ => { }, TaskScheduler.Default);
+            return;
+        }
         if (body.Contains("subscriptions/listen", StringComparison.Ordinal))
         {
             await context.Response.StartAsync();

@@ -237,6 +237,20 @@ public sealed class SpoolTests : IDisposable
         Assert.Equal(51, Read(again)[^1].Seq);
     }
 
+    /// <summary>Were the only segment that is on the disk deleted, a power cut would leave none, and the numbers would begin again.</summary>
+    [Fact]
+    [Trait("Invariant", "4")]
+    public async Task Trim_LeavesASegmentUntilSomethingOfTheNextIsOnTheDisk()
+    {
+        using Spool spool = Open(segment: 1); // each entry fills one
+        Assert.True(await spool.Append(Happened("dec_1"), Durability.Disk));
+        spool.Trim(1);
+        Assert.Equal([1, 2], spool.Segments().Select(s => s.First));
+        Assert.True(await spool.Append(Happened("dec_2"), Durability.Disk));
+        spool.Trim(2);
+        Assert.Equal([2, 3], spool.Segments().Select(s => s.First));
+    }
+
     [Fact]
     public async Task Append_ByManyAtOnce_KeepsOneUnbrokenChain()
     {

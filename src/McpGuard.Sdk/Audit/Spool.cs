@@ -158,7 +158,10 @@ internal sealed partial class Spool(TimeProvider time, ILogger<Spool> logger, lo
         lock (shelf) return [.. segments];
     }
 
-    /// <summary>Deletes segments whose every entry the server has. The last one stays: it carries the chain on.</summary>
+    /// <summary>
+    /// Deletes segments whose every entry the server has. The last one stays: it carries the chain on. So does the one before until the server has an entry of the last: it was
+    /// on the disk before it was delivered, and its segment with it.
+    /// </summary>
     public void Trim(long acknowledged)
     {
         while (true)
@@ -166,7 +169,7 @@ internal sealed partial class Spool(TimeProvider time, ILogger<Spool> logger, lo
             SpoolSegment oldest;
             lock (shelf)
             {
-                if (segments.Count < 2 || segments[1].First > acknowledged + 1) return;
+                if (segments.Count < 2 || segments[1].First > acknowledged) return;
                 oldest = segments[0];
                 segments.RemoveAt(0);
             }

@@ -16,13 +16,16 @@ internal sealed record Admission(Caller Caller, McpMessage Message, string? Vers
     /// <summary>The answer is a stream without an end of its own.</summary>
     public bool Listens => Message.Method == McpMethods.Listen;
 
-    /// <summary>False when the request is over: that no handler ran may be on record by then, and the authority gone, so none may begin.</summary>
+    /// <summary>
+    /// False when the request is over: that no handler ran may be on record by then, and the authority gone, so none may begin. False also when one began before: one
+    /// decision is for one run.
+    /// </summary>
     public bool HandlerBegan()
     {
         lock (gate)
         {
-            began |= !answered;
-            return !answered;
+            if (answered || began) return false;
+            return began = true;
         }
     }
 

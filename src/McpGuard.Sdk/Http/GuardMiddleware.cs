@@ -36,11 +36,11 @@ internal sealed class GuardMiddleware(
         context.RequestAborted = call.Stop;
         try
         {
-            if (await (admission.Kind == MethodKind.List ? Listed(context, admission) : Called(context, admission, call)) is { } cut)
-            {
-                context.RequestAborted = aborted;
-                await (call.Ended ? gate.End(context, admission, context.Response.HasStarted) : gate.Cut(context, admission, cut, context.Response.HasStarted));
-            }
+            BoundedBody? cut = await (admission.Kind == MethodKind.List ? Listed(context, admission) : Called(context, admission, call));
+            context.RequestAborted = aborted;
+            // Also where the endpoint was stopped and says nothing of it.
+            if (call.Ended) await gate.End(context, admission, context.Response.HasStarted);
+            else if (cut is not null) await gate.Cut(context, admission, cut, context.Response.HasStarted);
         }
         catch (OperationCanceledException) when (call.Ended)
         {
