@@ -85,6 +85,43 @@ public sealed class RevocationTests : IAsyncLifetime
         Assert.Equal(401, status);
     }
 
+    /// <summary>The caller is told at once, and need not wait for a handler that does not stop; on a connection that ends with it nothing else is sent.</summary>
+    [Fact]
+    [Trait("Attack", "143")]
+    public async Task Revocation_WhileAHandlerRunsThatDoesNotStop_IsToldAllTheSame()
+    {
+        var go = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var runs = new Runs();
+        await using FakeAuthorizationServer its = await FakeAuthorizationServer.StartAsync();
+        its.Approve("wait", "read");
+        await using ToolHost deaf = await ToolHost.StartAsync(
+            its,
+            services: s => s.AddMcpServer().WithTools([McpServerTool.Create(
+                async () =>
+                {
+                    runs.All.Enqueue("wait");
+                    await go.Task;
+                    return "never";
+                }, new McpServerToolCreateOptions { Name = "wait" })]),
+            pipeline: app => app.MapGuardedMcp("/mcp"));
+        Answer? answer = null;
+        for (int i = 0; i < 5 && answer is null; i++) // a machine that stands still lets the headers go before the revocation comes
+        {
+            Task<Answer> running = deaf.CallTool("wait", "{}", its.Token(new() { Task = $"tsk_deaf{i}" }));
+            while (runs.All.Count <= i) await Task.Delay(5);
+            its.Revoke($"tsk_deaf{i}");
+            try
+            {
+                answer = await running;
+            }
+            catch (HttpRequestException)
+            {
+            }
+        }
+        Assert.Equal((401, true), (answer?.Status, answer?.Headers.ConnectionClose));
+        go.SetResult();
+    }
+
     /// <summary>Its context serves the connection's next request once it is over: what aborts it must not come after that.</summary>
     [Fact]
     [Trait("Attack", "143")]

@@ -56,7 +56,7 @@ internal sealed class GuardGate(
         return null;
     }
 
-    /// <summary>The authority of a running request went away: 401 if nothing was sent yet, else the connection ends.</summary>
+    /// <summary>The authority of a running request went away: 401 if nothing was sent yet, at once, also while a handler still runs; else the connection ends.</summary>
     /// <param name="begun">Whether something was sent.</param>
     public async Task End(HttpContext context, Admission admission, bool begun)
     {
@@ -67,8 +67,12 @@ internal sealed class GuardGate(
             context.Abort();
             return;
         }
-        context.Response.ContentType = null;
+        HttpResponse response = context.Response;
+        response.ContentType = null;
+        // A handler that does not stop costs the connection in a moment. The answer has left by then, and nothing else is sent there.
+        if (HttpProtocol.IsHttp11(context.Request.Protocol)) response.Headers.Connection = "close";
         await Refuse(Names.Reasons.Revoked, Answers.Refused(context, authentication.Revoked(admission.Caller.Token), authentication.Nonce), admission.Caller.Token.Jti);
+        await response.CompleteAsync();
     }
 
     /// <summary>The answer was larger than it may be.</summary>
