@@ -89,7 +89,7 @@ internal sealed class StoreSpool(string guard, string toolServer, IReadOnlyList<
             else if (believedPolicy is not null)
                 told.Add((believed, believedPolicy));
         }
-        PolicyRequests.Store(tx, toolServer, told, keepUntil);
+        PolicyRequests.Store(tx, toolServer, told, now.ToUnixTimeMilliseconds(), keepUntil);
         return seq;
     }
 
