@@ -100,6 +100,16 @@ public abstract class GrowthSuite
 public sealed class GrowthOnSqliteTests(TestServer server) : GrowthSuite, IClassFixture<TestServer>
 {
     protected override TestServer Server => server;
+
+    [Theory]
+    [InlineData("00:00:00", 30)]
+    [InlineData("40.00:00:00", 40)]
+    public async Task WhatDecisionsLeave_StaysAsLongAsWhatTheyWereMadeOn_AndForThirtyDaysAtLeast(string retention, int days)
+    {
+        await using var nodes = Nodes.OnSqlite();
+        var node = await nodes.StartAsync(configure: settings => settings["McpAuth:DecisionRetention"] = retention);
+        Assert.Equal(TimeSpan.FromDays(days), node.Services.GetRequiredService<StoreOptions>().KeepDecided);
+    }
 }
 
 [NeedsPostgres]
