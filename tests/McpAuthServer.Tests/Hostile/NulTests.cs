@@ -2,6 +2,7 @@ using System.Net;
 using System.Text.Json.Nodes;
 using McpAuth.Protocol;
 using McpAuth.Testing;
+using McpAuthServer.Storage;
 using McpAuthServer.Tests.Approvals;
 using McpAuthServer.Tests.AuthZen;
 using McpAuthServer.Tests.Harness;
@@ -39,6 +40,8 @@ public abstract class NulSuite
         var e = w.Guard.Event("at_\0");
         answers.Add(("audit jti", (await w.Guard.CallAsync(Names.Paths.GuardAudit, new JsonObject { ["entries"] = new JsonArray(w.Guard.Spool(e)) })).StatusCode));
         Assert.Equal([], answers.Where(a => a.Item2 != HttpStatusCode.BadRequest));
+        // Whoever sends it does not fill the log.
+        Assert.DoesNotContain(Server.Logs.Lines, line => line.Contains(nameof(UnstorableTextException), StringComparison.Ordinal));
     }
 }
 
