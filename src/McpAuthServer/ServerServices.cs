@@ -47,6 +47,8 @@ internal static class ServerServices
             store.Path = Path.Combine(options.DataDirectory, "mcpauth.db");
             store.ConnectionString = options.Postgres;
             store.QueueLength = options.CommitQueue;
+            if (options.DecisionRetention > store.KeepDecided)
+                store.KeepDecided = options.DecisionRetention;
         });
         services.AddSingleton(KeyEncryptionKeySource.Load(options));
         services.AddSingleton<SigningKeyReader>();

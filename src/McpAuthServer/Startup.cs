@@ -150,7 +150,7 @@ internal static partial class Startup
         || (e is IOException && e.InnerException is Microsoft.AspNetCore.Connections.AddressInUseException);
 
     /// <summary>Answered with 4xx or 503; not worth an error in the log.</summary>
-    public static bool IsExpected(ExceptionHandlerSuppressDiagnosticsContext context) => context.Exception is CommitLogBusyException or BadHttpRequestException;
+    public static bool IsExpected(ExceptionHandlerSuppressDiagnosticsContext context) => context.Exception is CommitLogBusyException or UnstorableTextException or BadHttpRequestException;
 
     /// <summary>Every answer that does not say otherwise is not to be stored (RFC 6749 §5.1, RFC 7662 §2.2).</summary>
     public static void UseNoStore(this IApplicationBuilder app) => app.Use((context, next) =>

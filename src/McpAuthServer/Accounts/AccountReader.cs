@@ -28,23 +28,25 @@ internal sealed class AccountReader(BackchannelRequests asked, Interactions inte
         foreach (var consent in await consents.StoppedBy(user, cancel))
             stopped.Add(ProgramOf(consent, (await clients.KnownAsync(consent.ClientId, snapshot, cancel))?.Name, snapshot, now));
         var waiting = await asked.WaitingForAsync(user, snapshot, now, cancel);
+        var (calls, more) = await CallsAsync(person, snapshot, now, cancel);
         return new([.. waiting.Select(request => QuestionOf(request, now))], [.. running.Select(task => WorkOf(task, snapshot))], programs, stopped)
         {
-            Calls = await CallsAsync(person, snapshot, now, cancel),
+            Calls = calls, MoreCalls = more,
         };
     }
 
     /// <summary>Those that the person may answer, their own and others'.</summary>
-    private async Task<IReadOnlyList<AccountView.Call>> CallsAsync(Person person, RegistrySnapshot registry, DateTimeOffset now, CancellationToken cancel)
+    private async Task<(IReadOnlyList<AccountView.Call> Calls, bool More)> CallsAsync(Person person, RegistrySnapshot registry, DateTimeOffset now, CancellationToken cancel)
     {
         var calls = new List<AccountView.Call>();
-        foreach (var approval in await approvals.WaitingAsync(now, cancel))
+        var (waiting, more) = await approvals.WaitingAsync(person.Id, now, cancel);
+        foreach (var approval in waiting)
             if (await approvers.RefusesAsync(approval, person, registry, now, cancel) is null && approvers.Changed(approval, registry) is null)
                 calls.Add(new(
                     $"{Names.Paths.Approvals}/{approval.Id}",
                     approval.Call.Agent is { } agent ? AgentName(agent, registry) : ShownText.Name((await clients.KnownAsync(approval.Client, registry, cancel))?.Name ?? approval.Client),
                     approval.Call.Tool, ServerName(registry.ToolServers.GetValueOrDefault(approval.Call.ToolServer), approval.Call.ToolServer), approval.Asked, approval.Expires));
-        return calls;
+        return (calls, more);
     }
 
     private AccountView.Question QuestionOf(AuthorizationRequest request, DateTimeOffset now)

@@ -9,6 +9,9 @@ public sealed record AccountView(IReadOnlyList<AccountView.Question> Questions, 
     /// <summary>Calls that wait for a yes or no of this person.</summary>
     public IReadOnlyList<Call> Calls { get; init; } = [];
 
+    /// <summary>Whether more calls wait, of whomever, than could be looked through.</summary>
+    public bool MoreCalls { get; init; }
+
     /// <summary>One call that waits.</summary>
     /// <param name="Path">From the issuer's path on, where it is answered.</param>
     public sealed record Call(string Path, string Who, string Tool, string Server, DateTimeOffset Asked, DateTimeOffset Until);

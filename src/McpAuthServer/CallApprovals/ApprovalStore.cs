@@ -12,7 +12,12 @@ internal sealed class ApprovalStore(IReadStore store, ArgsKeys keys)
 
     private static readonly Sql
         ById = new($"select {CallApproval.Columns} from approvals where id = @id"),
-        Waiting = new($"select {CallApproval.Columns} from approvals where state = 'waiting' and expires_at > @now order by asked_at, id limit @most"),
+        // SQLite takes an index with a condition only where that condition stands.
+        Waiting = new(
+            $"""
+            select {CallApproval.Columns} from approvals where state in ('waiting', 'approved') and state = 'waiting' and expires_at > @now
+            order by case when user_id = @user then 0 else 1 end, asked_at desc, id desc limit @most
+            """),
         Page = new(
             $"""
             select {CallApproval.Columns} from approvals where (@state = '' or state = @state) and (@task = '' or task_id = @task) and (@user = '' or user_id = @user)
@@ -21,8 +26,13 @@ internal sealed class ApprovalStore(IReadStore store, ArgsKeys keys)
 
     public Task<CallApproval?> FindAsync(string id, CancellationToken cancel) => store.First(ById.With(id), CallApproval.Read, cancel);
 
-    public async Task<IReadOnlyList<CallApproval>> WaitingAsync(DateTimeOffset now, CancellationToken cancel) =>
-        [.. (await store.All(Waiting.With(now.ToUnixTimeMilliseconds(), Most), CallApproval.Read, cancel)).OfType<CallApproval>()];
+    /// <summary>Those of the user's own work, of which so many at once are not asked, then others'; each newest first, so that nobody hides what comes later by asking much.</summary>
+    /// <returns>And whether more wait than these.</returns>
+    public async Task<(IReadOnlyList<CallApproval> Waiting, bool More)> WaitingAsync(string user, DateTimeOffset now, CancellationToken cancel)
+    {
+        var found = await store.All(Waiting.With(now.ToUnixTimeMilliseconds(), user, Most + 1), CallApproval.Read, cancel);
+        return ([.. found.OfType<CallApproval>().Take(Most)], found.Count > Most);
+    }
 
     /// <summary>Newest first; empty filters are none.</summary>
     public async Task<IReadOnlyList<CallApproval>> PageAsync(string state, string task, string user, string after, long limit, CancellationToken cancel) =>

@@ -53,7 +53,8 @@ internal sealed class StoreSpool(string guard, string toolServer, IReadOnlyList<
     private static readonly Sql
         Place = new("select spool_seq, spool_hash from guards where id = @id"),
         Move = new("update guards set spool_seq = @seq, spool_hash = @hash where id = @id and spool_seq = @was"),
-        Used = new("select count(*) from approvals where id = @approval and used_by = @decision");
+        Used = new("select count(*) from approvals where id = @approval and used_by = @decision"),
+        Given = new("select count(*) from policy_sets where tool_server = @server and version = @version and state <> 'draft'");
 
     public override StateLock Lock => StateLock.None;
 
@@ -77,12 +78,18 @@ internal sealed class StoreSpool(string guard, string toolServer, IReadOnlyList<
                 Alert(tx, AuditTypes.GuardGap, entry.Seq != seq + 1 ? "missing_entries" : "broken_chain", new() { ["after"] = seq, ["seq"] = entry.Seq });
             // The chain goes on from what the guard says it stands on, so that one break is one alert.
             (seq, hash) = (entry.Seq, entry.Hash);
-            if (completed is null || !tx.AppendNew(Believed(tx, completed, entry)))
-                Alert(tx, AuditTypes.GuardRefused, disbelieved ?? "repeated_id", new() { ["seq"] = entry.Seq });
-            else if (policy is not null)
-                told.Add((completed, policy));
+            if (completed is null)
+            {
+                Alert(tx, AuditTypes.GuardRefused, disbelieved!, new() { ["seq"] = entry.Seq });
+                continue;
+            }
+            var (believed, believedPolicy) = Shadowed(tx, Believed(tx, completed, entry), policy, entry);
+            if (!tx.AppendNew(believed))
+                Alert(tx, AuditTypes.GuardRefused, "repeated_id", new() { ["seq"] = entry.Seq });
+            else if (believedPolicy is not null)
+                told.Add((believed, believedPolicy));
         }
-        PolicyRequests.Store(tx, toolServer, told, keepUntil);
+        PolicyRequests.Store(tx, toolServer, told, now.ToUnixTimeMilliseconds(), keepUntil);
         return seq;
     }
 
@@ -93,6 +100,18 @@ internal sealed class StoreSpool(string guard, string toolServer, IReadOnlyList<
             return completed;
         Alert(tx, AuditTypes.GuardRefused, "unknown_approval", new() { ["seq"] = entry.Seq });
         return completed with { Approval = null };
+    }
+
+    /// <summary>A guard's word of a version beside the one that decides counts where guards can have been given that version.</summary>
+    private (AuditEvent Event, PolicyTold? Told) Shadowed(WriteTx tx, AuditEvent completed, PolicyTold? told, PresentedEntry entry)
+    {
+        if (told?.Shadow is not { } shadow || tx.First(Given.With(toolServer, shadow.Version), r => r.GetInt64(0)) > 0)
+            return (completed, told);
+        Alert(tx, AuditTypes.GuardRefused, "unknown_shadow", new() { ["seq"] = entry.Seq });
+        // A copy: the unit may run again.
+        var data = completed.Data!.DeepClone().AsObject();
+        data.Remove("shadow");
+        return (completed with { Data = data.Count > 0 ? data : null }, told with { Shadow = null });
     }
 
     private void Alert(WriteTx tx, string type, string reason, JsonObject data) => tx.Append(new()

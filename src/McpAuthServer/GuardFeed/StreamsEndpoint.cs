@@ -61,27 +61,55 @@ internal static class StreamsEndpoint
     }
 }
 
-/// <summary>Whose stream it is; streams never change hands, so what was found stays found.</summary>
-internal sealed class StreamDirectory(IReadStore store)
+/// <summary>
+/// Whose stream it is: streams never change hands. And that it is still polled, written down once a day: <see cref="PurgeUnit"/> removes one that was not for long.
+/// </summary>
+internal sealed class StreamDirectory(IReadStore store, ICommitLog log, TimeProvider time)
 {
-    private static readonly Sql Owner = new("select guard_id from guard_streams where id = @id");
+    private static readonly TimeSpan WrittenEvery = TimeSpan.FromDays(1);
 
-    private readonly Remembered<string> owners = new();
+    private static readonly Sql Find = new("select guard_id, heard_at from guard_streams where id = @id");
+
+    private readonly Remembered<Heard> streams = new();
 
     public async Task<bool> BelongsAsync(string stream, string guard, CancellationToken cancel)
     {
-        if (owners.Find(stream) is { } owner)
-            return owner == guard;
-        if (await store.First(Owner.With(stream), r => r.GetString(0), cancel) is not { } found)
+        if (streams.Find(stream) is not { } known)
+        {
+            if (await store.First(Find.With(stream), r => new Heard(r.GetString(0), r.GetInt64(1)), cancel) is not { } found)
+                return false;
+            known = streams.Add(stream, found);
+        }
+        if (known.Guard != guard)
             return false;
-        return owners.Add(stream, found) == guard;
+        var now = time.GetUtcNow().ToUnixTimeMilliseconds();
+        if (now - known.At < (long)WrittenEvery.TotalMilliseconds)
+            return true;
+        // What was written down so long ago may be gone.
+        if (!await log.Commit(new HearStream(stream, now)))
+            return false;
+        streams.Add(stream, known with { At = now });
+        return true;
     }
+
+    /// <param name="At">When it was last written down that it is polled; never later than what the store says.</param>
+    private sealed record Heard(string Guard, long At);
+}
+
+/// <summary>A guard polls the stream. False when it was removed.</summary>
+internal sealed class HearStream(string id, long now) : Unit<bool>
+{
+    private static readonly Sql Hear = new("update guard_streams set heard_at = @now where id = @id");
+
+    public override StateLock Lock => StateLock.None;
+
+    public override bool Apply(WriteTx tx) => tx.Run(Hear.With(now, id)) > 0;
 }
 
 /// <param name="developed">The guard's tool server when it is in developer mode: a guard that starts there counts as one that has not reported yet.</param>
 internal sealed class OpenStream(string id, string guard, string? developed, long now) : Unit<int>
 {
-    private static readonly Sql Insert = new("insert into guard_streams (id, guard_id, created_at) values (@id, @guard, @now)");
+    private static readonly Sql Insert = new("insert into guard_streams (id, guard_id, created_at, heard_at) values (@id, @guard, @now, @now)");
 
     public override StateLock Lock => developed is null ? StateLock.None : StateLock.Exclusive;
 

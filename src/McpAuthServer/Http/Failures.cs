@@ -17,8 +17,7 @@ internal static class Failures
         var error = failed?.Error switch
         {
             CommitLogBusyException => Unavailable("The server is busy; try again."),
-            // PostgreSQL stores U+0000 in no text: the request cannot be right, and would fail again.
-            System.Data.Common.DbException { SqlState: Npgsql.PostgresErrorCodes.CharacterNotInRepertoire } => OAuthError.InvalidRequest("A text holds a character that cannot be stored."),
+            UnstorableTextException => OAuthError.InvalidRequest("A text holds a character that cannot be stored."),
             CommitLogFailedException or System.Data.Common.DbException or SigningKeyException => Unavailable("The store is not available; try again."),
             BadHttpRequestException bad => new OAuthError(Names.Errors.InvalidRequest, "The request could not be read.", bad.StatusCode),
             _ => new OAuthError(Names.Errors.ServerError, "The request failed; it has been logged.", StatusCodes.Status500InternalServerError),

@@ -54,15 +54,15 @@ internal sealed class PolicyRequests(IReadStore store)
         Keep = new("insert into policy_requests (decision, tool_server, sealed, expires_at) values (@id, @server, @sealed, @until) on conflict do nothing"),
         Compare = new("insert into policy_comparisons (tool_server, version, compared, differing) values (@server, @version, @compared, @differing) " +
             "on conflict (tool_server, version) do update set compared = policy_comparisons.compared + excluded.compared, differing = policy_comparisons.differing + excluded.differing"),
-        Differ = new("insert into policy_differences (decision, tool_server, version, at, tool, decided, shadow) " +
-            "values (@id, @server, @version, @at, @tool, @decided, @shadow) on conflict do nothing"),
+        Differ = new("insert into policy_differences (decision, tool_server, version, at, tool, decided, shadow, told_at) " +
+            "values (@id, @server, @version, @at, @tool, @decided, @shadow, @told) on conflict do nothing"),
         Find = new("select tool_server, sealed from policy_requests where decision = @id"),
         Event = new("select body from audit_events where id = @id and type = 'call.decided'"),
         Compared = new("select compared, differing from policy_comparisons where tool_server = @server and version = @version"),
         Differences = new("select decision, at, tool, decided, shadow from policy_differences " +
             "where tool_server = @server and version = @version and (@after = '' or decision < @after) order by decision desc limit @limit");
 
-    public static void Store(WriteTx tx, string server, IReadOnlyList<(AuditEvent Event, PolicyTold Told)> all, long? keepUntil)
+    public static void Store(WriteTx tx, string server, IReadOnlyList<(AuditEvent Event, PolicyTold Told)> all, long now, long? keepUntil)
     {
         foreach (var (e, told) in all)
             if (told.Sealed is not null && keepUntil is { } until)
@@ -72,7 +72,7 @@ internal sealed class PolicyRequests(IReadStore store)
             var differing = version.Where(t => t.Told.Decided != t.Told.Shadow!.Value.Decision).ToList();
             tx.Run(Compare.With(server, version.Key, (long)version.Count(), (long)differing.Count));
             foreach (var (e, told) in differing)
-                tx.Run(Differ.With(e.Id, server, version.Key, e.Time, e.Tool, told.Decided, told.Shadow!.Value.Decision));
+                tx.Run(Differ.With(e.Id, server, version.Key, e.Time, e.Tool, told.Decided, told.Shadow!.Value.Decision, now));
         }
     }
 

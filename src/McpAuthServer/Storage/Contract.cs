@@ -56,6 +56,9 @@ internal interface ICommitLog : IAsyncDisposable
 /// <summary>The commit queue is full; the caller answers 503 with Retry-After.</summary>
 public sealed class CommitLogBusyException() : Exception("The commit queue is full.");
 
+/// <summary>A text holds U+0000. PostgreSQL stores it in none, so it is refused before either database sees it: what asks for it cannot be right, and would fail again.</summary>
+public sealed class UnstorableTextException() : Exception("A text holds U+0000.");
+
 /// <summary>The transaction could not be made durable.</summary>
 public sealed class CommitLogFailedException(Exception inner) : Exception("The commit did not reach the disk.", inner);
 

@@ -24,10 +24,19 @@ internal sealed class Sql
 
     /// <summary>Binds values in the order their parameters first appear. Allowed: string, long, int, bool, byte[], null.</summary>
     /// <exception cref="ArgumentException">The number of values is not the number of parameters.</exception>
-    public Statement With(params ReadOnlySpan<object?> values) =>
-        values.Length == Parameters
-            ? new(this, values.Length == 0 ? [] : values.ToArray())
-            : throw new ArgumentException($"{values.Length} values for {Parameters} parameters: {Text}", nameof(values));
+    /// <exception cref="UnstorableTextException">A text holds U+0000.</exception>
+    public Statement With(params ReadOnlySpan<object?> values)
+    {
+        if (values.Length != Parameters)
+            throw new ArgumentException($"{values.Length} values for {Parameters} parameters: {Text}", nameof(values));
+        foreach (var value in values)
+            Storable(value as string);
+        return new(this, values.Length == 0 ? [] : values.ToArray());
+    }
+
+    /// <summary>The text, if both databases can hold it.</summary>
+    /// <exception cref="UnstorableTextException">It holds U+0000.</exception>
+    public static string? Storable(string? text) => text?.Contains('\0') == true ? throw new UnstorableTextException() : text;
 
     /// <summary>Names inside literals, quoted identifiers and comments are text, not parameters.</summary>
     private static (string Positional, int Parameters) Number(string text)

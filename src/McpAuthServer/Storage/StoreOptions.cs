@@ -20,6 +20,9 @@ internal sealed class StoreOptions
     /// <summary>PostgreSQL: connections that commit, each with its thread. (SQLite has one.)</summary>
     public int Writers { get; set; } = 8;
 
+    /// <summary>How long approvals that are over, and what shadows said, stay beside the record. A guard that was cut off tells of what it decided that much later.</summary>
+    public TimeSpan KeepDecided { get; set; } = TimeSpan.FromDays(30);
+
     /// <returns>What is wrong with it; empty when nothing is.</returns>
     public IEnumerable<string> Faults()
     {

@@ -4,7 +4,7 @@ namespace McpAuthServer.Storage;
 /// Removes what no longer matters, a little at a time and as ordinary units; and while the commit log is not ready, tries a commit every
 /// second: a node taken out of service gets no requests that could find out that its disk works again.
 /// </summary>
-internal sealed partial class StoreUpkeep(ICommitLog log, TimeProvider time, ILogger<StoreUpkeep> logger) : BackgroundService
+internal sealed partial class StoreUpkeep(ICommitLog log, StoreOptions options, TimeProvider time, ILogger<StoreUpkeep> logger) : BackgroundService
 {
     private static readonly TimeSpan Every = TimeSpan.FromMinutes(1), Probe = TimeSpan.FromSeconds(1);
 
@@ -35,7 +35,7 @@ internal sealed partial class StoreUpkeep(ICommitLog log, TimeProvider time, ILo
     /// <summary>Runs batches until one finds less than it might have removed.</summary>
     internal async Task Purge(CancellationToken cancel)
     {
-        foreach (var unit in PurgeUnit.All(time.GetUtcNow().ToUnixTimeMilliseconds()))
+        foreach (var unit in PurgeUnit.All(time.GetUtcNow().ToUnixTimeMilliseconds(), options.KeepDecided))
             while (!cancel.IsCancellationRequested && await log.Commit(unit) == PurgeUnit.Batch)
                 await Task.Yield();
     }
@@ -57,6 +57,9 @@ internal sealed class PurgeUnit(Sql delete, long before) : Unit<int>
 
     /// <summary>A refresh token is known this long after its own end, so that its second use still tells that two have it.</summary>
     private static readonly TimeSpan KeepCredentials = TimeSpan.FromDays(1);
+
+    /// <summary>A guard opens a stream anew when it is told that there is none: no token, task or long poll lasts as long as this.</summary>
+    private static readonly TimeSpan KeepStreams = TimeSpan.FromDays(7);
 
     private static readonly Sql
         Used = new("delete from used_once where (space, key) in (select space, key from used_once where expires_at < @before limit @batch)"),
@@ -84,16 +87,33 @@ internal sealed class PurgeUnit(Sql delete, long before) : Unit<int>
               and not exists (select 1 from refresh_families f where f.session_id = s.id) limit @batch)
             """),
         PolicyRequests = new("delete from policy_requests where decision in (select decision from policy_requests where expires_at < @before limit @batch)"),
+        // The time twice: it may be polled again in between.
+        Streams = new("delete from guard_streams where id in (select id from guard_streams where heard_at < @before limit @batch) and heard_at < @before"),
+        Differences = new("delete from policy_differences where decision in (select decision from policy_differences where told_at < @before limit @batch)"),
+        // Those of a channel that is configured go by themselves.
+        Notices = new(
+            """
+            delete from approval_notices where (approval, webhook) in (select n.approval, n.webhook from approval_notices n join approvals a on a.id = n.approval
+              where a.state in ('refused', 'used', 'expired', 'ended') and a.expires_at < @before limit @batch)
+            """),
+        Approvals = new(
+            """
+            delete from approvals where id in (select a.id from approvals a where a.state in ('refused', 'used', 'expired', 'ended') and a.expires_at < @before
+              and not exists (select 1 from approval_notices n where n.approval = a.id) limit @batch)
+            """),
         SetupLinks = new("delete from setup_links where hash in (select hash from setup_links where expires_at < @before limit @batch)");
 
     public override StateLock Lock => StateLock.None;
 
     /// <param name="now">Epoch milliseconds.</param>
-    public static IEnumerable<PurgeUnit> All(long now) =>
+    /// <param name="keepDecided"><see cref="StoreOptions.KeepDecided"/>.</param>
+    public static IEnumerable<PurgeUnit> All(long now, TimeSpan keepDecided) =>
         // What refers goes before what it refers to.
         [
             new(Used, now - (long)KeepUsed.TotalMilliseconds), new(Evidence, now - (long)KeepUsed.TotalMilliseconds),
             new(BudgetLeases, now - (long)KeepUsed.TotalMilliseconds), new(Revocations, now - (long)KeepRevocations.TotalMilliseconds), new(PolicyRequests, now),
+            new(Streams, now - (long)KeepStreams.TotalMilliseconds),
+            .. new[] { Differences, Notices, Approvals }.Select(sql => new PurgeUnit(sql, now - (long)keepDecided.TotalMilliseconds)),
             .. new[] { Codes, PushedRequests, DeviceRequests, BackchannelRequests, RefreshTokens, RefreshFamilies, Sessions, SetupLinks }
                 .Select(sql => new PurgeUnit(sql, now - (long)KeepCredentials.TotalMilliseconds)),
         ];

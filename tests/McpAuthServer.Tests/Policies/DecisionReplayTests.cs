@@ -108,6 +108,28 @@ public abstract class DecisionReplaySuite
         Assert.Equal(before, await Server.ScalarAsync("select count(*) from policy_comparisons"));
     }
 
+    /// <summary>No guard was given a version that is not there, or is a draft still.</summary>
+    [SuiteFact]
+    public async Task Shadow_ThatNoGuardWasGiven_IsNotBelieved()
+    {
+        var w = await PolicyWorld.OfAsync(Server);
+        await w.ActivateAsync(Small);
+        var draft = (long)(await w.DraftAsync("permit(principal, action, resource);"))["version"]!;
+        var hash = (await w.FetchAsync()).Hash;
+        var mark = await Server.NowAsync();
+        foreach (var version in new[] { draft, draft + 1, 0, -1 })
+        {
+            var e = Told(w, hash, 11, "deny", [], (version, "allow"));
+            await w.Guard.DeliverAsync(w.Guard.Spool(e));
+            Assert.Equal(["policy", "request_digest"], (await EventAsync(w, e)).Data!.Select(m => m.Key).Order(StringComparer.Ordinal));
+        }
+        Assert.Equal(0, await Server.ScalarAsync($"select count(*) from policy_comparisons where tool_server = '{w.S.ToolServer}'"));
+        Assert.Equal(0, await Server.ScalarAsync($"select count(*) from policy_differences where tool_server = '{w.S.ToolServer}'"));
+        var alerts = (await Server.SinceAsync(mark)).Where(e => e.Type == AuditTypes.GuardRefused).ToList();
+        Assert.Equal(4, alerts.Count);
+        Assert.All(alerts, e => Assert.Equal(("unknown_shadow", w.Guard.Id), (e.Reason, e.Client)));
+    }
+
     /// <summary>A time that no calendar has is a guard's word like any other: it must not make the list unreadable.</summary>
     [SuiteFact]
     public async Task Differences_OfATimeThatIsNone_CanStillBeListed()

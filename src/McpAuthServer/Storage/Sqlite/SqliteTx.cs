@@ -30,13 +30,13 @@ internal sealed class SqliteTx(SqliteSession session) : WriteTx
         body.ResetWrittenCount();
         AuditBody.Write(e, body);
         var insert = session.Prepared(sql);
-        insert.Bind(1, e.Id);
+        insert.Bind(1, Sql.Storable(e.Id));
         insert.Bind(2, e.Time);
-        insert.Bind(3, e.Type);
-        insert.Bind(4, e.Task);
-        insert.Bind(5, e.Jti);
-        insert.Bind(6, e.Grant);
-        insert.Bind(7, e.Agent);
+        insert.Bind(3, Sql.Storable(e.Type));
+        insert.Bind(4, Sql.Storable(e.Task));
+        insert.Bind(5, Sql.Storable(e.Jti));
+        insert.Bind(6, Sql.Storable(e.Grant));
+        insert.Bind(7, Sql.Storable(e.Agent));
         insert.Bind(8, body.WrittenSpan);
         try
         {
