@@ -56,6 +56,9 @@ internal sealed class StoreSpool(string guard, string toolServer, IReadOnlyList<
         Used = new("select count(*) from approvals where id = @approval and used_by = @decision"),
         Given = new("select count(*) from policy_sets where tool_server = @server and version = @version and state <> 'draft'");
 
+    /// <summary>The version beside that was last found to be given; a delivery names one, mostly.</summary>
+    private long? asked;
+
     public override StateLock Lock => StateLock.None;
 
     /// <summary>The last place that is stored; null when another delivery moved it in between.</summary>
@@ -105,8 +108,13 @@ internal sealed class StoreSpool(string guard, string toolServer, IReadOnlyList<
     /// <summary>A guard's word of a version beside the one that decides counts where guards can have been given that version.</summary>
     private (AuditEvent Event, PolicyTold? Told) Shadowed(WriteTx tx, AuditEvent completed, PolicyTold? told, PresentedEntry entry)
     {
-        if (told?.Shadow is not { } shadow || tx.First(Given.With(toolServer, shadow.Version), r => r.GetInt64(0)) > 0)
+        if (told?.Shadow is not { } shadow || shadow.Version == asked)
             return (completed, told);
+        if (tx.First(Given.With(toolServer, shadow.Version), r => r.GetInt64(0)) > 0)
+        {
+            asked = shadow.Version;
+            return (completed, told);
+        }
         Alert(tx, AuditTypes.GuardRefused, "unknown_shadow", new() { ["seq"] = entry.Seq });
         // A copy: the unit may run again.
         var data = completed.Data!.DeepClone().AsObject();
