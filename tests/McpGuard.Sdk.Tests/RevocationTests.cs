@@ -3,11 +3,6 @@ using McpAuth.Protocol;
 using McpAuth.Protocol.Audit;
 using McpAuth.Protocol.Jose;
 using McpAuth.Protocol.Messages;
-using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Http;
-using Microsoft.AspNetCore.Http.Features;
-using Microsoft.Extensions.DependencyInjection;
-using ModelContextProtocol.Server;
 
 namespace McpGuard.Sdk.Tests;
 
@@ -56,108 +51,6 @@ public sealed class RevocationTests : IAsyncLifetime
         server.Revoke(id, kind);
         while (await Call(token) != 401) Assert.True(Stopwatch.GetElapsedTime(revoked) < 5 * Limits.RevocationBound, "Still allowed long after the bound.");
         Assert.Equal(200, await Call(other));
-    }
-
-    [Theory]
-    [Trait("Attack", "143")]
-    [InlineData(Names.Mcp.V20260728)]
-    [InlineData(Names.Mcp.V20251125)]
-    public async Task Revocation_WhileACallRuns_EndsItWithinTheBound(string version)
-    {
-        int? status = null;
-        for (int i = 0; i < 5 && status is null; i++) // a machine that stands still lets the headers go before the revocation comes
-        {
-            Task<Answer> running = host.CallTool("wait", "{}", server.Token(new() { Task = $"tsk_run{i}" }), version);
-            await host.Ran("wait", times: i + 1);
-            long revoked = Stopwatch.GetTimestamp();
-            server.Revoke($"tsk_run{i}");
-            try
-            {
-                status = (await running).Status;
-            }
-            catch (HttpRequestException)
-            {
-                // The connection broke, as it must once something was sent.
-            }
-            await host.Ran("stopped", times: i + 1);
-            Assert.True(Stopwatch.GetElapsedTime(revoked) < 5 * Limits.RevocationBound);
-        }
-        Assert.Equal(401, status);
-    }
-
-    /// <summary>The caller is told at once, and need not wait for a handler that does not stop; on a connection that ends with it nothing else is sent.</summary>
-    [Fact]
-    [Trait("Attack", "143")]
-    public async Task Revocation_WhileAHandlerRunsThatDoesNotStop_IsToldAllTheSame()
-    {
-        var go = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        var runs = new Runs();
-        await using FakeAuthorizationServer its = await FakeAuthorizationServer.StartAsync();
-        its.Approve("wait", "read");
-        await using ToolHost deaf = await ToolHost.StartAsync(
-            its,
-            services: s => s.AddMcpServer().WithTools([McpServerTool.Create(
-                async () =>
-                {
-                    runs.All.Enqueue("wait");
-                    await go.Task;
-                    return "never";
-                }, new McpServerToolCreateOptions { Name = "wait" })]),
-            pipeline: app => app.MapGuardedMcp("/mcp"));
-        Answer? answer = null;
-        for (int i = 0; i < 5 && answer is null; i++) // a machine that stands still lets the headers go before the revocation comes
-        {
-            Task<Answer> running = deaf.CallTool("wait", "{}", its.Token(new() { Task = $"tsk_deaf{i}" }));
-            while (runs.All.Count <= i) await Task.Delay(5);
-            its.Revoke($"tsk_deaf{i}");
-            try
-            {
-                answer = await running;
-            }
-            catch (HttpRequestException)
-            {
-            }
-        }
-        Assert.Equal((401, true), (answer?.Status, answer?.Headers.ConnectionClose));
-        go.SetResult();
-    }
-
-    /// <summary>Its context serves the connection's next request once it is over: what aborts it must not come after that.</summary>
-    [Fact]
-    [Trait("Attack", "143")]
-    public async Task Revocation_WhileACallIsBeingAborted_HoldsItUntilThatIsDone()
-    {
-        var lifetime = new SlowAbort();
-        var over = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        var go = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        await using FakeAuthorizationServer its = await FakeAuthorizationServer.StartAsync();
-        its.Approve("wait", "read");
-        await using ToolHost deaf = await ToolHost.StartAsync(
-            its,
-            services: s => s.AddMcpServer().WithTools([McpServerTool.Create(async () => { await go.Task; return "never"; }, new McpServerToolCreateOptions { Name = "wait" })]),
-            pipeline: app =>
-            {
-                app.Use(async (context, next) =>
-                {
-                    bool call = HttpMethods.IsPost(context.Request.Method);
-                    if (call) context.Features.Set<IHttpRequestLifetimeFeature>(lifetime);
-                    lifetime.Own.Value = true;
-                    await next(context);
-                    if (call) over.SetResult();
-                });
-                app.UseRouting();
-                app.MapGuardedMcp("/mcp");
-            });
-        Task<Answer> running = deaf.CallTool("wait", "{}", its.Token(new() { Task = "tsk_abort" }));
-        await its.Event(e => e.Type == AuditTypes.CallDecided);
-        its.Revoke("tsk_abort");
-        await lifetime.Began.Task.WaitAsync(5 * Limits.RevocationBound);
-        go.SetResult();
-        await Task.Delay(200);
-        Assert.False(over.Task.IsCompleted);
-        lifetime.End.Set();
-        await over.Task.WaitAsync(TimeSpan.FromSeconds(10));
-        await running;
     }
 
     /// <summary>Calls are looked for in the deny table a second time while they run; this holds the first time, before any decision.</summary>
@@ -437,21 +330,5 @@ public sealed class RevocationTests : IAsyncLifetime
             await Task.Delay(50);
         }
         Assert.Equal(status, await call());
-    }
-
-    /// <summary>One that does not come from the request itself takes its time.</summary>
-    private sealed class SlowAbort : IHttpRequestLifetimeFeature
-    {
-        public AsyncLocal<bool> Own { get; } = new();
-        public TaskCompletionSource Began { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        public ManualResetEventSlim End { get; } = new();
-        public CancellationToken RequestAborted { get; set; }
-
-        public void Abort()
-        {
-            if (Own.Value) return;
-            Began.SetResult();
-            End.Wait(TimeSpan.FromSeconds(10));
-        }
     }
 }
